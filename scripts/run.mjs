@@ -1,0 +1,44 @@
+// Runs a TypeScript program of this project with the Node that the project wants.
+// Plain JavaScript for Node >= 20, because it is what a fresh clone starts with: it installs the packages when they
+// are missing or older than package-lock.json, then hands over to node_modules' Node.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const node = join(root, 'node_modules/node/bin/node')
+const stamp = join(root, 'node_modules/.package-lock.json')
+
+function packagesAreCurrent() {
+  if (!existsSync(node) || !existsSync(stamp)) return false
+  return statSync(stamp).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
+}
+
+function installPackages() {
+  console.error('elkfs: installing packages (once)')
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
+  if (status !== 0 || !existsSync(node)) {
+    console.error('elkfs: npm ci failed: see the messages above; the npm registry must be reachable once')
+    process.exit(1)
+  }
+}
+
+const [program, ...args] = process.argv.slice(2)
+if (!program) {
+  console.error('usage: node scripts/run.mjs PROGRAM.ts [ARGUMENT...]')
+  process.exit(64)
+}
+if (!packagesAreCurrent()) installPackages()
+
+const child = spawn(node, [join(root, program), ...args], { stdio: 'inherit' })
+// A terminal sends Ctrl-C to the whole group; a supervisor's SIGTERM reaches only us.
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+process.on('SIGINT', () => {})
+child.on('exit', (code, signal) => {
+  if (signal) process.kill(process.pid, signal)
+  else process.exit(code ?? 1)
+})

@@ -1,0 +1,8 @@
+// `npm test`: everything that must hold before a change lands. Needs root for the mounts and network namespaces.
+import { root, runAll } from './steps.ts'
+
+process.exitCode = runAll([
+  ['biome', 'node_modules/.bin/biome', ['check', '--error-on-warnings', '.']],
+  ['tsc', 'node_modules/.bin/tsc', ['-p', root]],
+  ['tests', process.execPath, ['--test', '--test-concurrency=2', 'src/**/*.test.ts', 'test/**/*.test.ts']],
+])

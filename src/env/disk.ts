@@ -1,0 +1,49 @@
+// Files as the daemons see them. Errors are those of Node: `code` is ENOENT, ENOSPC, EIO, …
+// What was written survives a power cut only after sync() of the file, and a new, renamed or removed name only after
+// syncFolder() of its folder.
+
+export interface FileStat {
+  readonly size: number
+  readonly blocksBytes: number
+  readonly mtimeMs: number
+  readonly kind: 'file' | 'folder' | 'other'
+}
+
+export interface DiskSpace {
+  readonly totalBytes: number
+  readonly availableBytes: number
+}
+
+export interface DiskFile {
+  /** Reads up to `target.length` bytes at `position`; returns how many there were. */
+  read(target: Buffer, position: number): Promise<number>
+  /** Writes all of `source` at `position`. */
+  write(source: Buffer, position: number): Promise<void>
+  /** Writes the buffers one after the other from `position`, with one system call where possible. */
+  writev(sources: readonly Buffer[], position: number): Promise<void>
+  /** For reads that the page cache answers; blocks the event loop otherwise. */
+  readSync(target: Buffer, position: number): number
+  writeSync(source: Buffer, position: number): void
+  truncate(size: number): Promise<void>
+  /** fdatasync: contents and size are on disk when this resolves. */
+  sync(): Promise<void>
+  stat(): Promise<FileStat>
+  close(): Promise<void>
+}
+
+/** `r` existing, reading; `r+` existing, both; `w+` created or emptied; `wx+` created, EEXIST when there; `a` appended. */
+export type OpenMode = 'r' | 'r+' | 'w+' | 'wx+' | 'a'
+
+export interface Disk {
+  open(path: string, mode: OpenMode): Promise<DiskFile>
+  readFile(path: string): Promise<Buffer>
+  rename(from: string, to: string): Promise<void>
+  unlink(path: string): Promise<void>
+  /** Creates the folder and its parents; no error when it is there. */
+  makeFolder(path: string): Promise<void>
+  /** Names in the folder, unordered, without `.` and `..`. */
+  list(path: string): Promise<string[]>
+  stat(path: string): Promise<FileStat>
+  syncFolder(path: string): Promise<void>
+  space(path: string): Promise<DiskSpace>
+}

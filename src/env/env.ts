@@ -1,0 +1,36 @@
+// The doors to the world. Daemons get one `Env` and touch clock, chance, network and disk through nothing else, so
+// that test/sim can run a whole cluster in one process on simulated ones.
+import type { Disk } from './disk.ts'
+import type { Log } from './log.ts'
+import type { Net } from './net.ts'
+
+export interface Env {
+  readonly clock: Clock
+  readonly random: Random
+  readonly net: Net
+  readonly disk: Disk
+  readonly log: Log
+}
+
+/** A timer that can be taken back. */
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Wall-clock time in milliseconds since 1970. May jump. */
+  nowMs(): number
+  /** Milliseconds (fractional) since some fixed moment. Never goes back; for time-outs and leases. */
+  monotonicMs(): number
+  after(ms: number, action: () => void): Timer
+  /** First after `ms`, then every `ms`. */
+  every(ms: number, action: () => void): Timer
+  sleep(ms: number): Promise<void>
+}
+
+export interface Random {
+  /** An integer 0 <= n < `limit`; `limit` at most 2^48. */
+  below(limit: number): number
+  /** Unpredictable bytes: identifiers and challenges. */
+  bytes(count: number): Buffer
+}

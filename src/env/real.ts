@@ -1,0 +1,31 @@
+// The real doors: this machine's clock, chance, network and disk.
+import { randomBytes, randomInt } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import type { Clock, Env, Random } from './env.ts'
+import type { Log } from './log.ts'
+import { realDisk } from './real-disk.ts'
+import { realNet } from './real-net.ts'
+
+export const realClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(ms, action) {
+    const timer = setTimeout(action, ms)
+    return { cancel: () => clearTimeout(timer) }
+  },
+  every(ms, action) {
+    const timer = setInterval(action, ms)
+    return { cancel: () => clearInterval(timer) }
+  },
+  sleep: ms => new Promise(resolve => setTimeout(resolve, ms)),
+}
+
+export const realRandom: Random = {
+  below: limit => randomInt(limit),
+  bytes: count => randomBytes(count),
+}
+
+/** The doors of this machine, with messages going to `log`. */
+export function realEnv(log: Log): Env {
+  return { clock: realClock, random: realRandom, net: realNet, disk: realDisk, log }
+}

@@ -1,0 +1,15 @@
+// Sizes and limits that every part agrees on, with the names of the original (spec chunkserver 1.2).
+
+export const MFSCHUNKSIZE = 0x04000000
+export const MFSBLOCKSIZE = 0x10000
+export const MFSBLOCKSINCHUNK = 1024
+export const MFSROOTINODE = 1
+
+/** The version that we announce: that of the programs whose protocol we speak, 3.0.117 (spec client-master 1.2). */
+export const VERSION = versionNumber(3, 0, 117)
+export const VERSION_TEXT = '3.0.117-elkfs'
+
+/** A version as peers announce it: major:16 middle:8 low:8, low doubled from 2.0 on (spec client-master 1.2). */
+export function versionNumber(major: number, middle: number, minor: number): number {
+  return major * 65536 + middle * 256 + (major >= 2 ? minor * 2 : minor)
+}
