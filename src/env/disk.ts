@@ -31,8 +31,8 @@ export interface DiskFile {
   close(): Promise<void>
 }
 
-/** `r` existing, reading; `r+` existing, both; `w+` created or emptied; `wx+` created, EEXIST when there; `a` appended. */
-export type OpenMode = 'r' | 'r+' | 'w+' | 'wx+' | 'a'
+/** `r` existing, reading; `r+` existing, both; `w+` created or emptied; `wx+` created, EEXIST when there; `a+` created when missing, reading and appending. */
+export type OpenMode = 'r' | 'r+' | 'w+' | 'wx+' | 'a+'
 
 export interface Disk {
   open(path: string, mode: OpenMode): Promise<DiskFile>

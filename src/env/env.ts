@@ -23,6 +23,8 @@ export interface Clock {
   /** Milliseconds (fractional) since some fixed moment. Never goes back; for time-outs and leases. */
   monotonicMs(): number
   after(ms: number, action: () => void): Timer
+  /** Once the present turn of the event loop is over: after everything that already arrived was handled. */
+  soon(action: () => void): void
   /** First after `ms`, then every `ms`. */
   every(ms: number, action: () => void): Timer
   sleep(ms: number): Promise<void>

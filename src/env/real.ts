@@ -13,6 +13,7 @@ export const realClock: Clock = {
     const timer = setTimeout(action, ms)
     return { cancel: () => clearTimeout(timer) }
   },
+  soon: action => void setImmediate(action),
   every(ms, action) {
     const timer = setInterval(action, ms)
     return { cancel: () => clearInterval(timer) }

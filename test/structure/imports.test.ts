@@ -15,11 +15,12 @@ const mayImport: Record<string, string[]> = {
   client: ['util', 'env', 'protocol'],
   daemon: ['util', 'env', 'config'],
   ha: ['util', 'env', 'protocol', 'config'],
-  master: ['util', 'env', 'protocol', 'config', 'metadata', 'ha', 'daemon'],
+  journal: ['util', 'env', 'metadata'],
+  master: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'ha', 'daemon'],
   chunkserver: ['util', 'env', 'protocol', 'config', 'daemon'],
-  metalogger: ['util', 'env', 'protocol', 'config', 'metadata', 'daemon'],
+  metalogger: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'daemon'],
   mount: ['util', 'env', 'protocol', 'config', 'client', 'daemon'],
-  cli: ['util', 'env', 'protocol', 'config', 'metadata', 'client', 'daemon'],
+  cli: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'client', 'daemon'],
 }
 
 /** Node's own modules that metadata/ may use: none of them touches the world. */

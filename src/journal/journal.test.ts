@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { Disk, DiskFile } from '../env/disk.ts'
+import { realClock } from '../env/real.ts'
+import { realDisk } from '../env/real-disk.ts'
+import { Journal, type JournalError, type SyncMode } from './journal.ts'
+
+interface Bench {
+  folder: string
+  journal: Journal
+  syncs: number
+  failures: JournalError[]
+  failNext: { write?: boolean; sync?: boolean }
+}
+
+/** A journal on a real folder whose disk counts syncs and can be told to fail. */
+async function withJournal(sync: SyncMode, run: (bench: Bench) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'elkfs-journal-'))
+  const failNext: Bench['failNext'] = {}
+  const failures: JournalError[] = []
+  const bench = { folder, syncs: 0, failures, failNext } as Bench
+  const watch = (file: DiskFile): DiskFile => ({
+    read: (target, position) => file.read(target, position),
+    writev: (sources, position) => file.writev(sources, position),
+    readSync: (target, position) => file.readSync(target, position),
+    writeSync: (source, position) => file.writeSync(source, position),
+    truncate: size => file.truncate(size),
+    stat: () => file.stat(),
+    close: () => file.close(),
+    write(source, position) {
+      if (failNext.write) return Promise.reject(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' }))
+      return file.write(source, position)
+    },
+    sync() {
+      bench.syncs++
+      if (failNext.sync) return Promise.reject(Object.assign(new Error('EIO: i/o error'), { code: 'EIO' }))
+      return file.sync()
+    },
+  })
+  const disk: Disk = { ...realDisk, open: async (path, mode) => watch(await realDisk.open(path, mode)) }
+  bench.journal = new Journal(disk, realClock, folder, { sync, backLogs: 2 }, error => failures.push(error))
+  try {
+    await run(bench)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const durable = (journal: Journal) => new Promise<void>(resolve => journal.whenDurable(resolve))
+const contents = (folder: string, age: number) => readFileSync(join(folder, `changelog.${age}.mfs`), 'latin1')
+
+test('an action runs only after its line is written and synced', () =>
+  withJournal({ kind: 'commit' }, async ({ folder, journal }) => {
+    journal.append('1: first')
+    let ran = false
+    journal.whenDurable(() => {
+      ran = true
+    })
+    assert.equal(ran, false)
+    await durable(journal)
+    assert.ok(ran)
+    assert.equal(contents(folder, 0), '1: first\n')
+    await journal.close()
+  }))
+
+test('lines of one turn share one sync', () =>
+  withJournal({ kind: 'commit' }, async bench => {
+    for (let i = 0; i < 100; i++) bench.journal.append(`${i}: line`)
+    await durable(bench.journal)
+    assert.equal(bench.syncs, 1)
+    await bench.journal.close()
+  }))
+
+test('with nothing pending an action runs at once', () =>
+  withJournal({ kind: 'commit' }, async ({ journal }) => {
+    let ran = false
+    journal.whenDurable(() => {
+      ran = true
+    })
+    assert.ok(ran)
+  }))
+
+test('without sync per commit an action still waits for the write', () =>
+  withJournal({ kind: 'none' }, async bench => {
+    bench.journal.append('1: first')
+    await durable(bench.journal)
+    assert.equal(bench.syncs, 0)
+    assert.equal(contents(bench.folder, 0), '1: first\n')
+    await bench.journal.close()
+  }))
+
+test('rotation puts earlier lines into changelog.1.mfs and later ones into a new file', () =>
+  withJournal({ kind: 'commit' }, async ({ folder, journal }) => {
+    for (let round = 1; round <= 4; round++) {
+      journal.append(`${round}: line`)
+      const rotated = journal.rotate()
+      await rotated
+    }
+    journal.append('5: line')
+    await durable(journal)
+    assert.equal(contents(folder, 0), '5: line\n')
+    assert.equal(contents(folder, 1), '4: line\n')
+    assert.equal(contents(folder, 2), '3: line\n')
+    assert.throws(() => contents(folder, 3))
+    await journal.close()
+  }))
+
+for (const fault of ['write', 'sync'] as const) {
+  test(`a failed ${fault} stops all answers and is reported once`, () =>
+    withJournal({ kind: 'commit' }, async ({ journal, failNext, failures }) => {
+      failNext[fault] = true
+      let ran = false
+      journal.append('1: lost')
+      journal.whenDurable(() => {
+        ran = true
+      })
+      await assert.rejects(journal.rotate(), /changelog\.0\.mfs/)
+      failNext[fault] = false
+      journal.append('2: never')
+      journal.whenDurable(() => {
+        ran = true
+      })
+      await realClock.sleep(20)
+      assert.equal(ran, false)
+      assert.equal(failures.length, 1)
+    }))
+}
