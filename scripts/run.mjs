@@ -2,29 +2,32 @@
 // Plain JavaScript for Node >= 20, because it is what a fresh clone starts with: it installs the packages when they
 // are missing or older than package-lock.json, then hands over to node_modules' Node.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const node = join(root, 'node_modules/node/bin/node')
-const stamp = join(root, 'node_modules/.package-lock.json')
+// Contents, not times: git gives files the time of the checkout.
+const stamp = join(root, 'node_modules/.elkfs-lock-digest')
+const wanted = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex')
 
 function packagesAreCurrent() {
-  if (!existsSync(node) || !existsSync(stamp)) return false
-  return statSync(stamp).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
+  return existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
 }
 
 function installPackages() {
   console.error('elkfs: installing packages (once)')
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  })
+  const npm = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  const { status } = spawnSync('npm', npm, { cwd: root, stdio: ['ignore', 2, 2] })
   if (status !== 0 || !existsSync(node)) {
     console.error('elkfs: npm ci failed: see the messages above; the npm registry must be reachable once')
     process.exit(1)
   }
+  writeFileSync(stamp, wanted)
 }
 
 const [program, ...args] = process.argv.slice(2)

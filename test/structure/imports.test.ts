@@ -1,6 +1,6 @@
 // Imports point one way (ARCHITECTURE.md). This is the diagram that cannot go stale.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { test } from 'node:test'
 
@@ -27,6 +27,7 @@ const mayImport: Record<string, string[]> = {
 const pureModules = new Set(['node:assert', 'node:assert/strict', 'node:buffer', 'node:test', 'node:zlib'])
 
 function sources(folder: string): string[] {
+  if (!existsSync(folder)) return []
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter(path => path.endsWith('.ts'))
     .map(path => join(folder, path))
