@@ -108,6 +108,31 @@ test('rotation puts earlier lines into changelog.1.mfs and later ones into a new
     await journal.close()
   }))
 
+test('lines appended while a rotation is on its way come after the cut', () =>
+  withJournal({ kind: 'commit' }, async ({ folder, journal }) => {
+    journal.append('1: before')
+    const rotated = journal.rotate()
+    journal.append('2: after')
+    await rotated
+    await durable(journal)
+    assert.equal(contents(folder, 1), '1: before\n')
+    assert.equal(contents(folder, 0), '2: after\n')
+    await journal.close()
+  }))
+
+test('an action registered while a batch is on its way does not wait for later lines', () =>
+  withJournal({ kind: 'commit' }, async ({ journal }) => {
+    const order: string[] = []
+    journal.append('1: first')
+    await new Promise<void>(resolve => realClock.soon(resolve))
+    journal.whenDurable(() => order.push('after first'))
+    journal.append('2: second')
+    journal.whenDurable(() => order.push('after second'))
+    await durable(journal)
+    assert.deepEqual(order, ['after first', 'after second'])
+    await journal.close()
+  }))
+
 for (const fault of ['write', 'sync'] as const) {
   test(`a failed ${fault} stops all answers and is reported once`, () =>
     withJournal({ kind: 'commit' }, async ({ journal, failNext, failures }) => {

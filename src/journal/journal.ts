@@ -24,6 +24,14 @@ export class JournalError extends Error {
   override readonly name = 'JournalError'
 }
 
+interface Batch {
+  lines: string[]
+  /** To run once the lines are durable. */
+  actions: (() => void)[]
+  /** Set on a sealed batch: the changelogs are rotated after it. */
+  rotated?: () => void
+}
+
 export class Journal {
   readonly #disk: Disk
   readonly #clock: Clock
@@ -32,16 +40,16 @@ export class Journal {
   readonly #onFailure: (error: JournalError) => void
   #file: DiskFile | undefined
   #position = 0
-  #lines: string[] = []
-  /** Waiting for #lines, the next batch. */
-  #actions: (() => void)[] = []
+  /** Not yet on their way, oldest first; more than one only around a rotation. */
+  #batches: Batch[] = []
   /** Waiting for the batch that is on its way to the disk. */
   #inFlight: (() => void)[] = []
   #writing = false
   #scheduled = false
   #unsynced = false
   #failed: JournalError | undefined
-  #idle: (() => void)[] = []
+  /** Those of rotate() and close() who must hear of a failure. */
+  #waitingForEnd: ((error: JournalError) => void)[] = []
   #syncTimer: { cancel(): void } | undefined
 
   /**
@@ -66,39 +74,49 @@ export class Journal {
 
   /** Queues one line (without newline). */
   append(line: string): void {
-    this.#lines.push(line)
+    let batch = this.#batches.at(-1)
+    if (!batch || batch.rotated) {
+      batch = { lines: [], actions: [] }
+      this.#batches.push(batch)
+    }
+    batch.lines.push(line)
     this.#schedule()
   }
 
   /** Runs `action` when every line appended so far is durable; now, when all are. Never, once the journal failed. */
   whenDurable(action: () => void): void {
     if (this.#failed) return
-    if (this.#lines.length > 0) this.#actions.push(action)
+    const last = this.#batches.at(-1)
+    if (last) last.actions.push(action)
     else if (this.#writing) this.#inFlight.push(action)
     else action()
   }
 
-  /** Starts a new changelog.0.mfs: what was appended so far is in changelog.1.mfs when this resolves. */
-  async rotate(): Promise<void> {
-    await this.#whenIdle()
-    this.#writing = true
-    try {
-      await this.#syncAndClose()
-      await rotateChangelogs(this.#disk, this.#folder, this.#options.backLogs)
-    } catch (cause) {
-      this.#fail(cause)
-      throw this.#failed
-    }
-    this.#writing = false
-    this.#runInFlight()
-    if (this.#lines.length > 0) void this.#flush()
-    else this.#becomeIdle()
+  /**
+   * Starts a new changelog.0.mfs. The cut is now: every line appended before this call is in changelog.1.mfs when the
+   * promise resolves, every later one is not. Lines may be appended meanwhile.
+   */
+  rotate(): Promise<void> {
+    if (this.#failed) return Promise.reject(this.#failed)
+    return new Promise((resolve, reject) => {
+      const last = this.#batches.at(-1)
+      if (last && !last.rotated) last.rotated = resolve
+      else this.#batches.push({ lines: [], actions: [], rotated: resolve })
+      this.#waitingForEnd.push(reject)
+      this.#schedule()
+    })
   }
 
   /** Waits for everything appended and closes the file. @throws JournalError when the journal has failed. */
   async close(): Promise<void> {
     this.#syncTimer?.cancel()
-    await this.#whenIdle()
+    if (this.#failed) throw this.#failed
+    if (this.#writing || this.#batches.length > 0) {
+      await new Promise<void>((resolve, reject) => {
+        this.#waitingForEnd.push(reject)
+        this.whenDurable(resolve)
+      })
+    }
     await this.#syncAndClose()
   }
 
@@ -113,21 +131,26 @@ export class Journal {
 
   async #flush(): Promise<void> {
     this.#writing = true
-    while (this.#lines.length > 0) {
-      const batch = Buffer.from(`${this.#lines.join('\n')}\n`, 'latin1')
-      this.#inFlight = this.#actions
-      this.#lines = []
-      this.#actions = []
+    for (let batch = this.#batches.shift(); batch; batch = this.#batches.shift()) {
+      this.#inFlight = batch.actions
       try {
-        await this.#write(batch)
+        if (batch.lines.length > 0) await this.#write(Buffer.from(`${batch.lines.join('\n')}\n`, 'latin1'))
+        if (batch.rotated) await this.#rotateNow()
       } catch (cause) {
         this.#fail(cause)
         return
       }
+      if (this.#failed) return
       this.#runInFlight()
+      batch.rotated?.()
     }
     this.#writing = false
-    this.#becomeIdle()
+    this.#waitingForEnd = []
+  }
+
+  async #rotateNow(): Promise<void> {
+    await this.#syncAndClose()
+    await rotateChangelogs(this.#disk, this.#folder, this.#options.backLogs)
   }
 
   #runInFlight(): void {
@@ -174,22 +197,10 @@ export class Journal {
     if (this.#failed) return
     const text = cause instanceof Error ? cause.message : String(cause)
     this.#failed = new JournalError(`${this.#folder}/${changelogName(0)}: ${text}`, { cause })
-    this.#actions = []
+    this.#batches = []
     this.#inFlight = []
-    this.#becomeIdle()
+    for (const reject of this.#waitingForEnd) reject(this.#failed)
+    this.#waitingForEnd = []
     this.#onFailure(this.#failed)
-  }
-
-  async #whenIdle(): Promise<void> {
-    while (!this.#failed && (this.#writing || this.#lines.length > 0)) {
-      await new Promise<void>(resolve => this.#idle.push(resolve))
-    }
-    if (this.#failed) throw this.#failed
-  }
-
-  #becomeIdle(): void {
-    const waiting = this.#idle
-    this.#idle = []
-    for (const resume of waiting) resume()
   }
 }
