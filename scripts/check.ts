@@ -4,5 +4,9 @@ import { root, runAll } from './steps.ts'
 process.exitCode = runAll([
   ['biome', 'node_modules/.bin/biome', ['check', '--error-on-warnings', '.']],
   ['tsc', 'node_modules/.bin/tsc', ['-p', root]],
-  ['unit tests', process.execPath, ['--test', '--test-reporter=dot', 'src/**/*.test.ts', 'test/structure/*.test.ts']],
+  [
+    'unit tests',
+    process.execPath,
+    ['--test', '--test-reporter=dot', 'src/**/*.test.ts', 'test/{structure,golden,sim}/*.test.ts'],
+  ],
 ])

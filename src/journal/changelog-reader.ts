@@ -1,0 +1,73 @@
+// Reading changelog files line by line, and telling a tail that was never finished from damage.
+import type { Disk } from '../env/disk.ts'
+
+const PIECE_BYTES = 1 << 20
+const NEWLINE = 0x0a
+
+export interface ChangelogLine {
+  /** Without its newline, latin1. */
+  text: string
+  /** Byte offset of the line in its file. */
+  offset: number
+}
+
+/** A tail without newline, or of bytes that never reached the disk. It was never acknowledged. */
+export interface TornTail {
+  offset: number
+  bytes: Buffer
+}
+
+/** A changelog as it lies on the disk. */
+export class ChangelogFile {
+  readonly path: string
+  readonly #disk: Disk
+  /** Known once lines() has come to its end. */
+  tornTail: TornTail | undefined
+
+  constructor(disk: Disk, path: string) {
+    this.#disk = disk
+    this.path = path
+  }
+
+  /**
+   * The complete lines, in order. Ends at the last newline, or before the first line that begins with a NUL byte:
+   * the system had made the file longer, and the power went before the contents came.
+   */
+  async *lines(): AsyncGenerator<ChangelogLine> {
+    const file = await this.#disk.open(this.path, 'r')
+    try {
+      let held = Buffer.alloc(0)
+      let offset = 0
+      const piece = Buffer.alloc(PIECE_BYTES)
+      for (let position = 0; ; ) {
+        const count = await file.read(piece, position)
+        if (count === 0) break
+        position += count
+        held = Buffer.concat([held, piece.subarray(0, count)])
+        let start = 0
+        for (let end = held.indexOf(NEWLINE); end >= 0; end = held.indexOf(NEWLINE, start)) {
+          if (held[start] === 0) break
+          yield { text: held.toString('latin1', start, end), offset: offset + start }
+          start = end + 1
+        }
+        offset += start
+        held = held.subarray(start)
+      }
+      if (held.length > 0) this.tornTail = { offset, bytes: held }
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** The change id of the first line; undefined when there is no complete line or it has none. */
+  async firstId(): Promise<number | undefined> {
+    for await (const { text } of this.lines()) return changeIdOf(text)
+    return undefined
+  }
+}
+
+/** The number before the first colon, as every line begins (spec metadata 3.1). */
+export function changeIdOf(line: string): number | undefined {
+  const match = /^(\d{1,16}): /.exec(line)
+  return match ? Number(match[1]) : undefined
+}

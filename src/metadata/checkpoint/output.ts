@@ -1,0 +1,72 @@
+const PIECE_BYTES = 1 << 20
+
+/** Collects big-endian fields into pieces of about a megabyte. */
+export class CheckpointOutput {
+  #buffer = Buffer.allocUnsafeSlow(PIECE_BYTES)
+  #position = 0
+  #full: Buffer[] = []
+  /** Bytes written so far. */
+  bytes = 0
+
+  /** Pieces that are full; each is given out once. */
+  takeFull(): Buffer[] {
+    const full = this.#full
+    this.#full = []
+    return full
+  }
+
+  /** Everything not given out yet. */
+  takeAll(): Buffer[] {
+    this.#close()
+    return this.takeFull()
+  }
+
+  u8(value: number): void {
+    this.#buffer[this.#room(1)] = value
+  }
+
+  u16(value: number): void {
+    this.#buffer.writeUInt16BE(value, this.#room(2))
+  }
+
+  u32(value: number): void {
+    this.#buffer.writeUInt32BE(value, this.#room(4))
+  }
+
+  u64(value: bigint): void {
+    this.#buffer.writeBigUInt64BE(value, this.#room(8))
+  }
+
+  /** A number below 2^53 as 64 bits. */
+  u64n(value: number): void {
+    const at = this.#room(8)
+    this.#buffer.writeUInt32BE(Math.floor(value / 0x100000000), at)
+    this.#buffer.writeUInt32BE(value >>> 0, at + 4)
+  }
+
+  text(value: string): void {
+    this.#buffer.write(value, this.#room(value.length), 'latin1')
+  }
+
+  zeros(count: number): void {
+    const at = this.#room(count)
+    this.#buffer.fill(0, at, at + count)
+  }
+
+  #room(bytes: number): number {
+    if (this.#position + bytes > this.#buffer.length) {
+      this.#close()
+      if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes)
+    }
+    const at = this.#position
+    this.#position += bytes
+    this.bytes += bytes
+    return at
+  }
+
+  #close(): void {
+    if (this.#position > 0) this.#full.push(this.#buffer.subarray(0, this.#position))
+    this.#buffer = Buffer.allocUnsafeSlow(PIECE_BYTES)
+    this.#position = 0
+  }
+}

@@ -1,0 +1,144 @@
+// The table of chunks: what is known of a chunk for good. Where its copies are is the master's to learn anew.
+// About 40 bytes a chunk.
+import { bytes8, integers, Rows, words32 } from '../../util/column.ts'
+import { HashIndex, mix32 } from '../../util/hash-index.ts'
+import type { ChunkId, Seconds } from '../types.ts'
+
+/** What happened to a chunk row since it was last asked: its copies may be too few, too many or useless now. */
+export interface ChunkObserver {
+  /** The chunk was made, its number of references or storage class changed, or it is about to be removed. */
+  chunkChanged(row: number): void
+}
+
+export class ChunkTable {
+  readonly #id = integers()
+  readonly version = words32()
+  /** Locked by a writer until then; 0 when free. */
+  readonly lockedTo = words32()
+  readonly #archived = bytes8()
+  /** Files that hold it, once for each slot. */
+  readonly references = words32()
+  readonly #sclassId = bytes8()
+  /** References by class, of chunks that files of several classes hold. */
+  readonly #mixedClasses = new Map<number, Map<number, number>>()
+  readonly #rows = new Rows()
+  readonly #index = new HashIndex(row => hashOf(this.#id.get(row)))
+  nextChunkId: ChunkId = 1
+  observer: ChunkObserver = { chunkChanged() {} }
+  #copiesWanted: (sclassId: number) => number
+
+  /** @param copiesWanted max(keep, archive) of a class: decides between classes (spec master-behaviour 4.1) */
+  constructor(copiesWanted: (sclassId: number) => number) {
+    this.#copiesWanted = copiesWanted
+  }
+
+  get count(): number {
+    return this.#rows.count
+  }
+
+  /** Every row is below this. */
+  get rowLimit(): number {
+    return this.#rows.limit
+  }
+
+  /** Row of the chunk, or 0. */
+  find(id: ChunkId): number {
+    return this.#index.find(hashOf(id), row => this.#id.get(row) === id)
+  }
+
+  /** 0 for a row that is not in use. */
+  id(row: number): ChunkId {
+    return this.#id.get(row)
+  }
+
+  add(id: ChunkId, version: number): number {
+    const row = this.#rows.take()
+    this.#id.set(row, id)
+    this.version.set(row, version)
+    this.lockedTo.set(row, 0)
+    this.#archived.set(row, 0)
+    this.references.set(row, 0)
+    this.#sclassId.set(row, 0)
+    this.#index.insert(hashOf(id), row)
+    this.observer.chunkChanged(row)
+    return row
+  }
+
+  remove(row: number): void {
+    this.#index.remove(hashOf(this.#id.get(row)), row)
+    this.observer.chunkChanged(row)
+    this.#id.set(row, 0)
+    this.#mixedClasses.delete(row)
+    this.#rows.release(row)
+  }
+
+  isLocked(row: number, now: Seconds): boolean {
+    return this.lockedTo.get(row) >= now
+  }
+
+  isArchived(row: number): boolean {
+    return this.#archived.get(row) !== 0
+  }
+
+  setArchived(row: number, archived: boolean): void {
+    this.#archived.set(row, archived ? 1 : 0)
+    this.observer.chunkChanged(row)
+  }
+
+  /** The storage class that rules its copies; 0 when no file holds it. */
+  sclassId(row: number): number {
+    const mixed = this.#mixedClasses.get(row)
+    return mixed ? this.#rulingClass(mixed) : this.#sclassId.get(row)
+  }
+
+  /** One more slot of a file of this class holds the chunk. */
+  addReference(row: number, sclassId: number): void {
+    const mixed = this.#mixedClasses.get(row)
+    if (mixed) mixed.set(sclassId, (mixed.get(sclassId) ?? 0) + 1)
+    else if (this.references.get(row) === 0) this.#sclassId.set(row, sclassId)
+    else if (this.#sclassId.get(row) !== sclassId) {
+      this.#mixedClasses.set(
+        row,
+        new Map([
+          [this.#sclassId.get(row), this.references.get(row)],
+          [sclassId, 1],
+        ]),
+      )
+    }
+    this.references.add(row, 1)
+    this.observer.chunkChanged(row)
+  }
+
+  dropReference(row: number, sclassId: number): void {
+    const mixed = this.#mixedClasses.get(row)
+    if (mixed) {
+      const left = (mixed.get(sclassId) ?? 1) - 1
+      if (left > 0) mixed.set(sclassId, left)
+      else mixed.delete(sclassId)
+      const [only] = mixed.keys()
+      if (mixed.size === 1 && only !== undefined) {
+        this.#sclassId.set(row, only)
+        this.#mixedClasses.delete(row)
+      }
+    }
+    this.references.add(row, -1)
+    if (this.references.get(row) === 0) this.#sclassId.set(row, 0)
+    this.observer.chunkChanged(row)
+  }
+
+  /** Every row in use, in no order that means anything. */
+  *rows(): Generator<number> {
+    for (let row = 1; row < this.#rows.limit; row++) if (this.#id.get(row) !== 0) yield row
+  }
+
+  /** Most copies wins; on a tie a user class before a predefined one, and the predefined one when user classes tie. */
+  #rulingClass(mixed: Map<number, number>): number {
+    const most = Math.max(...[...mixed.keys()].map(this.#copiesWanted))
+    const tied = [...mixed.keys()].filter(id => this.#copiesWanted(id) === most)
+    const userClasses = tied.filter(id => id > 9)
+    if (userClasses.length === 1) return userClasses[0] as number
+    return userClasses.length > 1 ? most : (tied[0] as number)
+  }
+}
+
+const hashOf = (id: ChunkId) => mix32((id >>> 0) ^ Math.imul(Math.floor(id / 0x100000000), 0x9e3779b1))

@@ -1,0 +1,76 @@
+// Storage classes: how many copies, on servers of which labels (spec metadata 2.4, master-behaviour 5.4).
+
+export const OR_GROUPS = 4
+export const CLASS_LIMIT = 255
+export const PREDEFINED_CLASSES = 9
+
+/** One wanted copy: an AND of up to four OR-masks of labels (bit 0 = A … bit 25 = Z); all 0 is any server. */
+export type LabelMasks = readonly number[]
+
+export interface StorageClass {
+  name: string
+  adminOnly: boolean
+  /** 0 loose, 1 standard, 2 strict. */
+  mode: number
+  archiveDelayDays: number
+  create: LabelMasks[]
+  keep: LabelMasks[]
+  archive: LabelMasks[]
+}
+
+const anyServer = (copies: number): LabelMasks[] => Array.from({ length: copies }, () => [0, 0, 0, 0])
+
+export class StorageClasses {
+  readonly #classes = new Map<number, StorageClass>()
+  /** Numbers from here on were never used; deleted ones below are used again, lowest first. */
+  #firstUnused = PREDEFINED_CLASSES + 1
+
+  constructor() {
+    for (let copies = 1; copies <= PREDEFINED_CLASSES; copies++) {
+      this.#classes.set(copies, {
+        name: String(copies),
+        adminOnly: false,
+        mode: 1,
+        archiveDelayDays: 0,
+        create: anyServer(copies),
+        keep: anyServer(copies),
+        archive: anyServer(copies),
+      })
+    }
+  }
+
+  get(id: number): StorageClass | undefined {
+    return this.#classes.get(id)
+  }
+
+  idOf(name: string): number | undefined {
+    for (const [id, sclass] of this.#classes) if (sclass.name === name) return id
+    return undefined
+  }
+
+  /** The number that the next new class will get; 256 when all are taken. */
+  nextId(): number {
+    for (let id = PREDEFINED_CLASSES + 1; id < this.#firstUnused; id++) if (!this.#classes.has(id)) return id
+    return this.#firstUnused
+  }
+
+  set(id: number, sclass: StorageClass): void {
+    this.#classes.set(id, sclass)
+    this.#firstUnused = Math.max(this.#firstUnused, id + 1)
+  }
+
+  delete(id: number): void {
+    this.#classes.delete(id)
+  }
+
+  /** max(keep, archive); 0 for class 0 and unknown ones. */
+  copiesWanted(id: number): number {
+    const sclass = this.#classes.get(id)
+    return sclass ? Math.max(sclass.keep.length, sclass.archive.length) : 0
+  }
+
+  /** Ascending by number. */
+  entries(): [number, StorageClass][] {
+    return [...this.#classes].sort(([a], [b]) => a - b)
+  }
+}

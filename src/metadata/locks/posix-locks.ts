@@ -1,0 +1,104 @@
+// POSIX range locks that are held (spec metadata 2.13, master-behaviour 3.4).
+//
+// Of one (session, owner) the ranges are disjoint, ascending, and touching ranges of one type are merged.
+import type { Inode, SessionId } from '../types.ts'
+
+export const LockType = { UNLOCK: 0, READ: 1, WRITE: 2 } as const
+export type LockType = (typeof LockType)[keyof typeof LockType]
+
+/** End of a range that goes to the end of the file, whatever it grows to. */
+export const TO_END = 0xffffffffffffffffn
+
+export interface LockRange {
+  start: bigint
+  /** Exclusive. */
+  end: bigint
+  type: LockType
+  pid: number
+}
+
+export interface LockOwner {
+  session: SessionId
+  owner: bigint
+}
+
+interface OwnerRanges extends LockOwner {
+  ranges: LockRange[]
+}
+
+export class PosixLocks {
+  readonly #locks = new Map<Inode, OwnerRanges[]>()
+
+  has(inode: Inode): boolean {
+    return this.#locks.has(inode)
+  }
+
+  /** The first held range of another owner that keeps `wanted` from being granted. */
+  conflict(inode: Inode, by: LockOwner, wanted: LockRange): (LockOwner & LockRange) | undefined {
+    for (const { session, owner, ranges } of this.#locks.get(inode) ?? []) {
+      if (session === by.session && owner === by.owner) continue
+      for (const range of ranges) {
+        if (range.start >= wanted.end || range.end <= wanted.start) continue
+        if (range.type === LockType.WRITE || wanted.type === LockType.WRITE) return { session, owner, ...range }
+      }
+    }
+    return undefined
+  }
+
+  /** Gives the owner exactly `wanted` on that range (UNLOCK: nothing); splits and merges what it held. */
+  set(inode: Inode, by: LockOwner, wanted: LockRange): void {
+    let owners = this.#locks.get(inode)
+    if (!owners) {
+      owners = []
+      this.#locks.set(inode, owners)
+    }
+    let mine = owners.find(({ session, owner }) => session === by.session && owner === by.owner)
+    if (!mine) {
+      mine = { session: by.session, owner: by.owner, ranges: [] }
+      owners.push(mine)
+    }
+    mine.ranges = merged(mine.ranges, wanted)
+    this.#drop(inode, holder => holder.ranges.length === 0)
+  }
+
+  removeSession(inode: Inode, session: SessionId): void {
+    this.#drop(inode, holder => holder.session === session)
+  }
+
+  rangesOf(inode: Inode): readonly Readonly<OwnerRanges>[] {
+    return this.#locks.get(inode) ?? []
+  }
+
+  entries(): IterableIterator<[Inode, readonly Readonly<OwnerRanges>[]]> {
+    return this.#locks.entries()
+  }
+
+  #drop(inode: Inode, drops: (holder: OwnerRanges) => boolean): void {
+    const left = (this.#locks.get(inode) ?? []).filter(holder => !drops(holder))
+    if (left.length > 0) this.#locks.set(inode, left)
+    else this.#locks.delete(inode)
+  }
+}
+
+/** `ranges` with `wanted` laid over them. */
+function merged(ranges: readonly LockRange[], wanted: LockRange): LockRange[] {
+  const pieces: LockRange[] = []
+  for (const range of ranges) {
+    if (range.start < wanted.start) pieces.push({ ...range, end: min(range.end, wanted.start) })
+    if (range.end > wanted.end) pieces.push({ ...range, start: max(range.start, wanted.end) })
+  }
+  if (wanted.type !== LockType.UNLOCK && wanted.start < wanted.end) pieces.push({ ...wanted })
+  pieces.sort((a, b) => (a.start < b.start ? -1 : 1))
+  const joined: LockRange[] = []
+  for (const piece of pieces) {
+    const last = joined.at(-1)
+    if (last && last.end === piece.start && last.type === piece.type) {
+      last.end = piece.end
+      last.pid = wanted.pid
+    } else joined.push(piece)
+  }
+  return joined
+}
+
+const min = (a: bigint, b: bigint) => (a < b ? a : b)
+const max = (a: bigint, b: bigint) => (a > b ? a : b)

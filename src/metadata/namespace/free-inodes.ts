@@ -1,0 +1,43 @@
+// Numbers of removed nodes, waiting to be used again; oldest first (spec metadata 2.7, 5.3).
+import type { Inode, Seconds } from '../types.ts'
+
+const COMPACT_AT = 65536
+
+export class FreeInodes {
+  #inodes: number[] = []
+  #times: number[] = []
+  #first = 0
+
+  get count(): number {
+    return this.#inodes.length - this.#first
+  }
+
+  /** The clock never goes back inside the list: later times are lowered to a new earlier one. */
+  push(inode: Inode, freedAt: Seconds): void {
+    for (let i = this.#times.length - 1; i >= this.#first && (this.#times[i] as number) > freedAt; i--) {
+      this.#times[i] = freedAt
+    }
+    this.#inodes.push(inode)
+    this.#times.push(freedAt)
+  }
+
+  oldest(): { inode: Inode; freedAt: Seconds } | undefined {
+    if (this.count === 0) return undefined
+    return { inode: this.#inodes[this.#first] as number, freedAt: this.#times[this.#first] as number }
+  }
+
+  dropOldest(): void {
+    this.#first++
+    if (this.#first < COMPACT_AT || this.#first * 2 < this.#inodes.length) return
+    this.#inodes = this.#inodes.slice(this.#first)
+    this.#times = this.#times.slice(this.#first)
+    this.#first = 0
+  }
+
+  /** Oldest first. */
+  *entries(): Generator<{ inode: Inode; freedAt: Seconds }> {
+    for (let i = this.#first; i < this.#inodes.length; i++) {
+      yield { inode: this.#inodes[i] as number, freedAt: this.#times[i] as number }
+    }
+  }
+}

@@ -1,0 +1,249 @@
+// The tree: edges between directories and nodes, and the statistics that follow every change. These are the primitive
+// steps that the apply functions are made of.
+import { MFSBLOCKSIZE, MFSCHUNKSIZE } from '../../protocol/constants.ts'
+import { assert } from '../../util/assert.ts'
+import type { State } from '../state.ts'
+import {
+  CHUNK_HEADER_BYTES,
+  type Inode,
+  NodeType,
+  ROOT,
+  type Seconds,
+  SUSTAINED_BUCKETS,
+  TRASH_BUCKETS,
+  TRASH_PATH_MAX,
+} from '../types.ts'
+import { noStats, type Stats } from './lists.ts'
+
+/** The child of a directory by its exact name, or 0. */
+export function childOf(state: State, parent: Inode, name: string): Inode {
+  const edge = findEdge(state, parent, name)
+  return edge === 0 ? 0 : state.edges.child.get(edge)
+}
+
+/** The edge of that name in a directory, or 0. `parent` must be a directory. */
+export function findEdge(state: State, parent: Inode, name: string): number {
+  return state.edges.find(state.nodes.directoryRow(parent), name)
+}
+
+/** The directory that an edge lies in; 0 for the trash and the sustained files. */
+export function parentOfEdge(state: State, edge: number): Inode {
+  return state.lists.owner.get(state.edges.list.get(edge))
+}
+
+/** The directory that holds a directory; 0 for the root. */
+export function parentOf(state: State, directory: Inode): Inode {
+  const edge = state.nodes.firstLink.get(directory)
+  return edge === 0 ? 0 : parentOfEdge(state, edge)
+}
+
+/** Whether `inode` is `ancestor` or lies below it, by any of its links. */
+export function isBelow(state: State, inode: Inode, ancestor: Inode): boolean {
+  if (inode === ancestor) return true
+  for (let edge = state.nodes.firstLink.get(inode); edge !== 0; edge = state.edges.nextLink.get(edge)) {
+    for (let directory = parentOfEdge(state, edge); directory !== 0; directory = parentOf(state, directory)) {
+      if (directory === ancestor) return true
+    }
+  }
+  return false
+}
+
+/** Names that the file system keeps: 1..255 bytes, not `.` or `..`, no slash, no NUL (spec master-behaviour 1.2). */
+export function isValidName(name: string): boolean {
+  return (
+    name.length >= 1 &&
+    name.length <= 255 &&
+    name !== '.' &&
+    name !== '..' &&
+    !name.includes('/') &&
+    !name.includes('\0')
+  )
+}
+
+/** Path of a node from the root by its first link, without leading slash; of a trash file the path it had. */
+export function pathOf(state: State, inode: Inode): string {
+  const names: string[] = []
+  for (let at = inode; at !== ROOT && at !== 0; ) {
+    const edge = state.nodes.firstLink.get(at)
+    if (edge === 0) break
+    names.push(state.edges.name(edge))
+    at = parentOfEdge(state, edge)
+  }
+  return names.reverse().join('/')
+}
+
+/** Edges of a list from the newest on, which is the order of readdir. */
+export function* edgesOf(state: State, list: number): Generator<number> {
+  for (let edge = state.lists.head.get(list); edge !== 0; edge = state.edges.next.get(edge)) yield edge
+}
+
+/** Link count as stat shows it. */
+export function linkCount(state: State, inode: Inode): number {
+  const links = state.nodes.links.get(inode)
+  return state.nodes.isDirectory(inode) ? 2 + links : links
+}
+
+/** What a node counts for in the statistics of its directories (spec master-behaviour 1.4). */
+export function statsOf(state: State, inode: Inode): Stats {
+  const { nodes, lists } = state
+  const stats = noStats()
+  stats.inodes = 1
+  if (nodes.isDirectory(inode)) {
+    const below = lists.stats(nodes.directoryRow(inode))
+    return { ...below, inodes: below.inodes + 1, dirs: below.dirs + 1 }
+  }
+  if (nodes.isFile(inode)) {
+    stats.files = 1
+    stats.length = nodes.length.get(inode)
+    countChunks(state, inode, stats)
+    stats.realsize = stats.size * nodes.ratio.get(inode)
+  } else if (nodes.type(inode) === NodeType.SYMLINK) stats.length = nodes.targetBytes(inode)
+  return stats
+}
+
+function countChunks(state: State, inode: Inode, stats: Stats): void {
+  const { nodes } = state
+  const last = stats.length === 0 ? 0 : Math.floor((stats.length - 1) / MFSCHUNKSIZE)
+  const lastBytes = stats.length === 0 ? 0 : ((stats.length - 1) % MFSCHUNKSIZE) + 1
+  const slots = nodes.chunkSlots(inode)
+  for (let index = 0; index < slots; index++) {
+    if (nodes.chunkRow(inode, index) === 0) continue
+    stats.chunks++
+    if (index < last) stats.size += MFSCHUNKSIZE + CHUNK_HEADER_BYTES
+    else if (index === last) stats.size += Math.ceil(lastBytes / MFSBLOCKSIZE) * MFSBLOCKSIZE + CHUNK_HEADER_BYTES
+  }
+}
+
+/** Makes a change to a file that its statistics depend on, and carries the difference up all its paths. */
+export function changeCounted(state: State, inode: Inode, change: () => void): void {
+  const before = statsOf(state, inode)
+  change()
+  state.nodes.ratio.set(inode, state.storageClasses.copiesWanted(state.nodes.sclassId.get(inode)))
+  const after = statsOf(state, inode)
+  for (const key of Object.keys(after) as (keyof Stats)[]) after[key] -= before[key]
+  if (after.length === 0 && after.size === 0 && after.chunks === 0 && after.realsize === 0) return
+  for (let edge = state.nodes.firstLink.get(inode); edge !== 0; edge = state.edges.nextLink.get(edge)) {
+    countUp(state, state.edges.list.get(edge), after, 1)
+  }
+}
+
+function countUp(state: State, list: number, stats: Stats, sign: 1 | -1): void {
+  const { lists, edges, nodes } = state
+  for (let at = list; at !== 0; ) {
+    lists.count(at, stats, sign)
+    const owner = lists.owner.get(at)
+    const edge = owner === 0 ? 0 : nodes.firstLink.get(owner)
+    at = edge === 0 ? 0 : edges.list.get(edge)
+  }
+}
+
+/** Adds an edge at the head of a directory's list with the next edge id. No times change. */
+export function addEdge(state: State, parent: Inode, child: Inode, name: string): void {
+  insertEdge(state, state.nodes.directoryRow(parent), child, name, state.nextEdgeAge++, 'head')
+}
+
+/** Adds an edge with a given age; `tail` keeps the order of a list that is being loaded. */
+export function insertEdge(
+  state: State,
+  list: number,
+  child: Inode,
+  name: string,
+  age: number,
+  end: 'head' | 'tail',
+): number {
+  const { edges, lists, nodes } = state
+  const owner = lists.owner.get(list)
+  const edge = edges.add(list, child, name, age, owner !== 0)
+  const other = end === 'head' ? lists.head.get(list) : lists.tail.get(list)
+  if (other === 0) {
+    lists.head.set(list, edge)
+    lists.tail.set(list, edge)
+  } else if (end === 'head') {
+    edges.next.set(edge, other)
+    edges.previous.set(other, edge)
+    lists.head.set(list, edge)
+  } else {
+    edges.previous.set(edge, other)
+    edges.next.set(other, edge)
+    lists.tail.set(list, edge)
+  }
+  lists.length.add(list, 1)
+  if (nodes.isDirectory(child)) nodes.links.add(owner, 1)
+  else nodes.links.add(child, 1)
+  edges.nextLink.set(edge, nodes.firstLink.get(child))
+  nodes.firstLink.set(child, edge)
+  if (nodes.isFile(child)) nodes.ratio.set(child, state.storageClasses.copiesWanted(nodes.sclassId.get(child)))
+  countUp(state, list, statsOf(state, child), 1)
+  return edge
+}
+
+/** Takes an edge away. No times change; a node without links is the caller's to deal with. */
+export function removeEdge(state: State, edge: number): void {
+  const { edges, lists, nodes } = state
+  const list = edges.list.get(edge)
+  const child = edges.child.get(edge)
+  const owner = lists.owner.get(list)
+  countUp(state, list, statsOf(state, child), -1)
+  const [previous, next] = [edges.previous.get(edge), edges.next.get(edge)]
+  if (previous === 0) lists.head.set(list, next)
+  else edges.next.set(previous, next)
+  if (next === 0) lists.tail.set(list, previous)
+  else edges.previous.set(next, previous)
+  lists.length.add(list, -1)
+  if (nodes.isDirectory(child)) nodes.links.add(owner, -1)
+  else nodes.links.add(child, -1)
+  dropLink(state, child, edge)
+  edges.remove(edge, owner !== 0)
+}
+
+function dropLink(state: State, child: Inode, edge: number): void {
+  const { edges, nodes } = state
+  const after = edges.nextLink.get(edge)
+  let at = nodes.firstLink.get(child)
+  if (at === edge) {
+    nodes.firstLink.set(child, after)
+    return
+  }
+  while (edges.nextLink.get(at) !== edge) {
+    at = edges.nextLink.get(at)
+    assert(at !== 0, `edge ${edge} is among the links of inode ${child}`)
+  }
+  edges.nextLink.set(at, after)
+}
+
+/** Row of the list that keeps an unlinked file, by its type. */
+export function bucketOf(state: State, inode: Inode): number {
+  if (state.nodes.type(inode) === NodeType.TRASH) return state.trashLists[inode % TRASH_BUCKETS] as number
+  return state.sustainedLists[inode % SUSTAINED_BUCKETS] as number
+}
+
+/** Puts a file without links into the trash or among the sustained files, under `path`. */
+export function keepUnlinked(state: State, inode: Inode, type: NodeType, path: string): void {
+  state.nodes.changeType(inode, type)
+  insertEdge(state, bucketOf(state, inode), inode, path.slice(-TRASH_PATH_MAX), state.nextEdgeAge++, 'head')
+}
+
+/** Removes a node that has no links: its chunks lose a reference, its number waits to be used again. */
+export function removeNode(state: State, inode: Inode, now: Seconds): void {
+  const { nodes } = state
+  if (nodes.isFile(inode)) cutChunks(state, inode, 0)
+  if (nodes.isDirectory(inode)) {
+    state.lists.remove(nodes.directoryRow(inode))
+    state.quotas.delete(inode)
+  }
+  state.xattrs.deleteAll(inode)
+  state.acls.deleteAll(inode)
+  nodes.remove(inode)
+  state.freeInodes.push(inode, now)
+}
+
+/** Shortens a chunk table to `slots`; the chunks beyond lose this reference. */
+export function cutChunks(state: State, inode: Inode, slots: number): void {
+  const { nodes, chunks } = state
+  const sclassId = nodes.sclassId.get(inode)
+  for (let index = slots; index < nodes.chunkSlots(inode); index++) {
+    const row = nodes.chunkRow(inode, index)
+    if (row !== 0) chunks.dropReference(row, sclassId)
+  }
+  if (slots < nodes.chunkSlots(inode)) nodes.setChunkSlots(inode, slots)
+}

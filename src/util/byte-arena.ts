@@ -1,0 +1,56 @@
+// Short byte strings without an object each: names and link targets live in big buffers and are known by a number.
+
+const UNIT_BYTES = 8
+const PAGE_BYTES = 1 << 20
+const PAGE_UNITS = PAGE_BYTES / UNIT_BYTES
+
+/** Holds strings of 1..4096 bytes. Handles are 1..2^32-1, so it ends at 32 GiB. */
+export class ByteArena {
+  #pages: Buffer[] = []
+  /** First unit never used yet; 0 is left out so that no handle is 0. */
+  #next = 1
+  /** Handles of freed strings by length in units. */
+  #free: number[][] = []
+
+  /** Stores a latin1 string. Its length is the caller's to remember. */
+  put(text: string): number {
+    const handle = this.#take(unitsOf(text.length))
+    const page = this.#pages[Math.floor(handle / PAGE_UNITS)] as Buffer
+    page.write(text, (handle % PAGE_UNITS) * UNIT_BYTES, 'latin1')
+    return handle
+  }
+
+  text(handle: number, length: number): string {
+    const start = (handle % PAGE_UNITS) * UNIT_BYTES
+    return (this.#pages[Math.floor(handle / PAGE_UNITS)] as Buffer).toString('latin1', start, start + length)
+  }
+
+  /** Whether the stored string of `length` bytes is `text`. */
+  equals(handle: number, length: number, text: string): boolean {
+    if (text.length !== length) return false
+    const page = this.#pages[Math.floor(handle / PAGE_UNITS)] as Buffer
+    const start = (handle % PAGE_UNITS) * UNIT_BYTES
+    for (let i = 0; i < length; i++) if (page[start + i] !== text.charCodeAt(i)) return false
+    return true
+  }
+
+  free(handle: number, length: number): void {
+    const units = unitsOf(length)
+    const list = this.#free[units]
+    if (list) list.push(handle)
+    else this.#free[units] = [handle]
+  }
+
+  #take(units: number): number {
+    const freed = this.#free[units]?.pop()
+    if (freed !== undefined) return freed
+    // A string never crosses a page; what is left of the old one is lost, at most 4096 bytes of a MiB.
+    if ((this.#next % PAGE_UNITS) + units > PAGE_UNITS) this.#next = Math.ceil(this.#next / PAGE_UNITS) * PAGE_UNITS
+    const handle = this.#next
+    this.#next += units
+    if (Math.floor(handle / PAGE_UNITS) >= this.#pages.length) this.#pages.push(Buffer.allocUnsafeSlow(PAGE_BYTES))
+    return handle
+  }
+}
+
+const unitsOf = (length: number) => Math.max(1, Math.ceil(length / UNIT_BYTES))

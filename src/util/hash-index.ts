@@ -1,0 +1,85 @@
+// Finding rows by a key that lies in the table itself: open addressing over row numbers. Split into segments that
+// grow one by one, so that no insertion ever waits for the rehash of millions.
+
+const SEGMENT_BITS = 10
+const FIRST_SIZE = 16
+
+/** Spreads the bits of a 32-bit value. */
+export function mix32(value: number): number {
+  let mixed = Math.imul(value ^ (value >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
+}
+
+/** A hash of a latin1 string, started from `seed`. */
+export function hashText(text: string, seed: number): number {
+  let hash = seed ^ 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return mix32(hash)
+}
+
+export class HashIndex {
+  readonly #hashOf: (row: number) => number
+  readonly #segments: Uint32Array[] = []
+  readonly #counts = new Uint32Array(1 << SEGMENT_BITS)
+
+  /** @param hashOf the 32-bit hash of the key of a row that is in the index */
+  constructor(hashOf: (row: number) => number) {
+    this.#hashOf = hashOf
+    for (let i = 0; i < 1 << SEGMENT_BITS; i++) this.#segments.push(new Uint32Array(0))
+  }
+
+  /** The row with this hash for which `matches` holds, or 0. */
+  find(hash: number, matches: (row: number) => boolean): number {
+    const segment = this.#segments[hash >>> (32 - SEGMENT_BITS)] as Uint32Array
+    if (segment.length === 0) return 0
+    const mask = segment.length - 1
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const row = segment[at] as number
+      if (row === 0 || matches(row)) return row
+    }
+  }
+
+  insert(hash: number, row: number): void {
+    const number = hash >>> (32 - SEGMENT_BITS)
+    const count = (this.#counts[number] as number) + 1
+    this.#counts[number] = count
+    let segment = this.#segments[number] as Uint32Array
+    if (count * 3 > segment.length * 2) {
+      segment = this.#grown(segment)
+      this.#segments[number] = segment
+    }
+    place(segment, hash, row)
+  }
+
+  /** Takes `row` out; its key must still be readable through hashOf. */
+  remove(hash: number, row: number): void {
+    const number = hash >>> (32 - SEGMENT_BITS)
+    const segment = this.#segments[number] as Uint32Array
+    const mask = segment.length - 1
+    let hole = hash & mask
+    while (segment[hole] !== row) hole = (hole + 1) & mask
+    this.#counts[number] = (this.#counts[number] as number) - 1
+    // Close the gap: move up every later row of the run that may not stand behind a hole.
+    for (let at = (hole + 1) & mask; segment[at] !== 0; at = (at + 1) & mask) {
+      const home = this.#hashOf(segment[at] as number) & mask
+      if (((at - home) & mask) < ((at - hole) & mask)) continue
+      segment[hole] = segment[at] as number
+      hole = at
+    }
+    segment[hole] = 0
+  }
+
+  #grown(segment: Uint32Array): Uint32Array {
+    const larger = new Uint32Array(Math.max(FIRST_SIZE, segment.length * 2))
+    for (const row of segment) if (row !== 0) place(larger, this.#hashOf(row), row)
+    return larger
+  }
+}
+
+function place(segment: Uint32Array, hash: number, row: number): void {
+  const mask = segment.length - 1
+  let at = hash & mask
+  while (segment[at] !== 0) at = (at + 1) & mask
+  segment[at] = row
+}
