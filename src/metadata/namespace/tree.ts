@@ -217,10 +217,11 @@ export function bucketOf(state: State, inode: Inode): number {
   return state.sustainedLists[inode % SUSTAINED_BUCKETS] as number
 }
 
-/** Puts a file without links into the trash or among the sustained files, under `path`. */
-export function keepUnlinked(state: State, inode: Inode, type: NodeType, path: string): void {
+/** Puts a file without links into the trash or among the sustained files, under `path`; from there with its old age. */
+export function keepUnlinked(state: State, inode: Inode, type: NodeType, path: string, age?: number): void {
   state.nodes.changeType(inode, type)
-  insertEdge(state, bucketOf(state, inode), inode, path.slice(-TRASH_PATH_MAX), state.nextEdgeAge++, 'head')
+  const edgeAge = age ?? state.nextEdgeAge++
+  insertEdge(state, bucketOf(state, inode), inode, path.slice(-TRASH_PATH_MAX), edgeAge, 'head')
 }
 
 /** Removes a node that has no links: its chunks lose a reference, its number waits to be used again. */

@@ -1,0 +1,272 @@
+// Snapshots of files and trees, and their removal (spec metadata 4.5, master-behaviour 9.1).
+import { Status } from '../../protocol/status.ts'
+import { type Acl, AclType } from '../acl/acls.ts'
+import type { Operations } from '../apply.ts'
+import type { EntryOf } from '../changelog/entry.ts'
+import { expectResult, fail } from '../replay-error.ts'
+import type { State } from '../state.ts'
+import { Eattr, type Inode, NodeType, type Seconds } from '../types.ts'
+import { MODE_R, MODE_W, MODE_X, mayAccess } from './access.ts'
+import { createNode, linkNode, needDirectory, needEdge, needFreeName, unlinkNode } from './apply.ts'
+import { needNode } from './apply-attributes.ts'
+import { setClass } from './apply-recursive.ts'
+import { changeCounted, cutChunks, edgesOf, findEdge, isBelow, isValidName } from './tree.ts'
+
+export const SnapshotMode = { OVERWRITE: 0x01, CP_LIKE: 0x02, FORCE: 0x04, HARDLINKS: 0x08, DELETE: 0x80 } as const
+
+const PROTECTED = Eattr.UNDELETABLE | Eattr.APPENDONLY | Eattr.IMMUTABLE
+const SUID_SGID = 0o6000
+
+export interface SnapshotCounts {
+  /** XOR of the inodes that were made or replaced. */
+  checksum: number
+  removed: number
+  same: number
+  existing: number
+  hardlinks: number
+  created: number
+}
+
+type Request = Omit<EntryOf<'SNAPSHOT'>, keyof SnapshotCounts | 'op'>
+
+interface Run {
+  state: State
+  request: Request
+  counts: SnapshotCounts
+  /** Copies of sources with several links, by source. */
+  copies: Map<Inode, Inode>
+}
+
+/** Makes or removes a snapshot. @throws ReplayError; nothing is changed when it is thrown before the first copy */
+export function runSnapshot(state: State, request: Request): SnapshotCounts {
+  const counts = { checksum: 0, removed: 0, same: 0, existing: 0, hardlinks: 0, created: 0 }
+  const run: Run = { state, request, counts, copies: new Map() }
+  needDirectory(state, request.parent)
+  if (request.mode & SnapshotMode.DELETE) {
+    removeBelow(run, request.parent, needEdge(state, request.parent, request.name))
+    return counts
+  }
+  needNode(state, request.source)
+  if (!isValidName(request.name)) fail(Status.EINVAL, `bad name ${JSON.stringify(request.name)}`)
+  if (state.nodes.isDirectory(request.source) && isBelow(state, request.parent, request.source)) {
+    fail(Status.EINVAL, `directory ${request.source} would be copied below itself`)
+  }
+  checkTarget(run, request.source, request.parent, request.name)
+  copy(run, request.source, request.parent, request.name)
+  return counts
+}
+
+const allows = ({ state, request }: Run, inode: Inode, wanted: number) =>
+  mayAccess(state, inode, request.uid, request.gids, request.sessionFlags, wanted)
+
+/** Whether everything that is at the target may be merged or replaced. */
+function checkTarget(run: Run, source: Inode, parent: Inode, name: string): void {
+  const { state, request } = run
+  const { nodes, edges } = state
+  const edge = findEdge(state, parent, name)
+  if (edge === 0) return
+  const target = edges.child.get(edge)
+  if (target === source) fail(Status.EINVAL, `inode ${source} would be copied onto itself`)
+  if (nodes.eattr.get(target) & PROTECTED) fail(Status.EPERM, `inode ${target} is protected`)
+  if (nodes.type(target) !== nodes.type(source)) fail(Status.EPERM, `inode ${target} is of another type`)
+  if (nodes.isDirectory(source)) {
+    if (!allows(run, source, MODE_R | MODE_X)) return
+    for (const child of edgesOf(state, nodes.directoryRow(source))) {
+      checkTarget(run, edges.child.get(child), target, edges.name(child))
+    }
+  } else if (!(request.mode & SnapshotMode.OVERWRITE)) fail(Status.EEXIST, `inode ${target} is there`)
+}
+
+function copy(run: Run, source: Inode, parent: Inode, name: string): void {
+  const { state } = run
+  const { nodes } = state
+  if (nodes.isFile(source) && !allows(run, source, MODE_R)) return
+  const edge = findEdge(state, parent, name)
+  const target = edge === 0 ? copyNew(run, source, parent, name) : copyOnto(run, source, parent, edge)
+  if (target === 0) return
+  if (nodes.isDirectory(source)) copyChildren(run, source, target)
+  // Names made in a directory touch it, so its times and mark come after them.
+  if (!(run.request.mode & SnapshotMode.CP_LIKE)) copyTimes(run, source, target)
+  nodes.eattr.set(target, nodes.eattr.get(target) | Eattr.SNAPSHOT)
+}
+
+function copyChildren(run: Run, source: Inode, target: Inode): void {
+  const { state } = run
+  if (!allows(run, source, MODE_R | MODE_X)) return
+  for (const child of [...edgesOf(state, state.nodes.directoryRow(source))]) {
+    copy(run, state.edges.child.get(child), target, state.edges.name(child))
+  }
+}
+
+/** Returns the new inode; 0 when it is only a link to an earlier copy. */
+function copyNew(run: Run, source: Inode, parent: Inode, name: string): Inode {
+  const { state, request, counts, copies } = run
+  const { nodes } = state
+  const linked =
+    (request.mode & SnapshotMode.HARDLINKS) !== 0 && !nodes.isDirectory(source) && nodes.links.get(source) > 1
+  const earlier = linked ? copies.get(source) : undefined
+  if (earlier !== undefined) {
+    needFreeName(state, parent, name)
+    linkNode(state, parent, earlier, name, request.ts)
+    counts.hardlinks++
+    return 0
+  }
+  const made = makeCopy(run, source, parent, name)
+  counts.created++
+  counts.checksum = (counts.checksum ^ made) >>> 0
+  if (linked) copies.set(source, made)
+  return made
+}
+
+/** A new node with contents and attributes of the source. */
+function makeCopy(run: Run, source: Inode, parent: Inode, name: string): Inode {
+  const { state, request } = run
+  const { nodes } = state
+  const type = nodes.type(source) as NodeType
+  const cpLike = (request.mode & SnapshotMode.CP_LIKE) !== 0
+  const node = {
+    type,
+    mode: nodes.mode.get(source),
+    cumask: cpLike ? request.cumask : 0,
+    uid: request.uid,
+    gid: request.gids[0] ?? 0,
+  }
+  const made = createNode(state, parent, name, node, request.ts)
+  if (!cpLike) {
+    takeOwner(run, source, made)
+    nodes.trashHours.set(made, nodes.trashHours.get(source))
+    nodes.eattr.set(made, nodes.eattr.get(source))
+    nodes.winattr.set(made, nodes.winattr.get(source))
+    setClass(state, made, nodes.sclassId.get(source))
+    copyExtras(state, source, made)
+  }
+  copyContents(state, source, made)
+  return made
+}
+
+/** The owner of the source, or the caller without set-id bits when it is not his. */
+function takeOwner({ state: { nodes }, request }: Run, source: Inode, target: Inode): void {
+  const owns = request.uid === 0 || request.uid === nodes.uid.get(source)
+  nodes.uid.set(target, owns ? nodes.uid.get(source) : request.uid)
+  nodes.gid.set(target, owns ? nodes.gid.get(source) : (request.gids[0] ?? 0))
+  nodes.mode.set(target, owns ? nodes.mode.get(source) : nodes.mode.get(source) & ~SUID_SGID)
+}
+
+function copyTimes({ state: { nodes }, request }: Run, source: Inode, target: Inode): void {
+  const owns = request.uid === 0 || request.uid === nodes.uid.get(source)
+  nodes.atime.set(target, nodes.atime.get(source))
+  nodes.mtime.set(target, nodes.mtime.get(source))
+  nodes.ctime.set(target, owns ? nodes.ctime.get(source) : request.ts)
+}
+
+function copyExtras({ xattrs, acls }: State, source: Inode, target: Inode): void {
+  for (const [name, value] of xattrs.of(source)) xattrs.set(target, name, value)
+  acls.deleteAll(target)
+  for (const type of [AclType.ACCESS, AclType.DEFAULT]) {
+    const acl: Acl | undefined = acls.get(source, type)
+    if (acl) acls.set(target, type, { ...acl, users: [...acl.users], groups: [...acl.groups] })
+  }
+}
+
+/** Shares the chunks, or copies the link target or device number. */
+function copyContents(state: State, source: Inode, target: Inode): void {
+  const { nodes, chunks } = state
+  const type = nodes.type(source)
+  if (type === NodeType.SYMLINK) changeCounted(state, target, () => nodes.setTarget(target, nodes.target(source)))
+  if (type === NodeType.BLOCKDEV || type === NodeType.CHARDEV) nodes.setRdev(target, nodes.rdev(source))
+  if (!nodes.isFile(source)) return
+  changeCounted(state, target, () => {
+    cutChunks(state, target, 0)
+    nodes.setChunkSlots(target, nodes.chunkSlots(source))
+    for (let index = 0; index < nodes.chunkSlots(source); index++) {
+      const row = nodes.chunkRow(source, index)
+      if (row === 0) continue
+      nodes.setChunkRow(target, index, row)
+      chunks.addReference(row, nodes.sclassId.get(target))
+    }
+    nodes.length.set(target, nodes.length.get(source))
+  })
+}
+
+/** Returns the inode that is at the target now; 0 when nothing was to be done. */
+function copyOnto(run: Run, source: Inode, parent: Inode, edge: number): Inode {
+  const { state, counts, request } = run
+  const { nodes } = state
+  const present = state.edges.child.get(edge)
+  let target = present
+  if (nodes.isFile(source)) {
+    if (sameContents(state, source, present)) {
+      counts.same++
+      return 0
+    }
+    target = replaceFile(run, source, parent, edge)
+    counts.checksum = (counts.checksum ^ present ^ target) >>> 0
+  } else copyContents(state, source, present)
+  counts.existing++
+  if (request.mode & SnapshotMode.CP_LIKE) {
+    nodes.uid.set(target, request.uid)
+    nodes.gid.set(target, request.gids[0] ?? 0)
+    nodes.mode.set(target, nodes.mode.get(source) & ~request.cumask)
+    nodes.ctime.set(target, request.ts)
+  } else {
+    takeOwner(run, source, target)
+  }
+  return target
+}
+
+function sameContents({ nodes }: State, a: Inode, b: Inode): boolean {
+  if (nodes.length.get(a) !== nodes.length.get(b)) return false
+  const slots = Math.max(nodes.chunkSlots(a), nodes.chunkSlots(b))
+  for (let index = 0; index < slots; index++) if (nodes.chunkRow(a, index) !== nodes.chunkRow(b, index)) return false
+  return true
+}
+
+/** The old file goes where unlinked files go; a new one with class and retention of the source takes its name. */
+function replaceFile(run: Run, source: Inode, parent: Inode, edge: number): Inode {
+  const { state, request } = run
+  const { nodes, edges } = state
+  const name = edges.name(edge)
+  unlinkNode(state, parent, edge, request.ts)
+  const node = {
+    type: NodeType.FILE,
+    mode: nodes.mode.get(source),
+    cumask: 0,
+    uid: request.uid,
+    gid: request.gids[0] ?? 0,
+  }
+  const made = createNode(state, parent, name, node, request.ts)
+  nodes.trashHours.set(made, nodes.trashHours.get(source))
+  setClass(state, made, nodes.sclassId.get(source))
+  copyContents(state, source, made)
+  return made
+}
+
+/** Removes what is marked as a snapshot and not protected, children first (spec metadata 4.5, delete mode). */
+function removeBelow(run: Run, parent: Inode, edge: number): void {
+  const { state, request, counts } = run
+  const { nodes, edges, lists } = state
+  const inode = edges.child.get(edge)
+  const eattr = nodes.eattr.get(inode)
+  if (nodes.isDirectory(inode)) {
+    if (!(eattr & (Eattr.APPENDONLY | Eattr.IMMUTABLE)) && allows(run, inode, MODE_W | MODE_X)) {
+      for (const child of [...edgesOf(state, nodes.directoryRow(inode))]) removeBelow(run, inode, child)
+    }
+    nodes.eattr.set(inode, eattr)
+    if (lists.length.get(nodes.directoryRow(inode)) > 0) return
+  }
+  if (!(eattr & Eattr.SNAPSHOT) || eattr & PROTECTED) return
+  nodes.trashHours.set(inode, 0)
+  unlinkNode(state, parent, edge, request.ts as Seconds)
+  counts.removed++
+  counts.checksum = (counts.checksum ^ inode) >>> 0
+}
+
+export const snapshotOperations: Operations<'SNAPSHOT'> = {
+  SNAPSHOT(state, entry) {
+    const counts = runSnapshot(state, entry)
+    const keys = Object.keys(counts) as (keyof SnapshotCounts)[]
+    // Old forms log no results.
+    if (keys.every(key => entry[key] === 0)) return
+    for (const key of keys) expectResult(key, entry[key], counts[key])
+  },
+}
