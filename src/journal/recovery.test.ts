@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { realDisk } from '../env/real-disk.ts'
+import { rotateCheckpoints, storeCheckpoint } from './checkpoint-files.ts'
+import { cutTornTail, recover } from './recovery.ts'
+
+const NOW = 1_700_000_000
+const line = (id: number) => `${id}: ${NOW + id}|CREATE(1,f${id},1,420,0,0,0,0):${id}\n`
+const lines = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => line(from + i)).join('')
+
+/** A data folder with the given files. Inode numbers of `line` fit a log that begins with two IDLE changes. */
+async function withFolder(files: Record<string, string>, run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'elkfs-recovery-'))
+  try {
+    for (const [name, contents] of Object.entries(files)) writeFileSync(join(folder, name), contents, 'latin1')
+    await run(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const idle = `1: ${NOW}|SETMETAID(7)\n`
+
+test('a new file system and its changelog', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 9) }, async folder => {
+    const { state, replayed } = await recover(realDisk, folder, NOW)
+    assert.equal(state.version, 10)
+    assert.equal(replayed, 9)
+    assert.equal(state.nodes.count, 9)
+  }))
+
+test('lines come from overlapping files in any order, each is applied once', () =>
+  withFolder(
+    {
+      'metadata.mfs': 'MFSM NEW',
+      'changelog.2.mfs': idle + lines(2, 4),
+      'changelog_ml.0.mfs': lines(3, 6),
+      'changelog.0.mfs': lines(7, 8),
+      'changelog.1.mfs': lines(5, 7),
+    },
+    async folder => assert.equal((await recover(realDisk, folder, NOW)).state.version, 9),
+  ))
+
+test('an unfinished last line is cut off and kept aside', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}${lines(2, 3)}4: 17000` }, async folder => {
+    const { state, torn } = await recover(realDisk, folder, NOW)
+    assert.equal(state.version, 4)
+    assert.ok(torn)
+    const aside = await cutTornTail(realDisk, torn)
+    assert.equal(readFileSync(aside, 'latin1'), '4: 17000')
+    assert.equal(readFileSync(join(folder, 'changelog.0.mfs'), 'latin1'), idle + lines(2, 3))
+  }))
+
+test('a tail of zeros that a power cut left is no line', () =>
+  withFolder(
+    { 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}${lines(2, 3)}${'\0'.repeat(100)}` },
+    async folder => assert.equal((await recover(realDisk, folder, NOW)).state.version, 4),
+  ))
+
+test('a gap stops recovery and names the missing changes', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 3) + lines(6, 7) }, async folder => {
+    await assert.rejects(
+      recover(realDisk, folder, NOW),
+      /changelog\.0\.mfs, byte \d+, change 6: the changes 4 to 5 are missing/,
+    )
+  }))
+
+test('a damaged line in the middle stops recovery with file and offset', () =>
+  withFolder(
+    { 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}2: 5|CREAT%(1)\n${lines(3, 4)}` },
+    async folder => {
+      await assert.rejects(recover(realDisk, folder, NOW), /byte \d+, change 2/)
+    },
+  ))
+
+test('a line that does not fit the state stops recovery', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}2: 5|UNLINK(1,nothing):9\n` }, async folder => {
+    await assert.rejects(recover(realDisk, folder, NOW), /change 2: no "nothing" in inode 1/)
+  }))
+
+test('without checkpoint the message says how to make a new file system', () =>
+  withFolder({}, async folder => {
+    await assert.rejects(recover(realDisk, folder, NOW), /MFSM NEW/)
+  }))
+
+test('a damaged newest checkpoint is replaced by an older one and the changelogs', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.1.mfs': idle + lines(2, 5) }, async folder => {
+    const { state } = await recover(realDisk, folder, NOW)
+    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state, NOW)
+    writeFileSync(join(folder, 'changelog.0.mfs'), lines(6, 7))
+    const whole = readFileSync(join(folder, 'metadata.mfs.back'))
+    const damaged = Buffer.from(whole)
+    damaged.fill(0xee, 2600, 2700)
+    writeFileSync(join(folder, 'metadata.mfs.back'), damaged)
+    const recovered = await recover(realDisk, folder, NOW)
+    assert.equal(recovered.state.version, 8)
+    assert.match(recovered.checkpoint, /metadata\.mfs$/)
+    assert.match(recovered.notes.join(), /metadata\.mfs\.back: section [A-Z]{4}, byte \d+/)
+    rmSync(join(folder, 'changelog.1.mfs'))
+    await assert.rejects(recover(realDisk, folder, NOW), /missing/)
+  }))
+
+test('checkpoints of different file systems are refused', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle }, async folder => {
+    const { state } = await recover(realDisk, folder, NOW)
+    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state, NOW)
+    state.metaId = 8n
+    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back.1', state, NOW)
+    await assert.rejects(recover(realDisk, folder, NOW), /different file systems/)
+  }))
+
+test('recovery up to a change leaves later ones out', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 9) }, async folder => {
+    assert.equal((await recover(realDisk, folder, NOW, 5)).state.version, 5)
+  }))
+
+test('older checkpoints move up by one', () =>
+  withFolder({ 'metadata.mfs.back': 'b', 'metadata.mfs.back.1': 'a' }, async folder => {
+    await rotateCheckpoints(realDisk, folder, 2)
+    mkdirSync(join(folder, 'x'))
+    assert.deepEqual((await realDisk.list(folder)).sort(), ['metadata.mfs.back.1', 'metadata.mfs.back.2', 'x'])
+    assert.equal(readFileSync(join(folder, 'metadata.mfs.back.2'), 'latin1'), 'a')
+  }))

@@ -1,0 +1,17 @@
+// The master's only way to change its state.
+import type { Entry } from '../metadata/changelog/entry.ts'
+import type { State } from '../metadata/state.ts'
+
+export interface Ledger {
+  /** Read it freely; change it only through commit(). */
+  readonly state: State
+  /** Whole seconds since 1970, the same for all of one turn of the event loop: the time stamp of entries. */
+  now(): number
+  /**
+   * Applies `entry` to the state and queues its changelog line. Visible to reads at once; what is computed from it
+   * leaves the master only after the line is on disk (see whenCommitted).
+   */
+  commit(entry: Entry): void
+  /** Runs `action` once everything committed so far is durable; at once when nothing is pending. */
+  whenCommitted(action: () => void): void
+}
