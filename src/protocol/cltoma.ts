@@ -1,0 +1,346 @@
+// Client to master, in the order of their codes (spec client-master). Layouts of clients from 2.0.0 on.
+import { caller, V3_0_93 } from './attributes.ts'
+import {
+  blob,
+  bytes,
+  type Codec,
+  many,
+  message,
+  messageOf,
+  name,
+  optional,
+  ProtocolError,
+  record,
+  rest,
+  since,
+  text,
+  u8,
+  u16,
+  u32,
+  u64,
+  u64n,
+} from './codec.ts'
+
+/** The text that begins a registration (spec client-master 2.1). */
+export const REGISTER_BLOB_ACL = 'DjI1GAQDULI5d2YjA26ypc3ovkhjvhciTQVx3CS4nYgtBoUcsljiVpsErJENHaw0'
+
+export const RegisterCode = {
+  GETRANDOM: 1,
+  NEWSESSION: 2,
+  RECONNECT: 3,
+  TOOLS: 4,
+  NEWMETASESSION: 5,
+  CLOSESESSION: 6,
+} as const
+
+/** What follows the fixed part of a new session, told by its length alone. */
+interface SessionTail {
+  sessionId?: number
+  metaId?: bigint
+  passcode?: Buffer
+}
+
+const sessionTail: Codec<SessionTail> = {
+  layout: '[sessionId:32 [metaId:64]] [passcode:16B]',
+  write(out, { sessionId, metaId, passcode }) {
+    if (sessionId !== undefined) u32.write(out, sessionId)
+    if (metaId !== undefined) u64.write(out, metaId)
+    if (passcode) bytes(16).write(out, passcode)
+  },
+  read(input) {
+    const tail: SessionTail = {}
+    if (![0, 4, 12, 16, 20, 28].includes(input.left)) throw new ProtocolError(`${input.left} bytes behind the path`)
+    const passcode = input.left >= 16
+    const ids = input.left - (passcode ? 16 : 0)
+    if (ids >= 4) tail.sessionId = u32.read(input)
+    if (ids >= 12) tail.metaId = u64.read(input)
+    if (passcode) tail.passcode = bytes(16).read(input)
+    return tail
+  },
+}
+
+const shortText = text(u32, 4096)
+export const registerKinds = {
+  [RegisterCode.GETRANDOM]: record({}),
+  [RegisterCode.NEWSESSION]: record({ version: u32, info: shortText, path: shortText, tail: sessionTail }),
+  [RegisterCode.RECONNECT]: record({ sessionId: u32, version: u32, metaId: optional(u64) }),
+  [RegisterCode.TOOLS]: record({ sessionId: u32, version: u32, metaId: optional(u64) }),
+  [RegisterCode.NEWMETASESSION]: record({ version: u32, info: shortText, tail: sessionTail }),
+  [RegisterCode.CLOSESESSION]: record({ sessionId: u32, metaId: optional(u64) }),
+}
+
+/** Kinds of registration; `kind` says how to read `body` (see registerKinds). */
+export const fuseRegister = message(400, 'CLTOMA_FUSE_REGISTER', { blob: bytes(64), kind: u8, body: rest })
+
+export const fuseStatfs = message(402, 'CLTOMA_FUSE_STATFS', { msgid: u32 })
+
+/** Mask is 16 bits behind the long form of the caller and 8 behind the short one. */
+export const fuseAccess = messageOf<{ msgid: number; inode: number; uid: number; gids: number[]; mask: number }>(
+  404,
+  'CLTOMA_FUSE_ACCESS',
+  {
+    layout: 'msgid:32 inode:32 (uid:32 gid:32 mask:8 | uid:32 gids:32 N*[32] mask:16)',
+    write(out, { msgid, inode, uid, gids, mask }) {
+      u32.write(out, msgid)
+      u32.write(out, inode)
+      caller(2).write(out, { uid, gids })
+      u16.write(out, mask)
+    },
+    read(input) {
+      const short = input.left === 17
+      const [msgid, inode] = [u32.read(input), u32.read(input)]
+      const { uid, gids } = caller(short ? 1 : 2).read(input)
+      return { msgid, inode, uid, gids, mask: short ? u8.read(input) : u16.read(input) }
+    },
+  },
+)
+
+const inParent = { msgid: u32, parent: u32, name, caller: caller(0) }
+const byInode = { msgid: u32, inode: u32 }
+
+export const fuseLookup = message(406, 'CLTOMA_FUSE_LOOKUP', inParent)
+
+/** uid and gid are missing in the shortest form, `opened` in the middle one. */
+export const fuseGetattr = messageOf<{ msgid: number; inode: number; opened?: number; uid?: number; gid?: number }>(
+  408,
+  'CLTOMA_FUSE_GETATTR',
+  {
+    layout: 'msgid:32 inode:32 [[opened:8] uid:32 gid:32]',
+    write(out, { msgid, inode, opened, uid, gid }) {
+      u32.write(out, msgid)
+      u32.write(out, inode)
+      if (opened !== undefined) u8.write(out, opened)
+      if (uid !== undefined) u32.write(out, uid)
+      if (gid !== undefined) u32.write(out, gid)
+    },
+    read(input) {
+      const [msgid, inode] = [u32.read(input), u32.read(input)]
+      if (input.left === 0) return { msgid, inode }
+      const opened = input.left === 9 ? { opened: u8.read(input) } : {}
+      return { msgid, inode, ...opened, uid: u32.read(input), gid: u32.read(input) }
+    },
+  },
+)
+
+/** What SETATTR changes (spec client-master 5.2). */
+export const SetMask = {
+  WINATTR: 0x01,
+  MODE: 0x02,
+  UID: 0x04,
+  GID: 0x08,
+  MTIME_NOW: 0x10,
+  MTIME: 0x20,
+  ATIME: 0x40,
+  ATIME_NOW: 0x80,
+} as const
+
+const setattrFields = record({
+  setmask: u8,
+  mode: u16,
+  uid: u32,
+  gid: u32,
+  atime: u32,
+  mtime: u32,
+  winattr: since(V3_0_93, u8),
+  sugidClearMode: u8,
+})
+type SetattrFields = ReturnType<(typeof setattrFields)['read']>
+
+export const fuseSetattr = messageOf<{
+  msgid: number
+  inode: number
+  opened: number
+  caller: { uid: number; gids: number[] }
+  set: SetattrFields
+}>(410, 'CLTOMA_FUSE_SETATTR', {
+  layout: `msgid:32 inode:32 opened:8 CALLER ${setattrFields.layout}`,
+  write(out, value) {
+    u32.write(out, value.msgid)
+    u32.write(out, value.inode)
+    u8.write(out, value.opened)
+    caller(0).write(out, value.caller)
+    setattrFields.write(out, value.set)
+  },
+  read(input) {
+    const [msgid, inode, opened] = [u32.read(input), u32.read(input), u8.read(input)]
+    const tail = input.version >= V3_0_93 ? 21 : 20
+    return { msgid, inode, opened, caller: caller(tail).read(input), set: setattrFields.read(input) }
+  },
+})
+
+export const fuseReadlink = message(412, 'CLTOMA_FUSE_READLINK', byInode)
+/** The target ends with a NUL that is counted. */
+export const fuseSymlink = message(414, 'CLTOMA_FUSE_SYMLINK', {
+  msgid: u32,
+  parent: u32,
+  name,
+  target: text(u32, 8192),
+  caller: caller(0),
+})
+export const fuseMknod = message(416, 'CLTOMA_FUSE_MKNOD', {
+  msgid: u32,
+  parent: u32,
+  name,
+  type: u8,
+  mode: u16,
+  umask: u16,
+  caller: caller(4),
+  rdev: u32,
+})
+export const fuseMkdir = message(418, 'CLTOMA_FUSE_MKDIR', {
+  msgid: u32,
+  parent: u32,
+  name,
+  mode: u16,
+  umask: u16,
+  caller: caller(1),
+  copySgid: u8,
+})
+export const fuseUnlink = message(420, 'CLTOMA_FUSE_UNLINK', inParent)
+export const fuseRmdir = message(422, 'CLTOMA_FUSE_RMDIR', inParent)
+export const fuseRename = message(424, 'CLTOMA_FUSE_RENAME', {
+  msgid: u32,
+  parentSource: u32,
+  nameSource: name,
+  parentTarget: u32,
+  nameTarget: name,
+  caller: caller(0),
+})
+export const fuseLink = message(426, 'CLTOMA_FUSE_LINK', {
+  msgid: u32,
+  inode: u32,
+  parent: u32,
+  name,
+  caller: caller(0),
+})
+
+export const ReaddirFlag = { WITHATTR: 1, ADDTOCACHE: 2 } as const
+export const fuseReaddir = message(428, 'CLTOMA_FUSE_READDIR', {
+  msgid: u32,
+  inode: u32,
+  caller: caller(13),
+  flags: u8,
+  maxEntries: u32,
+  /** Edge id to go on with: 0 from `.`, 1 from `..`. */
+  edgeId: u64,
+})
+
+export const OpenFlag = { READ: 0x01, WRITE: 0x02, AFTER_CREATE: 0x04, TRUNCATE: 0x08, CACHE_CLEARED: 0x10 } as const
+export const fuseOpen = message(430, 'CLTOMA_FUSE_OPEN', { msgid: u32, inode: u32, caller: caller(1), flags: u8 })
+
+export const ChunkOpFlag = { CANMODTIME: 1, CONTINUEOP: 2, CANUSERESERVESPACE: 4 } as const
+export const fuseReadChunk = message(432, 'CLTOMA_FUSE_READ_CHUNK', { ...byInode, index: u32, flags: optional(u8) })
+export const fuseWriteChunk = message(434, 'CLTOMA_FUSE_WRITE_CHUNK', { ...byInode, index: u32, flags: optional(u8) })
+
+/** `index` is missing in the layouts before 3.0.74, `flags` before 3.0.4. */
+export const fuseWriteChunkEnd = messageOf<{
+  msgid: number
+  chunkId: number
+  inode: number
+  index?: number
+  length: number
+  flags?: number
+}>(436, 'CLTOMA_FUSE_WRITE_CHUNK_END', {
+  layout: 'msgid:32 chunkId:64 inode:32 [index:32] length:64 [flags:8]',
+  write(out, { msgid, chunkId, inode, index, length, flags }) {
+    u32.write(out, msgid)
+    u64n.write(out, chunkId)
+    u32.write(out, inode)
+    if (index !== undefined) u32.write(out, index)
+    u64n.write(out, length)
+    if (flags !== undefined) u8.write(out, flags)
+  },
+  read(input) {
+    const whole = input.left
+    const head = { msgid: u32.read(input), chunkId: u64n.read(input), inode: u32.read(input) }
+    const index = whole >= 29 ? { index: u32.read(input) } : {}
+    const length = u64n.read(input)
+    return { ...head, ...index, length, ...(input.left > 0 ? { flags: u8.read(input) } : {}) }
+  },
+})
+
+export const TruncateFlag = { OPENED: 1, UPDATE: 2, TIMEFIX: 4, RESERVE: 8 } as const
+export const fuseTruncate = message(464, 'CLTOMA_FUSE_TRUNCATE', {
+  ...byInode,
+  flags: u8,
+  caller: caller(8),
+  length: u64n,
+})
+export const fuseRepair = message(466, 'CLTOMA_FUSE_REPAIR', { ...byInode, caller: caller(0) })
+export const fuseCheck = message(440, 'CLTOMA_FUSE_CHECK', { ...byInode, index: optional(u32) })
+
+export const fuseGetxattr = message(478, 'CLTOMA_FUSE_GETXATTR', {
+  ...byInode,
+  name,
+  /** 0 the value, 1 its length. */
+  mode: u8,
+  opened: u8,
+  caller: caller(0),
+})
+export const fuseSetxattr = message(480, 'CLTOMA_FUSE_SETXATTR', {
+  ...byInode,
+  name,
+  value: blob(u32, 1 << 20),
+  mode: u8,
+  opened: u8,
+  caller: caller(0),
+})
+export const fuseCreate = message(482, 'CLTOMA_FUSE_CREATE', {
+  msgid: u32,
+  parent: u32,
+  name,
+  mode: u16,
+  umask: u16,
+  caller: caller(0),
+})
+export const fuseParents = message(484, 'CLTOMA_FUSE_PARENTS', byInode)
+export const fusePaths = message(486, 'CLTOMA_FUSE_PATHS', byInode)
+export const fuseGetfacl = message(488, 'CLTOMA_FUSE_GETFACL', { ...byInode, aclType: u8, ignored: rest })
+
+const aclEntry = record({ id: u32, perm: u16 })
+export const fuseSetfacl = message(490, 'CLTOMA_FUSE_SETFACL', {
+  ...byInode,
+  uid: u32,
+  aclType: u8,
+  user: u16,
+  group: u16,
+  other: u16,
+  mask: u16,
+  userCount: u16,
+  groupCount: u16,
+  /** Users, then groups. */
+  entries: many(aclEntry),
+})
+
+export const FlockCommand = {
+  UNLOCK: 0,
+  TRY_SHARED: 1,
+  LOCK_SHARED: 2,
+  TRY_EXCLUSIVE: 3,
+  LOCK_EXCLUSIVE: 4,
+  INTERRUPT: 5,
+  RELEASE: 6,
+} as const
+export const fuseFlock = message(492, 'CLTOMA_FUSE_FLOCK', { ...byInode, requestId: u32, owner: u64, command: u8 })
+
+export const PosixLockCommand = { GET: 0, SET: 1, TRY: 2, INTERRUPT: 3 } as const
+export const fusePosixLock = message(494, 'CLTOMA_FUSE_POSIX_LOCK', {
+  ...byInode,
+  requestId: u32,
+  owner: u64,
+  pid: u32,
+  command: u8,
+  type: u8,
+  start: u64,
+  end: u64,
+})
+
+/** Everything that the client needs kept: open files and those closed of late. */
+export const fuseSustainedInodes = message(700, 'CLTOMA_FUSE_SUSTAINED_INODES', { inodes: many(u32) })
+export const fuseAmtimeInodes = message(701, 'CLTOMA_FUSE_AMTIME_INODES', {
+  times: many(record({ inode: u32, atime: u32, mtime: u32 })),
+})
+export const fuseTimeSync = message(704, 'CLTOMA_FUSE_TIME_SYNC', { msgid: optional(u32) })
+
+export const getVersion = message(10, 'ANTOAN_GET_VERSION', { msgid: optional(u32) })
+export const getConfig = message(80, 'ANTOAN_GET_CONFIG', { msgid: u32, option: name })

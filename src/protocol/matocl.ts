@@ -1,0 +1,216 @@
+// Master to client, in the order of their codes (spec client-master). A body of five bytes is `msgid status`.
+import { attributes, type CopyLocation } from './attributes.ts'
+import {
+  type Codec,
+  many,
+  message,
+  messageOf,
+  name,
+  optional,
+  ProtocolError,
+  record,
+  rest,
+  since,
+  statusOr,
+  text,
+  u8,
+  u16,
+  u32,
+  u64,
+  u64n,
+} from './codec.ts'
+import { versionNumber } from './constants.ts'
+
+const V1_7_32 = versionNumber(1, 7, 32)
+const V3_0_10 = versionNumber(3, 0, 10)
+const V3_0_40 = versionNumber(3, 0, 40)
+const V3_0_102 = versionNumber(3, 0, 102)
+export const V3_0_107 = versionNumber(3, 0, 107)
+export const V3_0_113 = versionNumber(3, 0, 113)
+const V4_0_0 = versionNumber(4, 0, 0)
+const V4_9_0 = versionNumber(4, 9, 0)
+export const V4_18_0 = versionNumber(4, 18, 0)
+
+/** An answer that is never anything but `msgid status`. */
+const statusAnswer = (code: number, name: string) => message(code, name, { msgid: u32, status: u8 })
+
+/** Registration answers have no msgid and a layout for each version; sessions put them together themselves. */
+export const fuseRegister = message(401, 'MATOCL_FUSE_REGISTER', { body: rest })
+
+/** Whether this version knows of free space besides available space (spec client-master 5.2, STATFS). */
+const knowsFree = (version: number) => version >= V3_0_102 && (version < V4_0_0 || version >= V4_9_0)
+
+export interface Statfs {
+  msgid: number
+  total: number
+  available: number
+  free: number
+  trash: number
+  sustained: number
+  inodes: number
+}
+export const fuseStatfs = messageOf<Statfs>(403, 'MATOCL_FUSE_STATFS', {
+  layout: 'msgid:32 total:64 available:64 [free:64] trash:64 sustained:64 inodes:32',
+  write(out, value) {
+    u32.write(out, value.msgid)
+    u64n.write(out, value.total)
+    u64n.write(out, value.available)
+    if (knowsFree(out.version)) u64n.write(out, value.free)
+    u64n.write(out, value.trash)
+    u64n.write(out, value.sustained)
+    u32.write(out, value.inodes)
+  },
+  read(input) {
+    const msgid = u32.read(input)
+    const [total, available] = [u64n.read(input), u64n.read(input)]
+    const free = knowsFree(input.version) ? u64n.read(input) : available
+    const [trash, sustained] = [u64n.read(input), u64n.read(input)]
+    return { msgid, total, available, free, trash, sustained, inodes: u32.read(input) }
+  },
+})
+export const fuseAccess = statusAnswer(405, 'MATOCL_FUSE_ACCESS')
+
+/** Bits of a LOOKUP answer beside the allowed combinations of rights (spec client-master 5.2). */
+export const LookupFlag = {
+  CHUNK_DATA: 0x0100,
+  READ_ONLY: 0x0200,
+  KEEP_CACHE: 0x0400,
+  IMMUTABLE: 0x0800,
+  DIRECT_MODE: 0x1000,
+  APPEND_ONLY: 0x2000,
+} as const
+
+const copyLocation: Codec<CopyLocation> = {
+  layout: 'ip:32 port:16 [serverVersion:32 [labels:32]]',
+  write(out, { ip, port, serverVersion, labels }) {
+    u32.write(out, ip)
+    u16.write(out, port)
+    if (out.version >= V1_7_32) u32.write(out, serverVersion)
+    if (out.version >= V3_0_10) u32.write(out, labels)
+  },
+  read(input) {
+    const [ip, port] = [u32.read(input), u16.read(input)]
+    const serverVersion = input.version >= V1_7_32 ? u32.read(input) : 0
+    return { ip, port, serverVersion, labels: input.version >= V3_0_10 ? u32.read(input) : 0 }
+  },
+}
+
+/** 1 or 2, by what is told of a copy; the oldest form has no such byte. */
+const protocolId: Codec<undefined> = {
+  layout: '[protocolId:8]',
+  write(out) {
+    if (out.version >= V1_7_32) u8.write(out, out.version >= V3_0_10 ? 2 : 1)
+  },
+  read(input) {
+    if (input.version < V1_7_32) return undefined
+    const id = u8.read(input)
+    if (id !== (input.version >= V3_0_10 ? 2 : 1)) throw new ProtocolError(`protocol id ${id}`)
+    return undefined
+  },
+}
+
+export interface ChunkData {
+  chunkId: number
+  version: number
+  copies: CopyLocation[]
+}
+const chunkData = record({ protocolId, chunkId: u64n, version: u32, copies: many(copyLocation) })
+
+/** What a LOOKUP tells besides the attributes: rights, and the first chunk when `flags` say so. */
+const lookupRest: Codec<{ flags: number; chunk?: ChunkData } | undefined> = {
+  layout: '[flags:16 [CHUNK]]',
+  write(out, value) {
+    if (out.version < V3_0_40 || !value) return
+    u16.write(out, value.flags)
+    if (value.chunk) chunkData.write(out, value.chunk)
+  },
+  read(input) {
+    if (input.version < V3_0_40) return undefined
+    const flags = u16.read(input)
+    return flags & LookupFlag.CHUNK_DATA ? { flags, chunk: chunkData.read(input) } : { flags }
+  },
+}
+export const fuseLookup = messageOf(407, 'MATOCL_FUSE_LOOKUP', statusOr({ inode: u32, attributes, rights: lookupRest }))
+
+const attributesAnswer = (code: number, name: string) => messageOf(code, name, statusOr({ attributes }))
+const nodeAnswer = (code: number, name: string) => messageOf(code, name, statusOr({ inode: u32, attributes }))
+
+export const fuseGetattr = attributesAnswer(409, 'MATOCL_FUSE_GETATTR')
+export const fuseSetattr = attributesAnswer(411, 'MATOCL_FUSE_SETATTR')
+/** The target ends with a NUL that is counted. */
+export const fuseReadlink = messageOf(413, 'MATOCL_FUSE_READLINK', statusOr({ target: text(u32, 8192) }))
+export const fuseSymlink = nodeAnswer(415, 'MATOCL_FUSE_SYMLINK')
+export const fuseMknod = nodeAnswer(417, 'MATOCL_FUSE_MKNOD')
+export const fuseMkdir = nodeAnswer(419, 'MATOCL_FUSE_MKDIR')
+
+/** On success the removed inode for some versions, a bare status for the others. */
+export const tellsRemovedInode = (version: number) => (version >= V3_0_107 && version < V4_0_0) || version >= V4_18_0
+export const fuseUnlink = messageOf(421, 'MATOCL_FUSE_UNLINK', statusOr({ inode: u32 }))
+export const fuseRmdir = messageOf(423, 'MATOCL_FUSE_RMDIR', statusOr({ inode: u32 }))
+export const fuseRename = nodeAnswer(425, 'MATOCL_FUSE_RENAME')
+export const fuseLink = nodeAnswer(427, 'MATOCL_FUSE_LINK')
+
+/** Entries are with or without attributes, as was asked; see direntPlus and dirent. */
+export const fuseReaddir = messageOf(429, 'MATOCL_FUSE_READDIR', statusOr({ edgeId: u64, entries: rest }))
+export const direntPlus = record({ name, inode: u32, attributes })
+export const dirent = record({ name, inode: u32, type: u8 })
+
+export const OpenedFlag = { KEEPCACHE: 1, DIRECTMODE: 2, APPENDONLY: 4 } as const
+export const fuseOpen = messageOf(431, 'MATOCL_FUSE_OPEN', statusOr({ flags: since(V3_0_113, u8), attributes }))
+const chunkAnswer = statusOr({
+  protocolId: protocolId,
+  length: u64n,
+  chunkId: u64n,
+  version: u32,
+  copies: many(copyLocation),
+})
+export const fuseReadChunk = messageOf(433, 'MATOCL_FUSE_READ_CHUNK', chunkAnswer)
+export const fuseWriteChunk = messageOf(435, 'MATOCL_FUSE_WRITE_CHUNK', chunkAnswer)
+export const fuseWriteChunkEnd = statusAnswer(437, 'MATOCL_FUSE_WRITE_CHUNK_END')
+export const fuseCheck = messageOf(441, 'MATOCL_FUSE_CHECK', statusOr({ body: rest }))
+export const fuseTruncate = messageOf(
+  465,
+  'MATOCL_FUSE_TRUNCATE',
+  statusOr({ previousLength: since(V3_0_113, u64n), attributes }),
+)
+export const fuseRepair = messageOf(
+  467,
+  'MATOCL_FUSE_REPAIR',
+  statusOr({ notChanged: u32, erased: u32, repaired: u32 }),
+)
+/** The length alone, or length and value. */
+export const fuseGetxattr = messageOf(479, 'MATOCL_FUSE_GETXATTR', statusOr({ length: u32, value: rest }))
+export const fuseSetxattr = statusAnswer(481, 'MATOCL_FUSE_SETXATTR')
+export const fuseCreate = messageOf(
+  483,
+  'MATOCL_FUSE_CREATE',
+  statusOr({ flags: since(V3_0_113, u8), inode: u32, attributes }),
+)
+export const fuseParents = messageOf(485, 'MATOCL_FUSE_PARENTS', statusOr({ parents: many(u32) }))
+export const fusePaths = messageOf(487, 'MATOCL_FUSE_PATHS', statusOr({ paths: many(text(u32, 1 << 20)) }))
+export const fuseGetfacl = messageOf(
+  489,
+  'MATOCL_FUSE_GETFACL',
+  statusOr({
+    user: u16,
+    group: u16,
+    other: u16,
+    mask: u16,
+    userCount: u16,
+    groupCount: u16,
+    entries: many(record({ id: u32, perm: u16 })),
+  }),
+)
+export const fuseSetfacl = statusAnswer(491, 'MATOCL_FUSE_SETFACL')
+export const fuseFlock = statusAnswer(493, 'MATOCL_FUSE_FLOCK')
+export const fusePosixLock = messageOf(
+  495,
+  'MATOCL_FUSE_POSIX_LOCK',
+  statusOr({ pid: u32, type: u8, start: u64, end: u64 }),
+)
+
+/** Messages that the master begins itself carry msgid 0 (spec client-master 8). */
+export const nop = message(0, 'ANTOAN_NOP', { msgid: optional(u32) })
+export const fuseTimeSync = message(705, 'MATOCL_FUSE_TIME_SYNC', { msgid: optional(u32), microseconds: u64n })
+export const version = message(11, 'ANTOAN_VERSION', { msgid: optional(u32), version: u32, text: rest })
+export const configValue = message(81, 'ANTOAN_CONFIG_VALUE', { msgid: u32, value: name })
