@@ -14,7 +14,7 @@ interface OptionDeclaration {
   readonly noEffect?: string
 }
 
-type More = Partial<OptionDeclaration>
+type More = Partial<Omit<OptionDeclaration, 'kind' | 'help'>>
 const flag = <M extends More>(help: string, more?: M) => ({ kind: 'flag' as const, help, ...(more as M) })
 const text = <M extends More>(help: string, more?: M) => ({ kind: 'text' as const, help, ...(more as M) })
 const number = (help: string, fallback: number, min: number, max: number, more: More = {}) => ({
@@ -503,7 +503,7 @@ export function sugidClearModeOf(word: string): number | undefined {
   return mode < 0 ? undefined : mode
 }
 
-/** @param read the content of a file as latin1 text, or undefined when it does not exist */
+/** @param read the content of a file, or undefined when it does not exist */
 export function parseCommand(args: readonly string[], read: (path: string) => string | undefined): ParsedCommand {
   try {
     return new CommandParser(read).parse(args)

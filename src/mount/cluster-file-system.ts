@@ -1,0 +1,971 @@
+// The cluster as a file system for the kernel: what each request becomes at the master, and what may be answered from
+// memory (spec client-master 7.3 to 7.7). Every permission is the master's decision.
+import type { Clock } from '../env/env.ts'
+import type { Log } from '../env/log.ts'
+import { MattrFlag } from '../protocol/attributes.ts'
+import { OpenFlag, SetMask } from '../protocol/cltoma.ts'
+import { LookupFlag, OpenedFlag } from '../protocol/matocl.ts'
+import { Status } from '../protocol/status.ts'
+import type { CallerGroups } from './caller-groups.ts'
+import type { Caller, Cluster, FileData, ListedName, NodeAttributes } from './cluster.ts'
+import { FileLocks } from './file-locks.ts'
+import type {
+  Answer,
+  AttributeChanges,
+  Attributes,
+  Created,
+  DirectoryEntry,
+  Entry,
+  Errno,
+  FileSystem,
+  Opened,
+  RecordLock,
+  Request,
+  SpaceUse,
+  TimedAttributes,
+} from './file-system.ts'
+import { OpenAnswerFlag } from './fuse/abi.ts'
+import * as errno from './fuse/errno.ts'
+import type { CacheMode } from './options.ts'
+import { ACCESS_ACL, DEFAULT_ACL, decodeAcl, encodeAcl, NO_ACL } from './posix-acl.ts'
+import { Recent } from './recent.ts'
+import type { SpecialFiles } from './special-files.ts'
+import { errnoOf } from './status-errno.ts'
+
+export interface ClusterFileSystemOptions {
+  attributeSeconds: number
+  entrySeconds: number
+  folderEntrySeconds: number
+  negativeEntrySeconds: number
+  xattrSeconds: number
+  cacheMode: CacheMode
+  copySgid: boolean
+  sugidClearMode: number
+  xattrs: boolean
+}
+
+const S_IFMT = 0o170000
+const S_IFREG = 0o100000
+const S_ISUID = 0o4000
+const S_ISGID = 0o2000
+const S_IXGRP = 0o010
+/** Node type (spec client-master 3.2) to the type bits of a mode; 0 is not used. */
+const typeBits = [0, 0o100000, 0o040000, 0o120000, 0o010000, 0o060000, 0o020000, 0o140000]
+const TYPE_FILE = 1
+const TYPE_FOLDER = 2
+const O_ACCMODE = 3
+const O_RDONLY = 0
+const O_WRONLY = 1
+const O_TRUNC = 0o1000
+const O_APPEND = 0o2000
+const FALLOC_FL_KEEP_SIZE = 1
+const FALLOC_FL_PUNCH_HOLE = 2
+const FALLOC_FL_ZERO_RANGE = 16
+const NAME_BYTES_MAX = 255
+const TARGET_BYTES_MAX = 4095
+const XATTR_BYTES_MAX = 65536
+const FILE_BYTES_MAX = 2 ** 57
+const TIME_MAX = 0xffffffff
+const CAPABILITY = 'security.capability'
+/** Bits of the session's `disables` (spec client-master 2.5). */
+const Disable = { READDIR: 1 << 13, READ: 1 << 14, WRITE: 1 << 15 } as const
+/** How long the answer of a LOOKUP stands for an open or access that follows it (spec client-master 7.3). */
+const LOOKUP_FRESH_MS = 1000
+/** A listing answers lookups while its folder is open, but no longer than this. */
+const LISTING_FRESH_MS = 10_000
+const ZEROES = Buffer.alloc(1024 * 1024)
+
+const root: Caller = { uid: 0, gids: [0] }
+
+/** What is known of an inode that somebody has open here. */
+interface OpenInode {
+  count: number
+  data: FileData
+  locks: FileLocks
+  /** Permission bits as last told: whether a write must clear set-uid or set-gid. */
+  mode: number
+  mayHaveCapability: boolean
+}
+
+interface OpenFile {
+  inode: number
+  state: OpenInode
+  append: boolean
+  /** The answer of an OPEN that was sent behind the kernel's back: 0, or why writes must fail. */
+  opened: Promise<Errno> | undefined
+}
+
+interface OpenFolder {
+  inode: number
+  listing: Promise<Listing | Errno> | undefined
+}
+
+interface Listing {
+  entries: DirectoryEntry[]
+  byName: Map<string, Entry>
+  uid: number
+  gid: number
+  pid: number
+  /** Not read by anybody yet. */
+  unread: boolean
+}
+
+interface FreshLookup {
+  pid: number
+  uid: number
+  gid: number
+  lookupFlags: number
+  attributes: NodeAttributes
+}
+
+export class ClusterFileSystem implements FileSystem {
+  readonly #cluster: Cluster
+  readonly #special: SpecialFiles
+  readonly #groups: CallerGroups
+  readonly #options: ClusterFileSystemOptions
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #files = new Map<number, OpenFile>()
+  readonly #folders = new Map<number, OpenFolder>()
+  readonly #openInodes = new Map<number, OpenInode>()
+  readonly #lookups: Recent<number, FreshLookup>
+  readonly #listings: Recent<number, Listing>
+  /** Inodes known to have no extended attributes. */
+  readonly #bare: Recent<number, true>
+  readonly #xattrs: Recent<string, Buffer | Errno>
+  /** Resolves when the kernel has dropped what the master told us to drop. */
+  #dropped: Promise<void> = Promise.resolve()
+  #nextHandle = 1
+
+  constructor(
+    cluster: Cluster,
+    special: SpecialFiles,
+    groups: CallerGroups,
+    options: ClusterFileSystemOptions,
+    clock: Clock,
+    log: Log,
+  ) {
+    this.#cluster = cluster
+    this.#special = special
+    this.#groups = groups
+    this.#options = options
+    this.#clock = clock
+    this.#log = log
+    const nowMs = () => clock.monotonicMs()
+    this.#lookups = new Recent(5000, nowMs)
+    this.#listings = new Recent(100, nowMs)
+    this.#bare = new Recent(20_000, nowMs)
+    this.#xattrs = new Recent(10_000, nowMs)
+  }
+
+  // ---- news from the master ----
+
+  /** The data or the length of a file has changed elsewhere; `dropped` is the kernel forgetting it. */
+  changedElsewhere(inode: number, dropped: Promise<void>): void {
+    this.#lookups.delete(inode)
+    const before = this.#dropped
+    this.#dropped = Promise.all([before, dropped]).then(() => {})
+  }
+
+  /** Nothing that is remembered can be trusted. */
+  forgetEverything(): void {
+    this.#lookups.clear()
+    this.#listings.clear()
+    this.#xattrs.clear()
+    this.#bare.clear()
+  }
+
+  /** Inodes that are open here. */
+  get openInodes(): Iterable<number> {
+    return this.#openInodes.keys()
+  }
+
+  // ---- names ----
+
+  lookup(request: Request, parent: number, name: string): Answer<Entry> {
+    if (this.#special.names(parent, name)) return this.#special.lookup(name)
+    if (name.length > NAME_BYTES_MAX) return errno.ENAMETOOLONG
+    return this.#listed(request, parent, name) ?? this.#lookup(request, parent, name)
+  }
+
+  async #lookup(request: Request, parent: number, name: string): Promise<Entry | Errno> {
+    const found = await this.#cluster.lookup(parent, name, this.#caller(request))
+    if (found.status !== undefined) return this.#missing(name, found.status)
+    const { inode, attributes, lookupFlags } = found
+    const { pid, uid, gid } = request
+    if (attributes.type === TYPE_FILE) {
+      this.#lookups.set(inode, { pid, uid, gid, lookupFlags, attributes }, LOOKUP_FRESH_MS)
+    }
+    return this.#entry(inode, attributes)
+  }
+
+  #missing(name: string, status: number): Entry | Errno {
+    const error = errnoOf(status)
+    if (error === errno.ENOENT && this.#special.stepsIn(name)) return this.#special.lookup(name)
+    const seconds = this.#options.negativeEntrySeconds
+    return status === Status.ENOENT && seconds > 0 ? noEntry(seconds) : error
+  }
+
+  /** The entry from a listing of the folder that the same process has read just now. */
+  #listed(request: Request, parent: number, name: string): Entry | undefined {
+    const listing = this.#listings.get(parent)
+    if (!listing || listing.uid !== request.uid || listing.gid !== request.gid || listing.pid !== request.pid) {
+      return undefined
+    }
+    const entry = listing.byName.get(name)
+    // An open file may have grown since.
+    return entry && !this.#openInodes.has(entry.attributes.inode) ? entry : undefined
+  }
+
+  forget(): void {
+    // What is kept per inode is bounded or belongs to open files.
+  }
+
+  async symlink(request: Request, parent: number, name: string, target: string): Promise<Entry | Errno> {
+    const bad = this.#badName(parent, name) || (target.length > TARGET_BYTES_MAX ? errno.ENAMETOOLONG : 0)
+    if (bad) return bad
+    return this.#made(parent, await this.#cluster.symlink(parent, name, target, this.#caller(request)))
+  }
+
+  async mknod(
+    request: Request,
+    parent: number,
+    name: string,
+    mode: number,
+    rdev: number,
+    umask: number,
+  ): Promise<Entry | Errno> {
+    const bad = this.#badName(parent, name)
+    if (bad) return bad
+    const type = typeBits.indexOf(mode & S_IFMT || S_IFREG)
+    if (type < 0 || type === TYPE_FOLDER) return errno.EPERM
+    const caller = this.#caller(request)
+    return this.#made(parent, await this.#cluster.mknod(parent, name, type, mode & 0o7777, umask, rdev, caller))
+  }
+
+  async mkdir(request: Request, parent: number, name: string, mode: number, umask: number): Promise<Entry | Errno> {
+    const bad = this.#badName(parent, name)
+    if (bad) return bad
+    const { copySgid } = this.#options
+    const caller = this.#caller(request)
+    return this.#made(parent, await this.#cluster.mkdir(parent, name, mode & 0o7777, umask, copySgid, caller))
+  }
+
+  async link(request: Request, inode: number, targetParent: number, targetName: string): Promise<Entry | Errno> {
+    if (this.#special.owns(inode)) return errno.EACCES
+    const bad = this.#badName(targetParent, targetName)
+    if (bad) return bad
+    const made = await this.#cluster.link(inode, targetParent, targetName, this.#caller(request))
+    this.#changedInode(inode)
+    return made.status === Status.NOSPACE ? errno.EMLINK : this.#made(targetParent, made)
+  }
+
+  async unlink(request: Request, parent: number, name: string): Promise<Errno> {
+    const bad = this.#badName(parent, name)
+    if (bad) return bad
+    const status = await this.#cluster.unlink(parent, name, this.#caller(request))
+    this.#changedFolder(parent)
+    return errnoOf(status)
+  }
+
+  async rmdir(request: Request, parent: number, name: string): Promise<Errno> {
+    const bad = this.#badName(parent, name)
+    if (bad) return bad
+    const status = await this.#cluster.rmdir(parent, name, this.#caller(request))
+    this.#changedFolder(parent)
+    return errnoOf(status)
+  }
+
+  async rename(
+    request: Request,
+    parent: number,
+    name: string,
+    targetParent: number,
+    targetName: string,
+    flags: number,
+  ): Promise<Errno> {
+    // The master has no exchange, nor a rename that fails when the target exists: programs then do it themselves.
+    if (flags !== 0) return errno.EINVAL
+    const bad = this.#badName(parent, name) || this.#badName(targetParent, targetName)
+    if (bad) return bad
+    const moved = await this.#cluster.rename(parent, name, targetParent, targetName, this.#caller(request))
+    this.#changedFolder(parent)
+    this.#changedFolder(targetParent)
+    if (moved.status !== undefined) return errnoOf(moved.status)
+    this.#lookups.delete(moved.inode)
+    return 0
+  }
+
+  /** 0 when the name may be given to a new entry or taken from an old one. */
+  #badName(parent: number, name: string): Errno {
+    if (this.#special.names(parent, name)) return errno.EACCES
+    return name.length > NAME_BYTES_MAX ? errno.ENAMETOOLONG : 0
+  }
+
+  #made(parent: number, made: { status: number } | { status?: undefined; inode: number; attributes: NodeAttributes }) {
+    this.#changedFolder(parent)
+    return made.status !== undefined ? errnoOf(made.status) : this.#entry(made.inode, made.attributes)
+  }
+
+  #changedFolder(parent: number): void {
+    this.#listings.delete(parent)
+    this.#lookups.delete(parent)
+  }
+
+  #changedInode(inode: number): void {
+    this.#lookups.delete(inode)
+    // Which folders list it is not known.
+    this.#listings.clear()
+  }
+
+  // ---- attributes ----
+
+  getattr(request: Request, inode: number, handle: number | undefined): Answer<TimedAttributes> {
+    if (this.#special.owns(inode)) return this.#special.getattr(inode)
+    return this.#getattr(request, inode, handle)
+  }
+
+  async #getattr(request: Request, inode: number, handle: number | undefined): Promise<TimedAttributes | Errno> {
+    const opened = handle !== undefined || this.#openInodes.has(inode)
+    const answer = await this.#cluster.getattr(inode, opened, this.#primary(request))
+    if (answer.status !== undefined) return errnoOf(answer.status)
+    return this.#timed(inode, answer.attributes)
+  }
+
+  setattr(request: Request, inode: number, changes: AttributeChanges): Answer<TimedAttributes> {
+    if (this.#special.owns(inode)) return this.#special.setattr(inode)
+    return this.#setattr(request, inode, changes)
+  }
+
+  async #setattr(request: Request, inode: number, changes: AttributeChanges): Promise<TimedAttributes | Errno> {
+    const caller = this.#caller(request)
+    const opened = changes.handle !== undefined || this.#openInodes.has(inode)
+    this.#changedInode(inode)
+    let latest: NodeAttributes | undefined
+    if (changes.size !== undefined) {
+      if (changes.size >= FILE_BYTES_MAX) return errno.EFBIG
+      // A handle shows that the right to write was tested at open.
+      const answer = await this.#cluster.truncate(inode, changes.handle !== undefined, caller, changes.size)
+      if (answer.status !== undefined) return errnoOf(answer.status)
+      latest = answer.attributes
+      if (changes.killPrivileges) await this.#killPrivileges(inode, latest.mode, caller)
+    }
+    const set = setAttributes(changes, this.#clock, this.#options.sugidClearMode)
+    if (set.setmask !== 0 || changes.size === undefined) {
+      const answer = await this.#cluster.setattr(inode, opened, caller, set)
+      if (answer.status !== undefined) return errnoOf(answer.status)
+      latest = answer.attributes
+      if (set.setmask & SetMask.MODE) this.#forgetXattrs(inode)
+    }
+    return this.#timed(inode, latest as NodeAttributes)
+  }
+
+  access(request: Request, inode: number, mask: number): Answer {
+    if (this.#special.owns(inode)) return this.#special.access(request, inode, mask)
+    const fresh = this.#fresh(request, inode)
+    if (fresh) return rightsError(fresh.lookupFlags, mask)
+    return this.#access(request, inode, mask)
+  }
+
+  async #access(request: Request, inode: number, mask: number): Promise<Errno> {
+    return errnoOf(await this.#cluster.access(inode, this.#caller(request), mask))
+  }
+
+  async readlink(_request: Request, inode: number): Promise<string | Errno> {
+    const answer = await this.#cluster.readlink(inode)
+    return answer.status !== undefined ? errnoOf(answer.status) : answer.target
+  }
+
+  async statfs(): Promise<SpaceUse | Errno> {
+    const answer = await this.#cluster.statfs()
+    const space = answer.status === undefined ? answer : { total: 0, available: 0, free: 0, inodes: 0 }
+    const blockBytes = 65536
+    // What 3.0.117 reports: 10^9 and its version are free, the inodes in use come on top.
+    const inodesFree = 1_000_000_000 + 3_011_701
+    return {
+      blockBytes,
+      blocks: Math.floor(space.total / blockBytes),
+      blocksFree: Math.floor(space.available / blockBytes),
+      blocksAvailable: Math.floor(space.available / blockBytes),
+      inodes: inodesFree + space.inodes,
+      inodesFree,
+      nameBytesMax: NAME_BYTES_MAX,
+    }
+  }
+
+  // ---- open files ----
+
+  open(request: Request, inode: number, flags: number, killPrivileges: boolean): Answer<Opened> {
+    if (this.#special.owns(inode)) return this.#special.open(request, inode, flags, this.#nextHandle++)
+    const wants = openWants(flags)
+    const { disables } = this.#cluster.parameters
+    if (wants & OpenFlag.READ && disables & Disable.READ) return errno.EPERM
+    if (wants & OpenFlag.WRITE && disables & Disable.WRITE) return errno.EPERM
+    const fresh = flags & O_TRUNC ? undefined : this.#fresh(request, inode)
+    if (fresh && fresh.attributes.type === TYPE_FILE) return this.#openKnown(request, inode, flags, wants, fresh)
+    return this.#openUnknown(request, inode, flags, wants, killPrivileges)
+  }
+
+  /**
+   * The rights are known from a LOOKUP of this moment: the kernel is answered at once and the master told afterwards.
+   * Writes wait for its answer.
+   */
+  #openKnown(request: Request, inode: number, flags: number, wants: number, fresh: FreshLookup): Opened | Errno {
+    const { lookupFlags, attributes } = fresh
+    const mask = (wants & OpenFlag.READ ? 4 : 0) | (wants & OpenFlag.WRITE ? 2 : 0)
+    const error = rightsError(lookupFlags, mask)
+    if (error !== 0) return error
+    const openedFlags =
+      (lookupFlags & LookupFlag.KEEP_CACHE ? OpenedFlag.KEEPCACHE : 0) |
+      (lookupFlags & LookupFlag.DIRECT_MODE ? OpenedFlag.DIRECTMODE : 0) |
+      (lookupFlags & LookupFlag.APPEND_ONLY ? OpenedFlag.APPENDONLY : 0)
+    const opened = this.#register(inode, flags, openedFlags, attributes)
+    const cleared = opened.flags & OpenAnswerFlag.KEEP_CACHE ? 0 : OpenFlag.CACHE_CLEARED
+    const file = this.#files.get(opened.handle) as OpenFile
+    file.opened = this.#cluster
+      .open(inode, wants | OpenFlag.AFTER_CREATE | cleared, this.#primary(request))
+      .then(answer => {
+        file.opened = undefined
+        if (answer.status === undefined) return 0
+        // The count of open files must be right whatever happened; later writes and locks fail.
+        const failed = errnoOf(answer.status)
+        file.opened = Promise.resolve(failed)
+        return failed
+      })
+    return opened
+  }
+
+  async #openUnknown(
+    request: Request,
+    inode: number,
+    flags: number,
+    wants: number,
+    killPrivileges: boolean,
+  ): Promise<Opened | Errno> {
+    const caller = this.#caller(request)
+    const truncate = flags & O_TRUNC ? OpenFlag.TRUNCATE : 0
+    const answer = await this.#cluster.open(inode, wants | truncate, caller)
+    if (answer.status !== undefined) return errnoOf(answer.status)
+    if (truncate) this.#lookups.delete(inode)
+    const opened = this.#register(inode, flags, answer.flags, answer.attributes)
+    if (killPrivileges) await this.#killPrivileges(inode, answer.attributes.mode, caller)
+    await this.#dropped
+    return opened
+  }
+
+  async create(
+    request: Request,
+    parent: number,
+    name: string,
+    mode: number,
+    umask: number,
+    flags: number,
+  ): Promise<Created | Errno> {
+    const bad = this.#badName(parent, name)
+    if (bad) return bad
+    const caller = this.#caller(request)
+    const made = await this.#cluster.create(parent, name, mode & 0o7777, umask, caller)
+    this.#changedFolder(parent)
+    if (made.status !== undefined) return errnoOf(made.status)
+    const opened = this.#register(made.inode, flags, made.flags, made.attributes)
+    return { ...this.#entry(made.inode, made.attributes), ...opened }
+  }
+
+  #register(inode: number, flags: number, openedFlags: number, attributes: NodeAttributes): Opened {
+    const state = this.#openInodes.get(inode) ?? this.#newOpenInode(inode)
+    state.count++
+    state.mode = attributes.mode
+    state.mayHaveCapability = (attributes.flags & MattrFlag.NOXATTR) === 0
+    const append = (flags & O_APPEND) !== 0 || (openedFlags & OpenedFlag.APPENDONLY) !== 0
+    const handle = this.#nextHandle++
+    this.#files.set(handle, { inode, state, append, opened: undefined })
+    return { handle, flags: this.#kernelFlags(openedFlags, append) }
+  }
+
+  #newOpenInode(inode: number): OpenInode {
+    const data = this.#cluster.data(inode)
+    const locks = new FileLocks(this.#cluster, inode, this.#clock)
+    const state = { count: 0, data, locks, mode: 0, mayHaveCapability: true }
+    this.#openInodes.set(inode, state)
+    return state
+  }
+
+  #kernelFlags(openedFlags: number, append: boolean): number {
+    const { cacheMode } = this.#options
+    const { disables } = this.#cluster.parameters
+    const direct =
+      append ||
+      cacheMode === 'DIRECT' ||
+      (openedFlags & OpenedFlag.DIRECTMODE) !== 0 ||
+      (disables & (Disable.READ | Disable.WRITE)) !== 0
+    if (direct) return OpenAnswerFlag.DIRECT_IO | OpenAnswerFlag.PARALLEL_DIRECT_WRITES
+    const keep = cacheMode === 'YES' || (cacheMode === 'AUTO' && (openedFlags & OpenedFlag.KEEPCACHE) !== 0)
+    return keep ? OpenAnswerFlag.KEEP_CACHE : 0
+  }
+
+  async flush(_request: Request, inode: number, handle: number, lockOwner: bigint): Promise<Errno> {
+    const file = this.#files.get(handle)
+    if (!file) return this.#special.owns(inode) ? 0 : errno.EBADF
+    const error = (await file.opened) || (await file.state.data.flush())
+    // POSIX: closing any descriptor of a file drops the process's record locks on it.
+    await file.state.locks.dropRecordLocks(lockOwner)
+    return error
+  }
+
+  async release(_request: Request, inode: number, handle: number, flockOwner: bigint | undefined): Promise<Errno> {
+    const file = this.#files.get(handle)
+    if (!file) {
+      if (this.#special.owns(inode)) this.#special.release(handle)
+      return 0
+    }
+    this.#files.delete(handle)
+    const { state } = file
+    await file.opened
+    // Pages that were written through a mapping come after the last close.
+    const error = await state.data.flush()
+    if (error !== 0) this.#log.error(`inode ${inode}: writing failed after the last close (errno ${error})`)
+    if (flockOwner !== undefined) await state.locks.dropFlock(flockOwner)
+    state.count--
+    if (state.count === 0) {
+      await state.locks.dropEverything()
+      if (state.count === 0 && this.#openInodes.get(inode) === state) this.#openInodes.delete(inode)
+    }
+    this.#cluster.release(inode)
+    return 0
+  }
+
+  async fsync(_request: Request, _inode: number, handle: number): Promise<Errno> {
+    const file = this.#files.get(handle)
+    if (!file) return 0
+    return (await file.opened) || file.state.data.flush()
+  }
+
+  // ---- data ----
+
+  read(_request: Request, _inode: number, handle: number, offset: number, size: number): Answer<Buffer | Buffer[]> {
+    const file = this.#files.get(handle)
+    return file ? file.state.data.read(offset, size) : this.#special.read(handle, offset, size)
+  }
+
+  write(
+    request: Request,
+    _inode: number,
+    handle: number,
+    offset: number,
+    data: Buffer,
+    killPrivileges: boolean,
+  ): Answer {
+    const file = this.#files.get(handle)
+    if (!file) return this.#special.write(handle)
+    const { state } = file
+    const plain =
+      !file.opened && !file.append && !state.mayHaveCapability && !(killPrivileges && isPrivileged(state.mode))
+    if (plain && offset + data.length < FILE_BYTES_MAX) return state.data.write(offset, data)
+    return this.#writeWithCare(request, file, offset, data, killPrivileges)
+  }
+
+  async #writeWithCare(
+    request: Request,
+    file: OpenFile,
+    offset: number,
+    data: Buffer,
+    killPrivileges: boolean,
+  ): Promise<Errno> {
+    const { inode, state } = file
+    const failed = await file.opened
+    if (failed) return failed
+    if (state.mayHaveCapability) {
+      state.mayHaveCapability = false
+      await this.#cluster.setxattr(inode, CAPABILITY, Buffer.alloc(0), 3, root)
+    }
+    if (killPrivileges) await this.#killPrivileges(inode, state.mode, this.#caller(request))
+    if (file.append) {
+      const place = await this.#cluster.reserveAppend(inode, data.length)
+      if (place.status !== undefined) return errnoOf(place.status)
+      offset = place.offset
+    }
+    if (offset + data.length >= FILE_BYTES_MAX) return errno.EFBIG
+    return state.data.write(offset, data)
+  }
+
+  /** Clears set-uid and set-gid as a write by somebody without the right to keep them does. */
+  async #killPrivileges(inode: number, mode: number, caller: Caller): Promise<void> {
+    if (!isPrivileged(mode)) return
+    const cleared = mode & ~(S_ISUID | (mode & S_IXGRP ? S_ISGID : 0))
+    const set = { ...setAttributes({ killPrivileges: false }, this.#clock, 0), setmask: SetMask.MODE, mode: cleared }
+    let answer = await this.#cluster.setattr(inode, true, caller, set)
+    if (answer.status !== undefined) answer = await this.#cluster.setattr(inode, true, root, set)
+    if (answer.status !== undefined) return
+    const state = this.#openInodes.get(inode)
+    if (state) state.mode = answer.attributes.mode
+    this.#lookups.delete(inode)
+  }
+
+  async fallocate(
+    request: Request,
+    inode: number,
+    handle: number,
+    mode: number,
+    offset: number,
+    length: number,
+  ): Promise<Errno> {
+    const file = this.#files.get(handle)
+    if (!file) return errno.EBADF
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) return errno.EOPNOTSUPP
+    const end = offset + length
+    if (end >= FILE_BYTES_MAX) return errno.EFBIG
+    const flushed = (await file.opened) || (await file.state.data.flush())
+    if (flushed) return flushed
+    const answer = await this.#cluster.getattr(inode, true, this.#primary(request))
+    if (answer.status !== undefined) return errnoOf(answer.status)
+    const size = answer.attributes.length
+    this.#lookups.delete(inode)
+    if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
+      const error = await this.#zero(file.state.data, offset, Math.min(end, size))
+      if (error !== 0) return error
+    }
+    if (mode & FALLOC_FL_KEEP_SIZE || end <= size) return 0
+    const grown = await this.#cluster.truncate(inode, true, this.#caller(request), end)
+    return grown.status !== undefined ? errnoOf(grown.status) : 0
+  }
+
+  async #zero(data: FileData, offset: number, end: number): Promise<Errno> {
+    for (let at = offset; at < end; at += ZEROES.length) {
+      const error = await data.write(at, ZEROES.subarray(0, Math.min(ZEROES.length, end - at)))
+      if (error !== 0) return error
+    }
+    return data.flush()
+  }
+
+  lseek(): Answer<{ offset: number }> {
+    // Holes are not told: the kernel takes the whole file for data.
+    return errno.ENOSYS
+  }
+
+  // ---- folders ----
+
+  async opendir(request: Request, inode: number): Promise<Opened | Errno> {
+    if (this.#cluster.parameters.disables & Disable.READDIR) return errno.EPERM
+    // The listing is what the caller wants next, and tells whether it may be had.
+    const listing = await this.#list(request, inode)
+    if (typeof listing === 'number') return listing
+    const handle = this.#nextHandle++
+    this.#folders.set(handle, { inode, listing: Promise.resolve(listing) })
+    return { handle, flags: 0 }
+  }
+
+  async readdir(
+    request: Request,
+    inode: number,
+    handle: number,
+    offset: number,
+  ): Promise<readonly DirectoryEntry[] | Errno> {
+    const folder = this.#folders.get(handle)
+    if (!folder) return errno.EBADF
+    // The first reading has the listing of opendir; a rewind reads anew.
+    const known = await folder.listing
+    if (known !== undefined && typeof known !== 'number' && (offset !== 0 || known.unread)) {
+      known.unread = false
+      return known.entries
+    }
+    folder.listing = this.#list(request, inode)
+    const listing = await folder.listing
+    if (typeof listing === 'number') return listing
+    listing.unread = false
+    return listing.entries
+  }
+
+  releasedir(_request: Request, inode: number, handle: number): Answer {
+    this.#folders.delete(handle)
+    for (const folder of this.#folders.values()) if (folder.inode === inode) return 0
+    this.#listings.delete(inode)
+    return 0
+  }
+
+  async #list(request: Request, inode: number): Promise<Listing | Errno> {
+    const caller = this.#caller(request)
+    let answer = await this.#cluster.readdir(inode, true, caller)
+    // Who may read the folder but not search it gets the names alone.
+    if (answer.status === Status.EACCES) answer = await this.#cluster.readdir(inode, false, caller)
+    if (answer.status !== undefined) return errnoOf(answer.status)
+    const byName = new Map<string, Entry>()
+    const entries: DirectoryEntry[] = []
+    for (const listed of answer.names) {
+      const entry = this.#listedEntry(listed)
+      entries.push({ name: listed.name, entry })
+      if (listed.attributes) byName.set(listed.name, entry)
+    }
+    const { uid, gid, pid } = request
+    const listing = { entries, byName, uid, gid, pid, unread: true }
+    this.#listings.set(inode, listing, LISTING_FRESH_MS)
+    return listing
+  }
+
+  #listedEntry({ inode, type, attributes }: ListedName): Entry {
+    if (attributes) return this.#entry(inode, attributes)
+    const mode = typeBits[type] ?? 0
+    return { attributes: { ...blank, inode, mode }, attributeSeconds: 0, entrySeconds: -1 }
+  }
+
+  // ---- extended attributes ----
+
+  getxattr(request: Request, inode: number, name: string): Answer<Buffer> {
+    if (this.#special.owns(inode)) return errno.EPERM
+    if (!this.#options.xattrs) return errno.EOPNOTSUPP
+    if (name.length > NAME_BYTES_MAX) return errno.ERANGE
+    if (this.#bare.get(inode)) return errno.ENODATA
+    const key = `${inode} ${request.uid} ${request.gid} ${name}`
+    const known = this.#xattrs.get(key)
+    return known !== undefined ? known : this.#getxattr(request, inode, name, key)
+  }
+
+  async #getxattr(request: Request, inode: number, name: string, key: string): Promise<Buffer | Errno> {
+    const value = await this.#askXattr(request, inode, name)
+    if (typeof value !== 'number' || value === errno.ENODATA) {
+      this.#xattrs.set(key, value, this.#options.xattrSeconds * 1000)
+    }
+    return value
+  }
+
+  async #askXattr(request: Request, inode: number, name: string): Promise<Buffer | Errno> {
+    const acl = aclType(name)
+    if (acl !== undefined) {
+      const answer = await this.#cluster.getfacl(inode, acl)
+      return answer.status !== undefined ? errnoOf(answer.status) : encodeAcl(answer.acl)
+    }
+    const answer = await this.#cluster.getxattr(inode, name, this.#openInodes.has(inode), this.#caller(request))
+    return answer.status !== undefined ? errnoOf(answer.status) : answer.value
+  }
+
+  listxattr(request: Request, inode: number): Answer<Buffer> {
+    if (this.#special.owns(inode)) return errno.EPERM
+    if (!this.#options.xattrs) return errno.EOPNOTSUPP
+    if (this.#bare.get(inode)) return Buffer.alloc(0)
+    return this.#askXattr(request, inode, '')
+  }
+
+  async setxattr(request: Request, inode: number, name: string, value: Buffer, flags: number): Promise<Errno> {
+    const refused = this.#mayNotSetXattr(inode, name)
+    if (refused) return refused
+    if (value.length > XATTR_BYTES_MAX) return errno.ERANGE
+    const type = aclType(name)
+    if (type === undefined) {
+      return this.#afterXattr(inode, await this.#cluster.setxattr(inode, name, value, flags & 3, this.#caller(request)))
+    }
+    const acl = decodeAcl(value)
+    if (!acl) return errno.EINVAL
+    return this.#afterXattr(inode, await this.#cluster.setfacl(inode, request.uid, type, acl))
+  }
+
+  async removexattr(request: Request, inode: number, name: string): Promise<Errno> {
+    const refused = this.#mayNotSetXattr(inode, name)
+    if (refused) return refused
+    const type = aclType(name)
+    const status =
+      type === undefined
+        ? await this.#cluster.setxattr(inode, name, Buffer.alloc(0), 3, this.#caller(request))
+        : await this.#cluster.setfacl(inode, request.uid, type, NO_ACL)
+    return this.#afterXattr(inode, status)
+  }
+
+  #mayNotSetXattr(inode: number, name: string): Errno {
+    if (this.#special.owns(inode)) return errno.EPERM
+    if (!this.#options.xattrs) return errno.EOPNOTSUPP
+    return name.length > NAME_BYTES_MAX ? errno.ERANGE : 0
+  }
+
+  #afterXattr(inode: number, status: number): Errno {
+    this.#changedInode(inode)
+    this.#forgetXattrs(inode)
+    const state = this.#openInodes.get(inode)
+    if (state) state.mayHaveCapability = true
+    return errnoOf(status)
+  }
+
+  #forgetXattrs(inode: number): void {
+    this.#bare.delete(inode)
+    // Keys begin with the inode, but who asked and for what is not known: rare enough to forget them all.
+    this.#xattrs.clear()
+    this.#lookups.delete(inode)
+  }
+
+  // ---- locks ----
+
+  async getlk(
+    request: Request,
+    _inode: number,
+    handle: number,
+    owner: bigint,
+    lock: RecordLock,
+  ): Promise<RecordLock | Errno> {
+    const file = this.#files.get(handle)
+    if (!file) return errno.EBADF
+    return (await file.opened) || file.state.locks.getRecordLock(request, owner, lock)
+  }
+
+  async setlk(
+    request: Request,
+    _inode: number,
+    handle: number,
+    owner: bigint,
+    lock: RecordLock,
+    wait: boolean,
+  ): Promise<Errno> {
+    const file = this.#files.get(handle)
+    if (!file) return errno.EBADF
+    return this.#locked(file, () => file.state.locks.setRecordLock(request, owner, lock, wait))
+  }
+
+  async flock(
+    request: Request,
+    _inode: number,
+    handle: number,
+    owner: bigint,
+    type: number,
+    wait: boolean,
+  ): Promise<Errno> {
+    const file = this.#files.get(handle)
+    if (!file) return errno.EBADF
+    return this.#locked(file, () => file.state.locks.setFlock(request, owner, type, wait))
+  }
+
+  /**
+   * Whoever gets a lock next must see what was written under it: our writes are finished before a lock changes, and
+   * the kernel has dropped what others changed before the caller learns that it has the lock.
+   */
+  async #locked(file: OpenFile, change: () => Promise<Errno>): Promise<Errno> {
+    const failed = (await file.opened) || (await file.state.data.flush())
+    if (failed) return failed
+    const error = await change()
+    await this.#dropped
+    return error
+  }
+
+  destroy(): void {
+    this.#log.debug('unmounted')
+  }
+
+  // ---- what the kernel is told ----
+
+  #caller(request: Request): Caller {
+    return { uid: request.uid, gids: this.#groups.of(request) }
+  }
+
+  #primary(request: Request): Caller {
+    return { uid: request.uid, gids: [request.gid] }
+  }
+
+  /** The LOOKUP of less than a second ago by the same process, if no change came since. */
+  #fresh(request: Request, inode: number): FreshLookup | undefined {
+    const fresh = this.#lookups.get(inode)
+    const same = fresh && fresh.pid === request.pid && fresh.uid === request.uid && fresh.gid === request.gid
+    return same ? fresh : undefined
+  }
+
+  #entry(inode: number, attributes: NodeAttributes): Entry {
+    const { entrySeconds, folderEntrySeconds } = this.#options
+    const believed = attributes.type === TYPE_FOLDER ? folderEntrySeconds : entrySeconds
+    const timed = this.#timed(inode, attributes)
+    return {
+      attributes: timed.attributes,
+      attributeSeconds: timed.attributeSeconds,
+      entrySeconds: attributes.flags & MattrFlag.NOECACHE ? 0 : believed,
+    }
+  }
+
+  #timed(inode: number, from: NodeAttributes): TimedAttributes {
+    const { attributeSeconds } = this.#options
+    if (from.flags & MattrFlag.NOXATTR) this.#bare.set(inode, true, attributeSeconds * 1000)
+    else this.#bare.delete(inode)
+    const state = this.#openInodes.get(inode)
+    if (state) {
+      state.mode = from.mode
+      if ((from.flags & MattrFlag.NOXATTR) === 0) state.mayHaveCapability = true
+    }
+    return {
+      attributes: toKernel(inode, from),
+      attributeSeconds: from.flags & MattrFlag.NOACACHE ? 0 : attributeSeconds,
+    }
+  }
+}
+
+const blank: Attributes = {
+  inode: 0,
+  mode: 0,
+  nlink: 1,
+  uid: 0,
+  gid: 0,
+  rdev: 0,
+  size: 0,
+  blocks: 0,
+  atime: 0,
+  mtime: 0,
+  ctime: 0,
+}
+
+function noEntry(seconds: number): Entry {
+  return { attributes: blank, attributeSeconds: 0, entrySeconds: seconds }
+}
+
+function toKernel(inode: number, from: NodeAttributes): Attributes {
+  const { type, mode, nlink, uid, gid, length, atime, mtime, ctime } = from
+  const isDevice = type === 5 || type === 6
+  const size = isDevice ? 0 : length
+  return {
+    inode,
+    mode: (typeBits[type] ?? 0) | mode,
+    nlink,
+    uid,
+    gid,
+    rdev: isDevice ? length : 0,
+    size,
+    blocks: Math.ceil(size / 512),
+    atime,
+    mtime,
+    ctime,
+  }
+}
+
+function openWants(flags: number): number {
+  const access = flags & O_ACCMODE
+  if (access === O_RDONLY) return OpenFlag.READ
+  return access === O_WRONLY ? OpenFlag.WRITE : OpenFlag.READ | OpenFlag.WRITE
+}
+
+/** The errno for rights that a LOOKUP answer did not grant, 0 when it did. */
+function rightsError(lookupFlags: number, mask: number): Errno {
+  if (mask & 2 && lookupFlags & LookupFlag.READ_ONLY) return errno.EROFS
+  if (mask & 2 && lookupFlags & LookupFlag.IMMUTABLE) return errno.EPERM
+  return lookupFlags & (1 << mask) ? 0 : errno.EACCES
+}
+
+function isPrivileged(mode: number): boolean {
+  return (mode & S_ISUID) !== 0 || (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP)
+}
+
+function aclType(name: string): number | undefined {
+  return name === ACCESS_ACL ? 1 : name === DEFAULT_ACL ? 2 : undefined
+}
+
+function setAttributes(changes: AttributeChanges, clock: Clock, sugidClearMode: number) {
+  const { mode, uid, gid, atime, mtime } = changes
+  const now = Math.floor(clock.nowMs() / 1000)
+  // Times before 1970 and after 2106 cannot be kept: the nearest is.
+  const seconds = (time: number | 'now' | undefined) =>
+    time === undefined || time === 'now' ? now : Math.min(TIME_MAX, Math.max(0, time))
+  const setmask =
+    (mode !== undefined ? SetMask.MODE : 0) |
+    (uid !== undefined ? SetMask.UID : 0) |
+    (gid !== undefined ? SetMask.GID : 0) |
+    (atime === undefined ? 0 : atime === 'now' ? SetMask.ATIME_NOW : SetMask.ATIME) |
+    (mtime === undefined ? 0 : mtime === 'now' ? SetMask.MTIME_NOW : SetMask.MTIME)
+  return {
+    setmask,
+    mode: mode ?? 0,
+    uid: uid ?? 0,
+    gid: gid ?? 0,
+    atime: seconds(atime),
+    mtime: seconds(mtime),
+    sugidClearMode,
+  }
+}

@@ -1,0 +1,122 @@
+// What the mount needs of a connected client. One session with the master, the data of its files, and news.
+import type { Attributes, Caller } from '../protocol/attributes.ts'
+import type { Acl } from './posix-acl.ts'
+import type { MasterInfo } from './special-files.ts'
+
+export type { Attributes as NodeAttributes, Caller } from '../protocol/attributes.ts'
+
+/** A status of the master that is not OK, or data. */
+export type Outcome<T> = Promise<{ status: number } | (T & { status?: undefined })>
+/** A status only; 0 is done. */
+export type Done = Promise<number>
+
+export interface Node {
+  inode: number
+  attributes: Attributes
+}
+
+/** `lookupFlags`: bits of LookupFlag and, in the low eight, the combinations of rights that the caller has. */
+export interface Found extends Node {
+  lookupFlags: number
+}
+
+export interface ListedName {
+  name: string
+  inode: number
+  type: number
+  attributes: Attributes | undefined
+}
+
+/** Parameters of the session (spec client-master 2.5). They may change when the session is made anew. */
+export interface SessionParameters {
+  flags: number
+  umask: number
+  rootUid: number
+  rootGid: number
+  mapAllUid: number
+  mapAllGid: number
+  minGoal: number
+  maxGoal: number
+  minTrashSeconds: number
+  maxTrashSeconds: number
+  disables: number
+}
+
+export interface SetAttributes {
+  setmask: number
+  mode: number
+  uid: number
+  gid: number
+  atime: number
+  mtime: number
+  sugidClearMode: number
+}
+
+/** The data of one open file. Errors are errnos, 0 is done. */
+export interface FileData {
+  read(offset: number, size: number): Promise<Buffer[] | number>
+  /** Takes a copy of `data` before it answers. Errors of writing later come with flush(). */
+  write(offset: number, data: Buffer): Promise<number>
+  /** Everything written is with the chunkservers and the master knows the length. */
+  flush(): Promise<number>
+}
+
+export interface ClusterEvents {
+  /** Bytes of a file from `offset` on have changed; `length` 0 is to the end. */
+  dataChanged(inode: number, offset: number, length: number): void
+  lengthChanged(inode: number, length: number): void
+  /** Everything may have changed while nobody told us. */
+  connectionRenewed(): void
+}
+
+export interface Cluster {
+  readonly parameters: SessionParameters
+  lookup(parent: number, name: string, caller: Caller): Outcome<Found>
+  access(inode: number, caller: Caller, mask: number): Done
+  getattr(inode: number, opened: boolean, caller: Caller): Outcome<{ attributes: Attributes }>
+  setattr(inode: number, opened: boolean, caller: Caller, set: SetAttributes): Outcome<{ attributes: Attributes }>
+  /** Finishes writes of the file first. */
+  truncate(inode: number, opened: boolean, caller: Caller, length: number): Outcome<{ attributes: Attributes }>
+  readlink(inode: number): Outcome<{ target: string }>
+  symlink(parent: number, name: string, target: string, caller: Caller): Outcome<Node>
+  mknod(
+    parent: number,
+    name: string,
+    type: number,
+    mode: number,
+    umask: number,
+    rdev: number,
+    caller: Caller,
+  ): Outcome<Node>
+  mkdir(parent: number, name: string, mode: number, umask: number, copySgid: boolean, caller: Caller): Outcome<Node>
+  unlink(parent: number, name: string, caller: Caller): Done
+  rmdir(parent: number, name: string, caller: Caller): Done
+  rename(parent: number, name: string, targetParent: number, targetName: string, caller: Caller): Outcome<Node>
+  link(inode: number, targetParent: number, targetName: string, caller: Caller): Outcome<Node>
+  readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedName[] }>
+  /** `flags`: OpenFlag. The inode counts as open from now on, until release(), unless this fails. */
+  open(inode: number, flags: number, caller: Caller): Outcome<{ flags: number; attributes: Attributes }>
+  create(parent: number, name: string, mode: number, umask: number, caller: Caller): Outcome<Node & { flags: number }>
+  release(inode: number): void
+  /** Where this client may write `bytes` more at the end of the file. */
+  reserveAppend(inode: number, bytes: number): Outcome<{ offset: number }>
+  data(inode: number): FileData
+  getxattr(inode: number, name: string, opened: boolean, caller: Caller): Outcome<{ value: Buffer }>
+  /** `mode`: 0 create or replace, 1 create, 2 replace, 3 remove. */
+  setxattr(inode: number, name: string, value: Buffer, mode: number, caller: Caller): Done
+  getfacl(inode: number, type: number): Outcome<{ acl: Acl }>
+  setfacl(inode: number, uid: number, type: number, acl: Acl): Done
+  flock(inode: number, requestId: number, owner: bigint, command: number): Done
+  posixLock(
+    inode: number,
+    requestId: number,
+    owner: bigint,
+    pid: number,
+    command: number,
+    type: number,
+    start: bigint,
+    end: bigint,
+  ): Outcome<{ pid: number; type: number; start: bigint; end: bigint }>
+  statfs(): Outcome<{ total: number; available: number; free: number; inodes: number }>
+  masterInfo(): MasterInfo
+}

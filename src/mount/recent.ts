@@ -1,0 +1,43 @@
+// Things remembered for a while: a map that never holds more than it was told, oldest out first.
+
+interface Kept<V> {
+  value: V
+  untilMs: number
+}
+
+export class Recent<K, V> {
+  readonly #map = new Map<K, Kept<V>>()
+  readonly #max: number
+  readonly #nowMs: () => number
+
+  constructor(max: number, nowMs: () => number) {
+    this.#max = max
+    this.#nowMs = nowMs
+  }
+
+  get(key: K): V | undefined {
+    const kept = this.#map.get(key)
+    if (kept === undefined) return undefined
+    if (this.#nowMs() < kept.untilMs) return kept.value
+    this.#map.delete(key)
+    return undefined
+  }
+
+  set(key: K, value: V, keepMs: number): void {
+    if (keepMs <= 0) return
+    this.#map.delete(key)
+    if (this.#map.size >= this.#max) {
+      const [oldest] = this.#map.keys()
+      if (oldest !== undefined) this.#map.delete(oldest)
+    }
+    this.#map.set(key, { value, untilMs: this.#nowMs() + keepMs })
+  }
+
+  delete(key: K): void {
+    this.#map.delete(key)
+  }
+
+  clear(): void {
+    this.#map.clear()
+  }
+}
