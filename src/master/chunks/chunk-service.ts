@@ -1,0 +1,40 @@
+// What the client side of the master needs to know of chunks, and may ask to be done with them.
+
+import type { Inode, SessionId } from '../../metadata/types.ts'
+import type { CopyLocation } from '../../protocol/attributes.ts'
+import type { Status } from '../../protocol/status.ts'
+
+export interface LocatedChunk {
+  status: 0
+  chunkId: number
+  version: number
+  copies: CopyLocation[]
+}
+export type ChunkAnswer = LocatedChunk | { status: Exclude<Status, 0> }
+
+export interface SpaceTotals {
+  total: number
+  available: number
+  free: number
+}
+
+export interface WriteRequest {
+  inode: Inode
+  index: number
+  session: SessionId
+  /** A repeat after an interrupted write: the caller's own lock does not stand in the way. */
+  continues: boolean
+}
+
+/** Answers come at once or much later, and once. A request whose connection ended is answered all the same. */
+export interface ChunkService {
+  /** Where a chunk of a file can be read; a hole has chunk id 0. Waits while the chunk is locked by a writer. */
+  read(inode: Inode, index: number, answer: (answer: ChunkAnswer) => void): void
+  /** Makes a chunk of a file ready to be written and locks it for the session. Commits WRITE. */
+  write(request: WriteRequest, answer: (answer: ChunkAnswer) => void): void
+  /** Ends a write: commits UNLOCK and lets others in. */
+  unlock(chunkId: number): Status
+  /** Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK. */
+  truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void
+  space(): SpaceTotals
+}
