@@ -907,7 +907,7 @@ function noEntry(seconds: number): Entry {
   return { attributes: blank, attributeSeconds: 0, entrySeconds: seconds }
 }
 
-function toKernel(inode: number, from: NodeAttributes): Attributes {
+export function toKernel(inode: number, from: NodeAttributes): Attributes {
   const { type, mode, nlink, uid, gid, length, atime, mtime, ctime } = from
   const isDevice = type === 5 || type === 6
   const size = isDevice ? 0 : length

@@ -120,3 +120,17 @@ export interface Cluster {
   statfs(): Outcome<{ total: number; available: number; free: number; inodes: number }>
   masterInfo(): MasterInfo
 }
+
+/** What a mount of the trash needs: a meta session (spec client-master 5.10). */
+export interface MetaCluster {
+  readonly parameters: SessionParameters
+  /** Names have their slashes replaced by bars. `bucket`: inode modulo 4096, all when undefined. */
+  trash(bucket: number | undefined): Outcome<{ entries: { name: string; inode: number }[] }>
+  sustained(): Outcome<{ entries: { name: string; inode: number }[] }>
+  /** `kind`: 1 trash, 2 sustained. */
+  detachedAttributes(inode: number, kind: number): Outcome<{ attributes: Attributes }>
+  trashPath(inode: number): Outcome<{ path: string }>
+  setTrashPath(inode: number, path: string): Done
+  undelete(inode: number): Done
+  purge(inode: number): Done
+}

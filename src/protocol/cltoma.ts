@@ -335,6 +335,23 @@ export const fusePosixLock = message(494, 'CLTOMA_FUSE_POSIX_LOCK', {
   end: u64,
 })
 
+// Trash and sustained files: meta sessions only (spec client-master 5.10).
+export const fuseGettrash = message(450, 'CLTOMA_FUSE_GETTRASH', {
+  msgid: u32,
+  /** Inode modulo 4096; all when missing. */
+  bucket: optional(u32),
+})
+export const fuseGetdetachedattr = message(452, 'CLTOMA_FUSE_GETDETACHEDATTR', {
+  ...byInode,
+  /** 0 any, 1 trash, 2 sustained. */
+  kind: optional(u8),
+})
+export const fuseGettrashpath = message(454, 'CLTOMA_FUSE_GETTRASHPATH', byInode)
+export const fuseSettrashpath = message(456, 'CLTOMA_FUSE_SETTRASHPATH', { ...byInode, path: text(u32, 8192) })
+export const fuseUndel = message(458, 'CLTOMA_FUSE_UNDEL', byInode)
+export const fusePurge = message(460, 'CLTOMA_FUSE_PURGE', byInode)
+export const fuseGetsustained = message(470, 'CLTOMA_FUSE_GETSUSTAINED', { msgid: u32 })
+
 /** Everything that the client needs kept: open files and those closed of late. */
 export const fuseSustainedInodes = message(700, 'CLTOMA_FUSE_SUSTAINED_INODES', { inodes: many(u32) })
 export const fuseAmtimeInodes = message(701, 'CLTOMA_FUSE_AMTIME_INODES', {

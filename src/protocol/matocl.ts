@@ -209,6 +209,18 @@ export const fusePosixLock = messageOf(
   statusOr({ pid: u32, type: u8, start: u64, end: u64 }),
 )
 
+// Trash and sustained files: meta sessions only (spec client-master 5.10).
+/** A stored path with every slash replaced by a bar, cut when it is long. */
+export const detachedName = record({ name, inode: u32 })
+export const fuseGettrash = messageOf(451, 'MATOCL_FUSE_GETTRASH', statusOr({ entries: many(detachedName) }))
+export const fuseGetdetachedattr = attributesAnswer(453, 'MATOCL_FUSE_GETDETACHEDATTR')
+/** The path ends with a NUL that is counted. */
+export const fuseGettrashpath = messageOf(455, 'MATOCL_FUSE_GETTRASHPATH', statusOr({ path: text(u32, 8192) }))
+export const fuseSettrashpath = statusAnswer(457, 'MATOCL_FUSE_SETTRASHPATH')
+export const fuseUndel = statusAnswer(459, 'MATOCL_FUSE_UNDEL')
+export const fusePurge = statusAnswer(461, 'MATOCL_FUSE_PURGE')
+export const fuseGetsustained = messageOf(471, 'MATOCL_FUSE_GETSUSTAINED', statusOr({ entries: many(detachedName) }))
+
 /** Messages that the master begins itself carry msgid 0 (spec client-master 8). */
 export const nop = message(0, 'ANTOAN_NOP', { msgid: optional(u32) })
 export const fuseTimeSync = message(705, 'MATOCL_FUSE_TIME_SYNC', { msgid: optional(u32), microseconds: u64n })
