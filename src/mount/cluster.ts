@@ -1,7 +1,6 @@
 // What the mount needs of a connected client. One session with the master, the data of its files, and news.
 import type { Attributes, Caller } from '../protocol/attributes.ts'
 import type { Acl } from './posix-acl.ts'
-import type { MasterInfo } from './special-files.ts'
 
 export type { Attributes as NodeAttributes, Caller } from '../protocol/attributes.ts'
 
@@ -118,7 +117,6 @@ export interface Cluster {
     end: bigint,
   ): Outcome<{ pid: number; type: number; start: bigint; end: bigint }>
   statfs(): Outcome<{ total: number; available: number; free: number; inodes: number }>
-  masterInfo(): MasterInfo
 }
 
 /** What a mount of the trash needs: a meta session (spec client-master 5.10). */
