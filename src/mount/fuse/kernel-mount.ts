@@ -76,7 +76,7 @@ async function mountAsUser(target: string, options: MountOptions): Promise<numbe
   words.push(options.readOnly ? 'ro' : 'rw', 'nosuid', 'nodev')
   if (options.noExec) words.push('noexec')
   if (options.noAtime) words.push('noatime')
-  if (options.allowOther) words.push('allow_other')
+  if (options.allowOther && usersMayAllowOthers()) words.push('allow_other')
   const [ours, theirs] = socketPair()
   try {
     const child = spawn('fusermount3', ['-o', words.join(','), '--', target], {
@@ -93,6 +93,15 @@ async function mountAsUser(target: string, options: MountOptions): Promise<numbe
   } finally {
     closeSync(ours)
     closeSync(theirs)
+  }
+}
+
+/** The administrator's word on it, without which fusermount3 refuses the whole mount. */
+function usersMayAllowOthers(): boolean {
+  try {
+    return /^\s*user_allow_other\b/m.test(readFileSync('/etc/fuse.conf', 'utf8'))
+  } catch {
+    return false
   }
 }
 
