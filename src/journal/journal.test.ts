@@ -133,6 +133,13 @@ test('an action registered while a batch is on its way does not wait for later l
     await journal.close()
   }))
 
+test('an action registered by an action runs too', () =>
+  withJournal({ kind: 'commit' }, async ({ journal }) => {
+    journal.append('1: line')
+    await new Promise<void>(resolve => journal.whenDurable(() => journal.whenDurable(resolve)))
+    await journal.close()
+  }))
+
 for (const fault of ['write', 'sync'] as const) {
   test(`a failed ${fault} stops all answers and is reported once`, () =>
     withJournal({ kind: 'commit' }, async ({ journal, failNext, failures }) => {

@@ -154,9 +154,12 @@ export class Journal {
   }
 
   #runInFlight(): void {
-    const actions = this.#inFlight
-    this.#inFlight = []
-    for (const action of actions) action()
+    // An action may register another one; with nothing new appended that one is due as well.
+    while (this.#inFlight.length > 0) {
+      const actions = this.#inFlight
+      this.#inFlight = []
+      for (const action of actions) action()
+    }
   }
 
   async #write(batch: Buffer): Promise<void> {

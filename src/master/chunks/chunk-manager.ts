@@ -276,9 +276,26 @@ export class ChunkManager implements ChunkService {
     }
   }
 
-  /** Number of valid copies: for monitors and tests. */
-  validCopyCount(chunkId: ChunkId): number {
-    return this.#validCopies(this.#ledger.state.chunks.find(chunkId)).length
+  goodCopies(row: number): number {
+    return this.#validCopies(row).length
+  }
+
+  describe(inode: Inode, index: number): Buffer {
+    const { nodes, chunks } = this.#ledger.state
+    const row = nodes.chunkRow(inode, index)
+    if (row === 0) return Buffer.alloc(12)
+    const version = chunks.version.get(row)
+    const copies = (this.#copies.get(row) ?? []).filter(({ state }) => state !== 'deleting')
+    const described = Buffer.alloc(12 + 7 * copies.length)
+    described.writeBigUInt64BE(BigInt(chunks.id(row)), 0)
+    described.writeUInt32BE(version, 8)
+    copies.forEach((copy, i) => {
+      const at = 12 + 7 * i
+      described.writeUInt32BE(copy.server.ip, at)
+      described.writeUInt16BE(copy.server.port, at + 4)
+      described[at + 6] = copy.state === 'invalid' ? 4 : copy.version === version ? 0 : 2
+    })
+    return described
   }
 
   // --- inside

@@ -37,4 +37,8 @@ export interface ChunkService {
   /** Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK. */
   truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void
   space(): SpaceTotals
+  /** Number of good copies of the chunk in this row. */
+  goodCopies(row: number): number
+  /** CHECK's answer for one chunk: chunkid:64 version:32 N*[ip:32 port:16 kind:8] (spec client-master 5.6). */
+  describe(inode: Inode, index: number): Buffer
 }

@@ -1,0 +1,116 @@
+// What the handlers of client messages work with.
+import type { Entry } from '../../metadata/changelog/entry.ts'
+import type { Decision } from '../../metadata/decision.ts'
+import type { Session } from '../../metadata/sessions/sessions.ts'
+import type { Inode, SessionId } from '../../metadata/types.ts'
+import type { Caller } from '../../protocol/attributes.ts'
+import type { Message } from '../../protocol/codec.ts'
+import type { ChunkService } from '../chunks/chunk-service.ts'
+import type { Ledger } from '../ledger.ts'
+import type { Asker } from './attributes.ts'
+import type { LockService } from './lock-service.ts'
+
+/** Shared by all connections of clients. */
+export interface ClientServices {
+  ledger: Ledger
+  chunks: ChunkService
+  locks: LockService
+  options: ClientOptions
+  /** Ends of append reservations, beyond the length of the file (spec client-master 5.6, TRUNCATE). */
+  reservations: Map<Inode, number>
+}
+
+export interface ClientOptions {
+  /** ATIME_MODE. */
+  atimeMode: number
+  /** MAX_ALLOWED_HARD_LINKS. */
+  maxHardLinks: number
+}
+
+/** One request of a registered client, and the ways to answer it. */
+export class RequestContext {
+  readonly services: ClientServices
+  readonly sessionId: SessionId
+  readonly session: Session
+  /** Of the client: selects layouts. */
+  readonly version: number
+  readonly #send: (packet: Buffer) => void
+
+  constructor(
+    services: ClientServices,
+    sessionId: SessionId,
+    session: Session,
+    version: number,
+    send: (packet: Buffer) => void,
+  ) {
+    this.services = services
+    this.sessionId = sessionId
+    this.session = session
+    this.version = version
+    this.#send = send
+  }
+
+  get state() {
+    return this.services.ledger.state
+  }
+
+  now(): number {
+    return this.services.ledger.now()
+  }
+
+  decode<T>(message: Message<T>, payload: Buffer): T {
+    return message.decode(payload, this.version)
+  }
+
+  /** Sends the answer once everything committed so far is durable. */
+  answer<T>(message: Message<T>, body: T): void {
+    const packet = message.encode(body, this.version)
+    this.services.ledger.whenCommitted(() => this.#send(packet))
+  }
+
+  /** A bare `msgid status`. */
+  answerStatus(message: Message<{ msgid: number; status: number }>, msgid: number, status: number): void {
+    this.answer(message, { msgid, status })
+  }
+
+  commit(entries: readonly Entry[]): void {
+    for (const entry of entries) this.services.ledger.commit(entry)
+  }
+
+  /** Commits what was decided, or tells that it was refused. */
+  granted<T>(decision: Decision<T>): decision is { status: 0; entries: Entry[] } & T {
+    if (decision.status !== 0) return false
+    this.commit((decision as { entries: Entry[] }).entries)
+    return true
+  }
+
+  /** The caller as the export rule maps it. */
+  asker({ uid, gids }: Caller): Asker {
+    const { session } = this
+    const [first = 0, ...others] = gids
+    const mapall = (session.flags & 0x10) !== 0
+    const [mappedUid, mappedGid] =
+      uid === 0 ? [session.rootUid, session.rootGid] : mapall ? [session.mapallUid, session.mapallGid] : [uid, first]
+    return {
+      uid: mappedUid,
+      gids: [mappedGid, ...others],
+      sessionFlags: session.flags,
+      root: session.rootInode,
+      disables: session.disables,
+      umask: session.umask,
+      originalUid: uid,
+      originalGid: first,
+    }
+  }
+
+  /** How the inode is called on the wire: the root of the session is always 1. */
+  shown(inode: Inode): Inode {
+    return inode === this.session.rootInode ? 1 : inode
+  }
+
+  /** Counts an operation in the statistics of the session (spec client-master 2.6). */
+  count(operation: number): void {
+    const { currentCounters } = this.session
+    currentCounters[operation] = (currentCounters[operation] ?? 0) + 1
+  }
+}

@@ -1,0 +1,308 @@
+// Files: open, read, write, truncate, locks, extended attributes, ACLs, reports (spec client-master 5.5 to 5.9).
+import { type Acl, type AclEntry, AclType } from '../../metadata/acl/acls.ts'
+import { Disable } from '../../metadata/decision.ts'
+import { MAX_CHUNK_INDEX } from '../../metadata/namespace/apply-files.ts'
+import { decideMake, resolve } from '../../metadata/namespace/decide.ts'
+import {
+  decideGetxattr,
+  decideSetfacl,
+  decideSetxattr,
+  reportedTimes,
+  resolveOpened,
+} from '../../metadata/namespace/decide-attributes.ts'
+import { decideOpen, decideTruncate, decideWrite, decideWriteEnd } from '../../metadata/namespace/decide-files.ts'
+import { Eattr, type Inode, NodeType } from '../../metadata/types.ts'
+import { MattrFlag } from '../../protocol/attributes.ts'
+import * as cltoma from '../../protocol/cltoma.ts'
+import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
+import * as matocl from '../../protocol/matocl.ts'
+import { Status } from '../../protocol/status.ts'
+import type { ChunkAnswer } from '../chunks/chunk-service.ts'
+import { type Asker, attributesOf } from './attributes.ts'
+import type { RequestContext } from './context.ts'
+
+type Handler = (context: RequestContext, payload: Buffer) => void
+
+const Counter = { SETATTR: 2, MKNOD: 8, OPEN: 13, READ: 14, WRITE: 15 } as const
+const NOBODY = { uid: 12345, gids: [12345] }
+
+/** The client's data cache of a file is not vouched for: other clients may have written. */
+function uncached(context: RequestContext, asker: Asker, inode: Inode, parent: Inode = 0) {
+  const attributes = attributesOf(context.state, asker, inode, parent)
+  return { ...attributes, flags: attributes.flags & ~MattrFlag.ALLOWDATACACHE }
+}
+
+function openedFlags({ state }: RequestContext, inode: Inode): number {
+  const eattr = state.nodes.eattr.get(inode)
+  return (
+    (eattr & Eattr.NODATACACHE ? matocl.OpenedFlag.DIRECTMODE : 0) |
+    (eattr & Eattr.APPENDONLY ? matocl.OpenedFlag.APPENDONLY : 0)
+  )
+}
+
+function onOpen(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, caller, flags } = context.decode(cltoma.fuseOpen, payload)
+  context.count(Counter.OPEN)
+  const asker = context.asker(caller)
+  const { OpenFlag } = cltoma
+  const has = (flag: number) => (flags & flag) !== 0
+  const request = {
+    inode,
+    session: context.sessionId,
+    read: has(OpenFlag.READ),
+    write: has(OpenFlag.WRITE),
+    truncate: has(OpenFlag.TRUNCATE),
+    afterCreate: has(OpenFlag.AFTER_CREATE),
+  }
+  const decision = decideOpen(context.state, asker, request, context.now())
+  if (!context.granted(decision)) return context.answer(matocl.fuseOpen, { msgid, status: decision.status })
+  if (request.truncate) context.services.reservations.delete(decision.inode)
+  const attributes = uncached(context, asker, decision.inode)
+  context.answer(matocl.fuseOpen, { msgid, flags: openedFlags(context, decision.inode), attributes })
+}
+
+function onCreate(context: RequestContext, payload: Buffer): void {
+  const { msgid, caller, ...rest } = context.decode(cltoma.fuseCreate, payload)
+  context.count(Counter.MKNOD)
+  context.count(Counter.OPEN)
+  const asker = context.asker(caller)
+  const request = { ...rest, type: NodeType.FILE, rdev: 0, copySgid: false }
+  const decision = decideMake(context.state, asker, request, context.now())
+  if (!context.granted(decision)) return context.answer(matocl.fuseCreate, { msgid, status: decision.status })
+  const { inode } = decision
+  context.commit([{ op: 'ACQUIRE', ts: context.now(), sessionId: context.sessionId, inode }])
+  const attributes = uncached(context, asker, inode, rest.parent)
+  context.answer(matocl.fuseCreate, { msgid, flags: openedFlags(context, inode), inode, attributes })
+}
+
+function answerChunk(
+  context: RequestContext,
+  message: typeof matocl.fuseReadChunk,
+  msgid: number,
+  inode: Inode,
+  answer: ChunkAnswer,
+): void {
+  if (answer.status !== Status.OK) return context.answer(message, { msgid, status: answer.status })
+  const { chunkId, version, copies } = answer
+  const length = context.state.nodes.length.get(inode)
+  context.answer(message, { msgid, length, chunkId, version, copies })
+}
+
+function onReadChunk(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, index } = context.decode(cltoma.fuseReadChunk, payload)
+  const { nodes } = context.state
+  const fail = (status: number) => context.answer(matocl.fuseReadChunk, { msgid, status })
+  if (context.session.disables & Disable.READ) return fail(Status.EPERM)
+  if (!nodes.exists(inode)) return fail(Status.ENOENT)
+  if (!nodes.isFile(inode)) return fail(Status.EPERM)
+  if (index > MAX_CHUNK_INDEX) return fail(Status.INDEXTOOBIG)
+  context.services.chunks.read(inode, index, answer => {
+    if (answer.status === Status.OK) context.count(Counter.READ)
+    answerChunk(context, matocl.fuseReadChunk, msgid, inode, answer)
+  })
+}
+
+function onWriteChunk(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, index, flags = 0 } = context.decode(cltoma.fuseWriteChunk, payload)
+  const { status } = decideWrite(context.state, context.asker(NOBODY), inode, index)
+  if (status !== Status.OK) return context.answer(matocl.fuseWriteChunk, { msgid, status })
+  const continues = (flags & cltoma.ChunkOpFlag.CONTINUEOP) !== 0
+  context.services.chunks.write({ inode, index, session: context.sessionId, continues }, answer => {
+    if (answer.status === Status.OK) context.count(Counter.WRITE)
+    answerChunk(context, matocl.fuseWriteChunk, msgid, inode, answer)
+  })
+}
+
+function onWriteChunkEnd(context: RequestContext, payload: Buffer): void {
+  const { msgid, chunkId, inode, length } = context.decode(cltoma.fuseWriteChunkEnd, payload)
+  const { services, state } = context
+  const { status } = decideWriteEnd(state, context.asker(NOBODY), inode, length)
+  if (status === Status.OK && length > state.nodes.length.get(inode)) {
+    context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: false }])
+    if (length >= (services.reservations.get(inode) ?? 0)) services.reservations.delete(inode)
+  }
+  // The chunk is let go also when the quota says no; nobody shall wait for a lease without use.
+  const unlocked = services.chunks.unlock(chunkId)
+  context.answerStatus(matocl.fuseWriteChunkEnd, msgid, status || unlocked)
+}
+
+function onTruncate(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode: given, flags, caller, length } = context.decode(cltoma.fuseTruncate, payload)
+  context.count(Counter.SETATTR)
+  const { services, state } = context
+  const asker = context.asker(caller)
+  const has = (flag: number) => (flags & flag) !== 0
+  const request = {
+    inode: given,
+    opened: has(cltoma.TruncateFlag.OPENED),
+    update: has(cltoma.TruncateFlag.UPDATE),
+    reserve: has(cltoma.TruncateFlag.RESERVE),
+    length,
+  }
+  const decision = decideTruncate(state, asker, request)
+  if (!context.granted(decision)) return context.answer(matocl.fuseTruncate, { msgid, status: decision.status })
+  const { inode } = decision
+  const present = state.nodes.length.get(inode)
+  const done = (previousLength: number) =>
+    context.answer(matocl.fuseTruncate, { msgid, previousLength, attributes: attributesOf(state, asker, inode) })
+  if (request.reserve) {
+    const end = Math.max(present, services.reservations.get(inode) ?? 0)
+    services.reservations.set(inode, end + length)
+    return done(end)
+  }
+  services.reservations.delete(inode)
+  if (request.update) {
+    if (length > present) context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: false }])
+    return done(present)
+  }
+  const finish = () => {
+    if (!state.nodes.isFile(inode)) return context.answer(matocl.fuseTruncate, { msgid, status: Status.ENOENT })
+    const touch = !(has(cltoma.TruncateFlag.TIMEFIX) && length === present)
+    context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch }])
+    done(present)
+  }
+  if (length === present || length % MFSCHUNKSIZE === 0) return finish()
+  const index = Math.floor(length / MFSCHUNKSIZE)
+  services.chunks.truncate({ inode, index, session: context.sessionId, continues: false }, length, status => {
+    if (status === Status.OK) finish()
+    else context.answer(matocl.fuseTruncate, { msgid, status })
+  })
+}
+
+function onGetxattr(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, name, mode, opened, caller } = context.decode(cltoma.fuseGetxattr, payload)
+  const request = { inode, name, opened: opened !== 0 }
+  const fail = (status: number) => context.answer(matocl.fuseGetxattr, { msgid, status })
+  if (mode > 1) return fail(Status.EINVAL)
+  const decision = decideGetxattr(context.state, context.asker(caller), request)
+  if (!context.granted(decision)) return fail(decision.status)
+  const value = mode === 1 ? Buffer.alloc(0) : Buffer.from(decision.value, 'latin1')
+  context.answer(matocl.fuseGetxattr, { msgid, length: decision.value.length, value })
+}
+
+function onSetxattr(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, name, value, mode, opened, caller } = context.decode(cltoma.fuseSetxattr, payload)
+  const request = { inode, name, value: value.toString('latin1'), mode, opened: opened !== 0 }
+  const decision = decideSetxattr(context.state, context.asker(caller), request, context.now())
+  context.granted(decision)
+  context.answerStatus(matocl.fuseSetxattr, msgid, decision.status)
+}
+
+function onGetfacl(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, aclType } = context.decode(cltoma.fuseGetfacl, payload)
+  const { state } = context
+  const real = resolveOpened(state, context.asker(NOBODY), inode, true)
+  const fail = (status: number) => context.answer(matocl.fuseGetfacl, { msgid, status })
+  if (real === 0) return fail(Status.ENOENT)
+  if (aclType !== AclType.ACCESS && aclType !== AclType.DEFAULT) return fail(Status.EINVAL)
+  const acl: Acl | undefined = state.acls.get(real, aclType)
+  if (!acl) return fail(Status.ENOATTR)
+  const { user, group, other, mask, users, groups } = acl
+  const [userCount, groupCount] = [users.length, groups.length]
+  context.answer(matocl.fuseGetfacl, {
+    ...{ msgid, user, group, other, mask, userCount, groupCount },
+    entries: [...users, ...groups],
+  })
+}
+
+function onSetfacl(context: RequestContext, payload: Buffer): void {
+  const { msgid, uid, entries, userCount, groupCount, ...acl } = context.decode(cltoma.fuseSetfacl, payload)
+  const named: AclEntry[] = entries
+  if (named.length !== userCount + groupCount) {
+    return context.answerStatus(matocl.fuseSetfacl, msgid, Status.EINVAL)
+  }
+  const request = { ...acl, users: named.slice(0, userCount), groups: named.slice(userCount) }
+  const decision = decideSetfacl(context.state, context.asker({ uid, gids: [0] }), request, context.now())
+  context.granted(decision)
+  context.answerStatus(matocl.fuseSetfacl, msgid, decision.status)
+}
+
+function onFlock(context: RequestContext, payload: Buffer): void {
+  const { msgid, ...request } = context.decode(cltoma.fuseFlock, payload)
+  if (!context.state.nodes.exists(request.inode)) {
+    return context.answerStatus(matocl.fuseFlock, msgid, Status.ENOENT)
+  }
+  context.services.locks.flock({ ...request, session: context.sessionId }, status =>
+    context.answerStatus(matocl.fuseFlock, msgid, status),
+  )
+}
+
+function onPosixLock(context: RequestContext, payload: Buffer): void {
+  const { msgid, ...lock } = context.decode(cltoma.fusePosixLock, payload)
+  const { state, sessionId } = context
+  if (!state.nodes.exists(lock.inode)) return context.answer(matocl.fusePosixLock, { msgid, status: Status.ENOENT })
+  if (lock.type > 2) return context.answer(matocl.fusePosixLock, { msgid, status: Status.EINVAL })
+  const request = { ...lock, type: lock.type as 0 | 1 | 2, session: sessionId }
+  if (lock.command === cltoma.PosixLockCommand.GET) {
+    const held = lock.type === 0 ? undefined : state.posixLocks.conflict(lock.inode, request, request)
+    const pid = held?.session === sessionId ? held.pid : 0
+    const { type = 0, start = 0n, end = 0n } = held ?? {}
+    return context.answer(matocl.fusePosixLock, { msgid, pid, type, start, end })
+  }
+  context.services.locks.posix(request, status => context.answer(matocl.fusePosixLock, { msgid, status }))
+}
+
+/** The client tells everything that it has open; what it does not name any more is let go. */
+function onSustainedInodes(context: RequestContext, payload: Buffer): void {
+  const { inodes } = context.decode(cltoma.fuseSustainedInodes, payload)
+  const { state, sessionId, services } = context
+  const kept = new Set(inodes.filter(inode => inode !== 0))
+  for (const inode of [...state.openFiles.inodesOf(sessionId)]) {
+    if (kept.has(inode)) continue
+    services.locks.release(sessionId, inode)
+    context.commit([{ op: 'RELEASE', ts: context.now(), sessionId, inode }])
+    services.locks.wake(inode)
+  }
+  for (const inode of kept) {
+    if (state.openFiles.has(sessionId, inode) || !state.nodes.isFile(inode)) continue
+    context.commit([{ op: 'ACQUIRE', ts: context.now(), sessionId, inode }])
+  }
+}
+
+function onAmtimeInodes(context: RequestContext, payload: Buffer): void {
+  const { times } = context.decode(cltoma.fuseAmtimeInodes, payload)
+  for (const report of times) {
+    const entry = reportedTimes(context.state, report, context.services.options.atimeMode, context.now())
+    if (entry) context.commit([entry])
+  }
+}
+
+/** How many good copies the chunks of a file have: twelve counts, from none to ten and more, and the holes. */
+function onCheck(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, index } = context.decode(cltoma.fuseCheck, payload)
+  const { nodes } = context.state
+  const fail = (status: number) => context.answer(matocl.fuseCheck, { msgid, status })
+  const real = resolve(context.state, context.asker(NOBODY), inode)
+  if (real === 0) return fail(Status.ENOENT)
+  if (!nodes.isFile(real)) return fail(Status.EPERM)
+  if (index !== undefined && index > MAX_CHUNK_INDEX) return fail(Status.INDEXTOOBIG)
+  const { chunks } = context.services
+  if (index !== undefined) return context.answer(matocl.fuseCheck, { msgid, body: chunks.describe(real, index) })
+  const counts = new Uint32Array(12)
+  for (let i = 0; i < nodes.chunkSlots(real); i++) {
+    const row = nodes.chunkRow(real, i)
+    const slot = row === 0 ? 11 : Math.min(10, chunks.goodCopies(row))
+    counts[slot] = (counts[slot] ?? 0) + 1
+  }
+  const body = Buffer.alloc(48)
+  for (let i = 0; i < counts.length; i++) body.writeUInt32BE(counts[i] as number, i * 4)
+  context.answer(matocl.fuseCheck, { msgid, body })
+}
+
+export const fileHandlers: [number, Handler][] = [
+  [cltoma.fuseOpen.code, onOpen],
+  [cltoma.fuseCreate.code, onCreate],
+  [cltoma.fuseReadChunk.code, onReadChunk],
+  [cltoma.fuseWriteChunk.code, onWriteChunk],
+  [cltoma.fuseWriteChunkEnd.code, onWriteChunkEnd],
+  [cltoma.fuseTruncate.code, onTruncate],
+  [cltoma.fuseGetxattr.code, onGetxattr],
+  [cltoma.fuseSetxattr.code, onSetxattr],
+  [cltoma.fuseGetfacl.code, onGetfacl],
+  [cltoma.fuseSetfacl.code, onSetfacl],
+  [cltoma.fuseFlock.code, onFlock],
+  [cltoma.fusePosixLock.code, onPosixLock],
+  [cltoma.fuseSustainedInodes.code, onSustainedInodes],
+  [cltoma.fuseAmtimeInodes.code, onAmtimeInodes],
+  [cltoma.fuseCheck.code, onCheck],
+]

@@ -1,0 +1,306 @@
+// The port for clients: connections, registration, dispatch (spec client-master 1, 2).
+import type { Env, Timer } from '../../env/env.ts'
+import type { Connection, Listener } from '../../env/net.ts'
+import { SessionFlag } from '../../metadata/decision.ts'
+import type { SessionId } from '../../metadata/types.ts'
+import * as cltoma from '../../protocol/cltoma.ts'
+import { ProtocolError, Reader } from '../../protocol/codec.ts'
+import { VERSION, VERSION_TEXT } from '../../protocol/constants.ts'
+import { FrameReader } from '../../protocol/frame.ts'
+import * as matocl from '../../protocol/matocl.ts'
+import { Status } from '../../protocol/status.ts'
+import { parseIpv4 } from '../../util/ipv4.ts'
+import { type ClientServices, RequestContext } from './context.ts'
+import type { Exports } from './exports.ts'
+import { fileHandlers } from './file-handlers.ts'
+import { namespaceHandlers } from './namespace-handlers.ts'
+import { awaitsClose, grantMount, reconnectAnswer, welcome } from './registration.ts'
+
+const MAX_PAYLOAD_BYTES = 50_000_000
+/** A client that does not read is let go when this much waits for it. */
+const MAX_QUEUED_BYTES = 64 << 20
+const SILENCE_MS = 10_000
+const NOP_AFTER_MS = 1000
+const SWEEP_MS = 10_000
+const FIRST_SWEEP_MS = 120_000
+
+const handlers = new Map([...namespaceHandlers, ...fileHandlers])
+
+export interface ClientPortOptions {
+  /** How long a disconnected session keeps its open files and locks (SESSION_SUSTAIN_TIME). */
+  sustainSeconds: number
+}
+
+export class ClientPort {
+  readonly env: Env
+  readonly services: ClientServices
+  readonly #options: ClientPortOptions
+  readonly #links = new Set<ClientLink>()
+  readonly #startedMs: number
+  exports: Exports
+  #listener: Listener | undefined
+  #timers: Timer[] = []
+
+  constructor(env: Env, services: ClientServices, exports: Exports, options: ClientPortOptions) {
+    this.env = env
+    this.services = services
+    this.exports = exports
+    this.#options = options
+    this.#startedMs = env.clock.monotonicMs()
+  }
+
+  async listen(host: string, port: number): Promise<void> {
+    this.#listener = await this.env.net.listen(host, port, connection => {
+      this.#links.add(new ClientLink(this, connection, link => this.#links.delete(link)))
+    })
+    this.#timers = [
+      this.env.clock.every(1000, () => {
+        for (const link of this.#links) link.tick()
+      }),
+      this.env.clock.every(SWEEP_MS, () => this.sweepSessions()),
+    ]
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel()
+    for (const link of this.#links) link.destroy()
+    await this.#listener?.close()
+  }
+
+  /** New rules: clients whose session was granted by other ones must register again. */
+  reload(exports: Exports): void {
+    this.exports = exports
+    const { sessions } = this.services.ledger.state
+    for (const link of this.#links) {
+      if (link.sessionId !== 0 && sessions.get(link.sessionId)?.exportsChecksum !== exports.checksum) link.destroy()
+    }
+  }
+
+  isConnected(id: SessionId): boolean {
+    return this.connections(id) > 0
+  }
+
+  connections(id: SessionId): number {
+    let count = 0
+    for (const link of this.#links) if (link.sessionId === id) count++
+    return count
+  }
+
+  /** Removes sessions that their clients closed or stayed away from for too long. */
+  sweepSessions(): void {
+    if (this.env.clock.monotonicMs() - this.#startedMs < FIRST_SWEEP_MS) return
+    const { ledger } = this.services
+    for (const [id, session] of [...ledger.state.sessions.entries()]) {
+      if (this.isConnected(id)) continue
+      const expired = session.disconnectedAt + this.#options.sustainSeconds < ledger.now()
+      if (session.closed || expired) this.removeSession(id)
+    }
+  }
+
+  removeSession(sessionId: SessionId): void {
+    const { ledger, locks } = this.services
+    const inodes = [...ledger.state.openFiles.inodesOf(sessionId)]
+    for (const inode of inodes) locks.release(sessionId, inode)
+    ledger.commit({ op: 'SESDEL', ts: ledger.now(), sessionId })
+    for (const inode of inodes) locks.wake(inode)
+  }
+}
+
+/** One connection of a client. */
+class ClientLink {
+  sessionId: SessionId = 0
+  readonly #port: ClientPort
+  readonly #connection: Connection
+  #version = 0
+  #challenge: Buffer | undefined
+  #heardMs: number
+  #saidMs: number
+
+  constructor(port: ClientPort, connection: Connection, onClosed: (link: ClientLink) => void) {
+    this.#port = port
+    this.#connection = connection
+    this.#heardMs = this.#saidMs = port.env.clock.monotonicMs()
+    const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
+    connection.handle({
+      data: bytes => {
+        this.#heardMs = port.env.clock.monotonicMs()
+        try {
+          frames.push(bytes)
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error
+          port.env.log.info(`client ${connection.remoteAddress}: ${error.message}: connection closed`)
+          connection.destroy()
+        }
+      },
+      closed: () => {
+        onClosed(this)
+        this.#leave()
+      },
+    })
+  }
+
+  destroy(): void {
+    this.#connection.destroy()
+  }
+
+  tick(): void {
+    const now = this.#port.env.clock.monotonicMs()
+    if (now - this.#heardMs > SILENCE_MS) return this.#connection.destroy(new Error('it is silent'))
+    if (now - this.#saidMs > NOP_AFTER_MS) this.#send(matocl.nop.encode({ msgid: 0 }))
+  }
+
+  #send(packet: Buffer): void {
+    this.#saidMs = this.#port.env.clock.monotonicMs()
+    if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#connection.destroy(new Error('it does not read'))
+    else this.#connection.write(packet)
+  }
+
+  get #ledger() {
+    return this.#port.services.ledger
+  }
+
+  #onPacket(type: number, payload: Buffer): void {
+    switch (type) {
+      case 0:
+      case 1:
+      case 2:
+        return
+      case cltoma.getVersion.code: {
+        const { msgid } = cltoma.getVersion.decode(payload)
+        const text = Buffer.from(VERSION_TEXT)
+        return this.#send(matocl.version.encode({ ...(msgid === undefined ? {} : { msgid }), version: VERSION, text }))
+      }
+      case cltoma.fuseRegister.code:
+        return this.#onRegister(payload)
+      case cltoma.fuseTimeSync.code: {
+        const { msgid } = cltoma.fuseTimeSync.decode(payload)
+        const microseconds = Math.floor(this.#port.env.clock.nowMs() * 1000)
+        return this.#send(matocl.fuseTimeSync.encode({ ...(msgid === undefined ? {} : { msgid }), microseconds }))
+      }
+    }
+    const session = this.#ledger.state.sessions.get(this.sessionId)
+    if (!session) throw new ProtocolError(`message ${type} without a session`)
+    const handler = handlers.get(type)
+    if (!handler) throw new ProtocolError(`unknown message ${type}`)
+    const send = (packet: Buffer) => this.#send(packet)
+    handler(new RequestContext(this.#port.services, this.sessionId, session, this.#version, send), payload)
+  }
+
+  #onRegister(payload: Buffer): void {
+    const { blob, kind, body } = cltoma.fuseRegister.decode(payload)
+    const { RegisterCode, registerKinds } = cltoma
+    if (blob.toString('latin1') !== cltoma.REGISTER_BLOB_ACL) throw new ProtocolError('registration of an unknown kind')
+    const input = new Reader(body)
+    if (kind === RegisterCode.CLOSESESSION) {
+      if (this.sessionId === 0) throw new ProtocolError('close without a session')
+      return this.#onCloseSession(registerKinds[RegisterCode.CLOSESESSION].read(input))
+    }
+    if (this.sessionId !== 0) throw new ProtocolError('second registration')
+    switch (kind) {
+      case RegisterCode.GETRANDOM:
+        this.#challenge = this.#port.env.random.bytes(32)
+        return this.#answer(this.#challenge)
+      case RegisterCode.NEWSESSION:
+        return this.#onNewSession({ ...registerKinds[RegisterCode.NEWSESSION].read(input), meta: false })
+      case RegisterCode.NEWMETASESSION:
+        return this.#onNewSession({ ...registerKinds[RegisterCode.NEWMETASESSION].read(input), path: '', meta: true })
+      case RegisterCode.RECONNECT:
+        return this.#onReconnect(registerKinds[RegisterCode.RECONNECT].read(input))
+      default:
+        throw new ProtocolError(`registration ${kind}`)
+    }
+  }
+
+  /** Registration answers wait for the log as all others do. */
+  #answer(body: Buffer): void {
+    const packet = matocl.fuseRegister.encode({ body: Buffer.from(body) })
+    this.#ledger.whenCommitted(() => this.#send(packet))
+  }
+
+  #onNewSession(request: {
+    version: number
+    info: string
+    path: string
+    meta: boolean
+    tail: { sessionId?: number; metaId?: bigint; passcode?: Buffer }
+  }): void {
+    const { version, tail, meta } = request
+    const { state } = this.#ledger
+    if (request.path !== '' && !request.path.endsWith('\0')) throw new ProtocolError('path without its end')
+    const granted = grantMount(state, this.#port.exports, {
+      ip: parseIpv4(this.#connection.remoteAddress) ?? 0,
+      version,
+      meta,
+      path: request.path.replace(/\0+$/, ''),
+      info: request.info,
+      challenge: this.#challenge,
+      passcode: tail.passcode,
+    })
+    if ('status' in granted) return this.#answer(Buffer.from([granted.status]))
+    const foreign = tail.metaId !== undefined && tail.metaId !== state.metaId
+    const old = foreign ? undefined : state.sessions.get(tail.sessionId ?? 0)
+    const ts = this.#ledger.now()
+    let sessionId = tail.sessionId ?? 0
+    if (old) this.#ledger.commit({ op: 'SESCHANGED', ts, sessionId, ...granted.rights })
+    else {
+      sessionId = state.sessions.nextSessionId
+      this.#ledger.commit({ op: 'SESADD', ts, ...granted.rights, sessionId })
+    }
+    this.#attach(sessionId, version)
+    this.#answer(welcome(state, sessionId, granted.rights, version))
+  }
+
+  #onReconnect({
+    sessionId,
+    version,
+    metaId,
+  }: {
+    sessionId: number
+    version: number
+    metaId?: bigint | undefined
+  }): void {
+    const status = this.#reconnectStatus(sessionId, metaId)
+    if (status === Status.OK) this.#attach(sessionId, version)
+    this.#answer(reconnectAnswer(status, version))
+  }
+
+  #reconnectStatus(sessionId: SessionId, metaId: bigint | undefined): Status {
+    const { state } = this.#ledger
+    const session = state.sessions.get(sessionId)
+    if ((metaId !== undefined && metaId !== state.metaId) || !session || session.peerIp === 0)
+      return Status.BADSESSIONID
+    const moved = session.peerIp !== (parseIpv4(this.#connection.remoteAddress) ?? 0)
+    if (session.exportsChecksum !== this.#port.exports.checksum) return Status.EPERM
+    return moved && !(session.flags & SessionFlag.DYNAMICIP) ? Status.EPERM : Status.OK
+  }
+
+  #attach(sessionId: SessionId, version: number): void {
+    this.sessionId = sessionId
+    this.#version = version
+    const session = this.#ledger.state.sessions.get(sessionId)
+    // Neither is logged, in the original neither: a restart takes the session as disconnected since then.
+    if (session) Object.assign(session, { closed: false, disconnectedAt: 0 })
+  }
+
+  #onCloseSession({ sessionId, metaId }: { sessionId: number; metaId?: bigint | undefined }): void {
+    const { state } = this.#ledger
+    const foreign = metaId !== undefined && metaId !== state.metaId
+    const session = state.sessions.get(sessionId)
+    if (!foreign && session && this.#port.connections(sessionId) === 1) session.closed = true
+    if (!awaitsClose(this.#version)) return this.#connection.end()
+    const packet = matocl.fuseRegister.encode({ body: Buffer.from([foreign ? Status.BADSESSIONID : Status.OK]) })
+    this.#ledger.whenCommitted(() => {
+      this.#send(packet)
+      this.#connection.end()
+    })
+  }
+
+  #leave(): void {
+    const { sessionId } = this
+    this.sessionId = 0
+    if (sessionId === 0 || this.#port.isConnected(sessionId)) return
+    if (this.#ledger.state.sessions.get(sessionId)) {
+      this.#ledger.commit({ op: 'SESDISCONNECTED', ts: this.#ledger.now(), sessionId })
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// What a master does by the clock: empty the trash, let go of unlinked files, free inode numbers, watch the quotas
+// (spec metadata 5.1).
+import { abandonedFiles, expiredTrash } from '../metadata/namespace/apply-trash.ts'
+import { isOverSoftLimit } from '../metadata/quota/usage.ts'
+import { type Inode, SUSTAINED_BUCKETS, TRASH_BUCKETS } from '../metadata/types.ts'
+import type { Ledger } from './ledger.ts'
+
+const FREE_INODES_EVERY = 60
+
+export class Rounds {
+  readonly #ledger: Ledger
+  readonly #inodeReuseDelay: number
+  #turn = 0
+
+  constructor(ledger: Ledger, inodeReuseDelay: number) {
+    this.#ledger = ledger
+    this.#inodeReuseDelay = inodeReuseDelay
+  }
+
+  /** Once a second. */
+  tick(): void {
+    this.#emptyTrash(this.#turn % TRASH_BUCKETS)
+    this.#emptySustained(this.#turn % SUSTAINED_BUCKETS)
+    if (this.#turn % FREE_INODES_EVERY === 0) this.#freeInodes()
+    this.#checkQuotas()
+    this.#turn++
+  }
+
+  #emptyTrash(bucket: number): void {
+    const ts = this.#ledger.now()
+    const inodes = expiredTrash(this.#ledger.state, bucket, ts)
+    if (inodes.length === 0) return
+    const kept = inodes.filter(inode => this.#ledger.state.openFiles.isOpen(inode)).length
+    this.#ledger.commit({ op: 'EMPTYTRASH', ts, bucket, freed: inodes.length - kept, kept, checksum: xor(inodes) })
+  }
+
+  #emptySustained(bucket: number): void {
+    const inodes = abandonedFiles(this.#ledger.state, bucket)
+    if (inodes.length === 0) return
+    const ts = this.#ledger.now()
+    this.#ledger.commit({ op: 'EMPTYSUSTAINED', ts, bucket, freed: inodes.length, checksum: xor(inodes) })
+  }
+
+  #freeInodes(): void {
+    const { state } = this.#ledger
+    const ts = this.#ledger.now()
+    const delay = this.#inodeReuseDelay
+    const inodes: Inode[] = []
+    for (const { inode, freedAt } of state.freeInodes.entries()) {
+      if (freedAt + delay >= ts) break
+      inodes.push(inode)
+    }
+    if (inodes.length === 0) return
+    const kept = inodes.filter(inode => state.openFiles.isOpen(inode)).length
+    this.#ledger.commit({ op: 'FREEINODES', ts, delay, freed: inodes.length - kept, kept, checksum: xor(inodes) })
+  }
+
+  #checkQuotas(): void {
+    const { state } = this.#ledger
+    const ts = this.#ledger.now()
+    for (const [inode, quota] of [...state.quotas.entries()]) {
+      const over = isOverSoftLimit(quota, state.lists.stats(state.nodes.directoryRow(inode)))
+      const softSince = over ? quota.softSince || ts : 0
+      const exceeded = softSince !== 0 && softSince + quota.gracePeriodSeconds < ts
+      if (softSince === quota.softSince && exceeded === quota.exceeded) continue
+      this.#ledger.commit({ op: 'QUOTA', ts, inode, ...quota, softSince, exceeded })
+    }
+  }
+}
+
+const xor = (inodes: Inode[]) => inodes.reduce((sum, inode) => (sum ^ inode) >>> 0, 0)
