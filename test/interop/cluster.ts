@@ -1,0 +1,150 @@
+// A small cluster of real and own daemons in a network namespace of its own: the real ones refuse peers on 127.x.
+// Everything it makes lies in one temporary folder and one namespace, and goes with close().
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const packages = {
+  mfsmaster: 'moosefs-master',
+  mfschunkserver: 'moosefs-chunkserver',
+  mfsmount: 'moosefs-client',
+  ip: 'iproute2',
+  nsenter: 'util-linux',
+  rsync: 'rsync',
+}
+
+/** Why the tests can't run here; undefined when they can. */
+export function whyNot(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root for network namespaces and mounts'
+  if (!existsSync('/dev/fuse')) return 'needs /dev/fuse'
+  return undefined
+}
+
+/** Installs the Debian packages that are missing. Their services are not started. */
+export function installPackages(): void {
+  const missing = Object.entries(packages).filter(([program]) => spawnSync('which', [program]).status !== 0)
+  if (missing.length === 0) return
+  const apt = (...args: string[]) =>
+    execFileSync('apt-get', args, { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+  apt('update')
+  apt('install', '-y', '--no-install-recommends', ...missing.map(([, name]) => name))
+}
+
+export const MASTER_IP = '10.88.0.1'
+
+export class Cluster {
+  readonly folder = mkdtempSync(join(tmpdir(), 'elkfs-interop-'))
+  readonly mountPoint = join(this.folder, 'mnt')
+  readonly masterFolder = join(this.folder, 'master')
+  readonly #namespace = `elkfs-${process.pid}-${Math.floor(Math.random() * 1e6)}`
+  #master: ChildProcess | undefined
+
+  constructor() {
+    for (const folder of [this.mountPoint, this.masterFolder]) mkdirSync(folder)
+    execFileSync('ip', ['netns', 'add', this.#namespace])
+    execFileSync('ip', ['-n', this.#namespace, 'link', 'set', 'lo', 'up'])
+    for (let host = 1; host <= 4; host++) {
+      execFileSync('ip', ['-n', this.#namespace, 'addr', 'add', `10.88.0.${host}/24`, 'dev', 'lo'])
+    }
+    writeFileSync(join(this.masterFolder, 'metadata.mfs'), 'MFSM NEW')
+  }
+
+  /** Runs a program inside the namespace, with the mounts of this machine. @throws Error with its output */
+  run(program: string, ...args: string[]): string {
+    const command = [`--net=/run/netns/${this.#namespace}`, program, ...args]
+    const { status, stdout, stderr } = spawnSync('nsenter', command, { encoding: 'utf8', timeout: 60_000 })
+    if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${status}: ${stdout}${stderr}`)
+    return stdout
+  }
+
+  /** Starts our master and waits until it serves. */
+  startOurMaster(): Promise<void> {
+    const program = join(import.meta.dirname, 'master-process.ts')
+    const net = `--net=/run/netns/${this.#namespace}`
+    const master = spawn('nsenter', [net, process.execPath, program, this.masterFolder, MASTER_IP])
+    this.#master = master
+    return new Promise((resolve, reject) => {
+      let log = ''
+      master.stderr?.on('data', text => {
+        log += text
+      })
+      master.stdout?.once('data', () => resolve())
+      master.once('exit', code => reject(new Error(`our master ended with ${code}:\n${log}`)))
+    })
+  }
+
+  /** Ends our master, with SIGKILL or SIGTERM, and waits for its end. */
+  stopOurMaster(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const master = this.#master
+    if (!master) return Promise.resolve()
+    this.#master = undefined
+    return new Promise(resolve => {
+      master.once('exit', () => resolve())
+      master.kill(signal)
+    })
+  }
+
+  startRealMaster(): void {
+    const exports = join(this.folder, 'exports.cfg')
+    writeFileSync(exports, '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
+    const listen = ['MATOCL', 'MATOCS', 'MATOML'].map(port => `${port}_LISTEN_HOST=${MASTER_IP}`)
+    const lines = [`DATA_PATH=${this.masterFolder}`, `EXPORTS_FILENAME=${exports}`, ...listen]
+    this.run('mfsmaster', '-c', this.#config('master', lines), 'start')
+  }
+
+  stopRealMaster(): void {
+    this.run('mfsmaster', '-c', join(this.folder, 'master.cfg'), 'stop')
+  }
+
+  /** A real chunkserver at 10.88.0.`host`. */
+  startRealChunkserver(host: number): void {
+    const [data, disk] = [join(this.folder, `cs${host}`), join(this.folder, `disk${host}`)]
+    const disks = join(this.folder, `hdd${host}.cfg`)
+    for (const folder of [data, disk]) mkdirSync(folder, { recursive: true })
+    writeFileSync(disks, `${disk}\n`)
+    const address = `10.88.0.${host}`
+    const lines = [
+      `DATA_PATH=${data}`,
+      `HDD_CONF_FILENAME=${disks}`,
+      'HDD_LEAVE_SPACE_DEFAULT=64MiB',
+      `MASTER_HOST=${MASTER_IP}`,
+      `BIND_HOST=${address}`,
+      `CSSERV_LISTEN_HOST=${address}`,
+      'MASTER_RECONNECTION_DELAY=1',
+    ]
+    this.run('mfschunkserver', '-c', this.#config(`chunkserver${host}`, lines), 'start')
+  }
+
+  /** kill -9. */
+  killRealChunkserver(host: number): void {
+    const name = `chunkserver${host}.cfg`
+    for (const pid of this.#pids()) {
+      const command = spawnSync('ps', ['-o', 'args=', '-p', pid], { encoding: 'utf8' }).stdout
+      if (command.includes(name)) process.kill(Number(pid), 'SIGKILL')
+    }
+  }
+
+  mountReal(): void {
+    this.run('mfsmount', this.mountPoint, '-H', MASTER_IP)
+  }
+
+  async close(): Promise<void> {
+    spawnSync('umount', ['-l', this.mountPoint])
+    await this.stopOurMaster('SIGKILL')
+    for (const pid of this.#pids()) spawnSync('kill', ['-9', pid])
+    spawnSync('ip', ['netns', 'del', this.#namespace])
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  #pids(): string[] {
+    const { stdout } = spawnSync('ip', ['netns', 'pids', this.#namespace], { encoding: 'utf8' })
+    return stdout.split('\n').filter(pid => pid !== '')
+  }
+
+  #config(name: string, lines: string[]): string {
+    const path = join(this.folder, `${name}.cfg`)
+    writeFileSync(path, ['WORKING_USER=root', 'WORKING_GROUP=root', ...lines, ''].join('\n'))
+    return path
+  }
+}

@@ -1,0 +1,33 @@
+// A master of ours as a process of its own, for tests: master-process.ts DATA_FOLDER HOST.
+
+import { realEnv } from '../../src/env/real.ts'
+import { textLog } from '../../src/env/real-log.ts'
+import { parseExports } from '../../src/master/clients/exports.ts'
+import { Master } from '../../src/master/master.ts'
+
+const [dataFolder = '', host = ''] = process.argv.slice(2)
+const env = realEnv(textLog('mfsmaster', 'info', line => process.stderr.write(line)))
+const nobody = { uid: () => undefined, gid: () => undefined }
+const options = {
+  dataFolder,
+  exports: parseExports('* / rw,alldirs,admin,maproot=0:0\n* . rw\n', 'mfsexports.cfg', nobody),
+  clientsHost: host,
+  clientsPort: 9421,
+  chunkserversHost: host,
+  chunkserversPort: 9420,
+  sync: { kind: 'commit' },
+  backLogs: 50,
+  keepPrevious: 1,
+  saveEveryHours: 1,
+  replicationsDelaySeconds: 2,
+  chunkserverTimeoutSeconds: 10,
+  sessionSustainSeconds: 86400,
+  inodeReuseDelaySeconds: 86400,
+  client: { atimeMode: 2, maxHardLinks: 32767 },
+} as const
+const master = await Master.start(env, options, error => {
+  process.stderr.write(`${error.message}\n`)
+  process.exit(1)
+})
+process.stdout.write('serving\n')
+process.on('SIGTERM', () => void master.stop().then(() => process.exit(0)))
