@@ -13,6 +13,7 @@ import type { State } from '../metadata/state.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
 import type { ClientOptions } from './clients/context.ts'
+import { DataCache } from './clients/data-cache.ts'
 import type { Exports } from './clients/exports.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
@@ -78,12 +79,14 @@ export class Master {
       ledger: this.ledger,
       chunks: this.chunks,
       locks,
+      cache: new DataCache(),
       options: options.client,
       reservations: new Map(),
     }
     this.#clients = new ClientPort(env, services, options.exports, { sustainSeconds: options.sessionSustainSeconds })
     this.#chunkservers = new ChunkserverPort(env, this.ledger, this.chunks, {
       timeoutSeconds: options.chunkserverTimeoutSeconds,
+      onServersChanged: () => this.#clients.invalidateChunkCaches(),
     })
   }
 

@@ -222,6 +222,23 @@ export const fusePurge = statusAnswer(461, 'MATOCL_FUSE_PURGE')
 export const fuseGetsustained = messageOf(471, 'MATOCL_FUSE_GETSUSTAINED', statusOr({ entries: many(detachedName) }))
 
 /** Messages that the master begins itself carry msgid 0 (spec client-master 8). */
+export const V3_0_74 = versionNumber(3, 0, 74)
+/** Another client wrote the chunk or, `truncated`, cut the file inside it. */
+export const chunkHasChanged = message(702, 'MATOCL_FUSE_CHUNK_HAS_CHANGED', {
+  msgid: u32,
+  inode: u32,
+  index: u32,
+  chunkId: u64n,
+  version: u32,
+  length: u64n,
+  truncated: u8,
+})
+export const lengthHasChanged = message(703, 'MATOCL_FUSE_FLENG_HAS_CHANGED', { msgid: u32, inode: u32, length: u64n })
+/** Servers have come or gone: all that was learnt of copies is stale. */
+export const invalidateChunkCache = message(706, 'MATOCL_FUSE_INVALIDATE_CHUNK_CACHE', { msgid: u32 })
+export const knowsInvalidateChunkCache = (version: number) =>
+  (version >= versionNumber(3, 0, 100) && version < V4_0_0) || version >= versionNumber(4, 3, 0)
+
 export const nop = message(0, 'ANTOAN_NOP', { msgid: optional(u32) })
 export const fuseTimeSync = message(705, 'MATOCL_FUSE_TIME_SYNC', { msgid: optional(u32), microseconds: u64n })
 export const version = message(11, 'ANTOAN_VERSION', { msgid: optional(u32), version: u32, text: rest })

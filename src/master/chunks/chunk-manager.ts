@@ -11,7 +11,7 @@ import { Status } from '../../protocol/status.ts'
 import type { Ledger } from '../ledger.ts'
 import { placeCopies } from '../policy/placement.ts'
 import type { ChunkServer } from './chunk-server.ts'
-import type { ChunkAnswer, ChunkService, SpaceTotals, WriteRequest } from './chunk-service.ts'
+import type { ChunkAnswer, ChunkService, LocatedChunk, SpaceTotals, WriteRequest } from './chunk-service.ts'
 
 /** Parked requests are answered after this long (spec master-behaviour 0). */
 const PARKED_MS = 30_000
@@ -171,6 +171,16 @@ export class ChunkManager implements ChunkService {
     attempt()
   }
 
+  peekOnly(inode: Inode): LocatedChunk | undefined {
+    const { nodes, chunks } = this.#ledger.state
+    if (nodes.chunkSlots(inode) !== 1) return undefined
+    const row = nodes.chunkRow(inode, 0)
+    if (row === 0) return { status: Status.OK, chunkId: 0, version: 0, copies: [] }
+    if (this.#isBusy(row) || chunks.isLocked(row, this.#ledger.now())) return undefined
+    const located = this.#located(row, chunks.id(row))
+    return located.copies.length > 0 ? located : undefined
+  }
+
   write(request: WriteRequest, answer: (answer: ChunkAnswer) => void): void {
     const attempt = () => {
       const { nodes, chunks } = this.#ledger.state
@@ -318,7 +328,7 @@ export class ChunkManager implements ChunkService {
     return (this.#copies.get(row) ?? []).filter(copy => copy.state === 'valid' && copy.version === version)
   }
 
-  #located(row: number, chunkId: ChunkId): ChunkAnswer {
+  #located(row: number, chunkId: ChunkId): LocatedChunk {
     const copies = this.#validCopies(row)
       .slice(0, MAX_COPIES_TOLD)
       .map(({ server }) => ({ ip: server.ip, port: server.port, serverVersion: server.version, labels: server.labels }))

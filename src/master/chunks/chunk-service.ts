@@ -28,8 +28,10 @@ export interface WriteRequest {
 
 /** Answers come at once or much later, and once. A request whose connection ended is answered all the same. */
 export interface ChunkService {
-  /** Where a chunk of a file can be read; a hole has chunk id 0. Waits while the chunk is locked by a writer. */
+  /** Where a chunk of a file can be read; a hole has chunk id 0. Waits while an operation on it goes on. */
   read(inode: Inode, index: number, answer: (answer: ChunkAnswer) => void): void
+  /** As read(), for the only chunk of a file, when that is known at once and nobody is changing it. */
+  peekOnly(inode: Inode): LocatedChunk | undefined
   /** Makes a chunk of a file ready to be written and locks it for the session. Commits WRITE. */
   write(request: WriteRequest, answer: (answer: ChunkAnswer) => void): void
   /** Ends a write: commits UNLOCK and lets others in. */

@@ -19,6 +19,8 @@ const NOP = Buffer.alloc(8)
 export interface ChunkserverPortOptions {
   /** Seconds without a word after which a chunkserver counts as gone (MATOCS_TIMEOUT). */
   timeoutSeconds: number
+  /** A server has told all that it has, or is gone: what clients know of copies is stale. */
+  onServersChanged: () => void
 }
 
 export class ChunkserverPort {
@@ -78,6 +80,7 @@ class ServerLink implements ChunkServer {
   readonly #ledger: Ledger
   readonly #manager: ChunkManager
   readonly #connection: Connection
+  readonly #onServersChanged: () => void
   #timeoutMs: number
   #defaultTimeoutSeconds: number
   #begun = false
@@ -96,6 +99,7 @@ class ServerLink implements ChunkServer {
     this.#ledger = ledger
     this.#manager = manager
     this.#connection = connection
+    this.#onServersChanged = options.onServersChanged
     this.#defaultTimeoutSeconds = options.timeoutSeconds
     this.#timeoutMs = options.timeoutSeconds * 1000
     this.#heardMs = this.#saidMs = env.clock.monotonicMs()
@@ -116,6 +120,7 @@ class ServerLink implements ChunkServer {
         if (!this.#begun) return
         env.log.notice(`chunkserver ${this.name} is disconnected`)
         manager.serverLeft(this)
+        options.onServersChanged()
       },
     })
   }
@@ -160,6 +165,7 @@ class ServerLink implements ChunkServer {
         if (!this.#begun) throw new ProtocolError('end before the beginning of the registration')
         this.registered = true
         this.#env.log.notice(`chunkserver ${this.name} is registered with ${this.rows.size} chunks`)
+        this.#onServersChanged()
         return
       case cstoma.RegisterForm.DISCONNECT:
         return this.#connection.end()

@@ -8,13 +8,30 @@ import type { Message } from '../../protocol/codec.ts'
 import type { ChunkService } from '../chunks/chunk-service.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Asker } from './attributes.ts'
+import type { DataCache } from './data-cache.ts'
 import type { LockService } from './lock-service.ts'
+
+/** A connection of a registered client. */
+export interface ClientPeer {
+  readonly sessionId: SessionId
+  /** Selects layouts. */
+  readonly version: number
+  send(packet: Buffer): void
+}
+
+/** News for other clients (spec client-master 8). */
+export interface News {
+  /** Tells every connection of sessions that have the file open, except one. */
+  tellOpeners<T>(inode: Inode, except: ClientPeer | undefined, message: Message<T>, body: T): void
+}
 
 /** Shared by all connections of clients. */
 export interface ClientServices {
   ledger: Ledger
   chunks: ChunkService
   locks: LockService
+  cache: DataCache
+  news: News
   options: ClientOptions
   /** Ends of append reservations, beyond the length of the file (spec client-master 5.6, TRUNCATE). */
   reservations: Map<Inode, number>
@@ -30,24 +47,22 @@ export interface ClientOptions {
 /** One request of a registered client, and the ways to answer it. */
 export class RequestContext {
   readonly services: ClientServices
-  readonly sessionId: SessionId
   readonly session: Session
-  /** Of the client: selects layouts. */
-  readonly version: number
-  readonly #send: (packet: Buffer) => void
+  readonly #peer: ClientPeer
 
-  constructor(
-    services: ClientServices,
-    sessionId: SessionId,
-    session: Session,
-    version: number,
-    send: (packet: Buffer) => void,
-  ) {
+  constructor(services: ClientServices, session: Session, peer: ClientPeer) {
     this.services = services
-    this.sessionId = sessionId
     this.session = session
-    this.version = version
-    this.#send = send
+    this.#peer = peer
+  }
+
+  get sessionId(): SessionId {
+    return this.#peer.sessionId
+  }
+
+  /** Of the client: selects layouts. */
+  get version(): number {
+    return this.#peer.version
   }
 
   get state() {
@@ -65,7 +80,13 @@ export class RequestContext {
   /** Sends the answer once everything committed so far is durable. */
   answer<T>(message: Message<T>, body: T): void {
     const packet = message.encode(body, this.version)
-    this.services.ledger.whenCommitted(() => this.#send(packet))
+    this.services.ledger.whenCommitted(() => this.#peer.send(packet))
+  }
+
+  /** Tells the others who have the file open, before any later answer. */
+  tellOthers<T>(inode: Inode, message: Message<T>, body: T): void {
+    const { ledger, news } = this.services
+    ledger.whenCommitted(() => news.tellOpeners(inode, this.#peer, message, body))
   }
 
   /** A bare `msgid status`. */

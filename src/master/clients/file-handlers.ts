@@ -12,25 +12,19 @@ import {
 } from '../../metadata/namespace/decide-attributes.ts'
 import { decideOpen, decideTruncate, decideWrite, decideWriteEnd } from '../../metadata/namespace/decide-files.ts'
 import { Eattr, type Inode, NodeType } from '../../metadata/types.ts'
-import { MattrFlag } from '../../protocol/attributes.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import type { ChunkAnswer } from '../chunks/chunk-service.ts'
-import { type Asker, attributesOf } from './attributes.ts'
+import { attributesOf } from './attributes.ts'
 import type { RequestContext } from './context.ts'
+import { keepsCache } from './namespace-handlers.ts'
 
 type Handler = (context: RequestContext, payload: Buffer) => void
 
 const Counter = { SETATTR: 2, MKNOD: 8, OPEN: 13, READ: 14, WRITE: 15 } as const
 const NOBODY = { uid: 12345, gids: [12345] }
-
-/** The client's data cache of a file is not vouched for: other clients may have written. */
-function uncached(context: RequestContext, asker: Asker, inode: Inode, parent: Inode = 0) {
-  const attributes = attributesOf(context.state, asker, inode, parent)
-  return { ...attributes, flags: attributes.flags & ~MattrFlag.ALLOWDATACACHE }
-}
 
 function openedFlags({ state }: RequestContext, inode: Inode): number {
   const eattr = state.nodes.eattr.get(inode)
@@ -57,8 +51,12 @@ function onOpen(context: RequestContext, payload: Buffer): void {
   const decision = decideOpen(context.state, asker, request, context.now())
   if (!context.granted(decision)) return context.answer(matocl.fuseOpen, { msgid, status: decision.status })
   if (request.truncate) context.services.reservations.delete(decision.inode)
-  const attributes = uncached(context, asker, decision.inode)
-  context.answer(matocl.fuseOpen, { msgid, flags: openedFlags(context, decision.inode), attributes })
+  const { cache } = context.services
+  if (has(OpenFlag.CACHE_CLEARED)) cache.accessed(decision.inode, context.sessionId)
+  if (request.truncate && !request.afterCreate) cache.changed(decision.inode, context.sessionId)
+  const attributes = attributesOf(context.state, asker, decision.inode)
+  const keep = keepsCache(context, decision.inode, attributes) ? matocl.OpenedFlag.KEEPCACHE : 0
+  context.answer(matocl.fuseOpen, { msgid, flags: keep | openedFlags(context, decision.inode), attributes })
 }
 
 function onCreate(context: RequestContext, payload: Buffer): void {
@@ -71,7 +69,9 @@ function onCreate(context: RequestContext, payload: Buffer): void {
   if (!context.granted(decision)) return context.answer(matocl.fuseCreate, { msgid, status: decision.status })
   const { inode } = decision
   context.commit([{ op: 'ACQUIRE', ts: context.now(), sessionId: context.sessionId, inode }])
-  const attributes = uncached(context, asker, inode, rest.parent)
+  context.services.cache.forget(inode)
+  const attributes = attributesOf(context.state, asker, inode, rest.parent)
+  keepsCache(context, inode, attributes)
   context.answer(matocl.fuseCreate, { msgid, flags: openedFlags(context, inode), inode, attributes })
 }
 
@@ -97,7 +97,10 @@ function onReadChunk(context: RequestContext, payload: Buffer): void {
   if (!nodes.isFile(inode)) return fail(Status.EPERM)
   if (index > MAX_CHUNK_INDEX) return fail(Status.INDEXTOOBIG)
   context.services.chunks.read(inode, index, answer => {
-    if (answer.status === Status.OK) context.count(Counter.READ)
+    if (answer.status === Status.OK) {
+      context.count(Counter.READ)
+      context.services.cache.accessed(inode, context.sessionId)
+    }
     answerChunk(context, matocl.fuseReadChunk, msgid, inode, answer)
   })
 }
@@ -108,21 +111,46 @@ function onWriteChunk(context: RequestContext, payload: Buffer): void {
   if (status !== Status.OK) return context.answer(matocl.fuseWriteChunk, { msgid, status })
   const continues = (flags & cltoma.ChunkOpFlag.CONTINUEOP) !== 0
   context.services.chunks.write({ inode, index, session: context.sessionId, continues }, answer => {
-    if (answer.status === Status.OK) context.count(Counter.WRITE)
+    if (answer.status === Status.OK) {
+      context.count(Counter.WRITE)
+      context.services.cache.changed(inode, context.sessionId)
+      tellChunkChanged(context, inode, index, answer, context.state.nodes.length.get(inode))
+    }
     answerChunk(context, matocl.fuseWriteChunk, msgid, inode, answer)
   })
 }
 
+function tellChunkChanged(
+  context: RequestContext,
+  inode: Inode,
+  index: number,
+  { chunkId, version }: { chunkId: number; version: number },
+  length: number,
+  truncated = 0,
+): void {
+  const body = { msgid: 0, inode, index, chunkId, version, length, truncated }
+  context.tellOthers(inode, matocl.chunkHasChanged, body)
+}
+
+function tellLengthChanged(context: RequestContext, inode: Inode, length: number): void {
+  context.tellOthers(inode, matocl.lengthHasChanged, { msgid: 0, inode, length })
+}
+
 function onWriteChunkEnd(context: RequestContext, payload: Buffer): void {
-  const { msgid, chunkId, inode, length } = context.decode(cltoma.fuseWriteChunkEnd, payload)
+  const { msgid, chunkId, inode, index, length } = context.decode(cltoma.fuseWriteChunkEnd, payload)
   const { services, state } = context
   const { status } = decideWriteEnd(state, context.asker(NOBODY), inode, length)
-  if (status === Status.OK && length > state.nodes.length.get(inode)) {
+  const grows = status === Status.OK && length > state.nodes.length.get(inode)
+  if (grows) {
     context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: false }])
     if (length >= (services.reservations.get(inode) ?? 0)) services.reservations.delete(inode)
   }
   // The chunk is let go also when the quota says no; nobody shall wait for a lease without use.
   const unlocked = services.chunks.unlock(chunkId)
+  services.cache.changed(inode, context.sessionId)
+  const version = state.chunks.version.get(state.chunks.find(chunkId))
+  if (index !== undefined) tellChunkChanged(context, inode, index, { chunkId, version }, length)
+  else if (grows) tellLengthChanged(context, inode, length)
   context.answerStatus(matocl.fuseWriteChunkEnd, msgid, status || unlocked)
 }
 
@@ -148,23 +176,34 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
   if (request.reserve) {
     const end = Math.max(present, services.reservations.get(inode) ?? 0)
     services.reservations.set(inode, end + length)
+    tellLengthChanged(context, inode, end + length)
     return done(end)
   }
   services.reservations.delete(inode)
   if (request.update) {
-    if (length > present) context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: false }])
+    if (length > present) {
+      context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: false }])
+      tellLengthChanged(context, inode, length)
+    }
     return done(present)
   }
-  const finish = () => {
+  const finish = (chunkIndex?: number) => {
     if (!state.nodes.isFile(inode)) return context.answer(matocl.fuseTruncate, { msgid, status: Status.ENOENT })
     const touch = !(has(cltoma.TruncateFlag.TIMEFIX) && length === present)
     context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch }])
+    services.cache.changed(inode, context.sessionId)
+    const row = chunkIndex === undefined ? 0 : state.nodes.chunkRow(inode, chunkIndex)
+    if (chunkIndex === undefined || row === 0) tellLengthChanged(context, inode, length)
+    else {
+      const chunk = { chunkId: state.chunks.id(row), version: state.chunks.version.get(row) }
+      tellChunkChanged(context, inode, chunkIndex, chunk, length, 1)
+    }
     done(present)
   }
   if (length === present || length % MFSCHUNKSIZE === 0) return finish()
   const index = Math.floor(length / MFSCHUNKSIZE)
   services.chunks.truncate({ inode, index, session: context.sessionId, continues: false }, length, status => {
-    if (status === Status.OK) finish()
+    if (status === Status.OK) finish(index)
     else context.answer(matocl.fuseTruncate, { msgid, status })
   })
 }

@@ -16,6 +16,7 @@ import {
 import { accessEntry, decideSetattr, resolveOpened } from '../../metadata/namespace/decide-attributes.ts'
 import { parentOf, parentOfEdge, pathOf, statsOf } from '../../metadata/namespace/tree.ts'
 import { type Inode, NodeType, ROOT } from '../../metadata/types.ts'
+import { type Attributes, MattrFlag } from '../../protocol/attributes.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { type Message, Writer } from '../../protocol/codec.ts'
 import * as matocl from '../../protocol/matocl.ts'
@@ -75,12 +76,31 @@ function onLookup(context: RequestContext, payload: Buffer): void {
   const asker = context.asker(caller)
   const found = decideLookup(context.state, asker, parent, name)
   if (!context.granted(found)) return context.answer(matocl.fuseLookup, { msgid, status: found.status })
-  context.answer(matocl.fuseLookup, {
-    msgid,
-    inode: context.shown(found.inode),
-    attributes: attributesOf(context.state, asker, found.inode, found.parent),
-    rights: { flags: lookupFlags(context.state, asker, found.inode) },
-  })
+  const attributes = attributesOf(context.state, asker, found.inode, found.parent)
+  const inode = context.shown(found.inode)
+  const flags = lookupFlags(context.state, asker, found.inode)
+  const mayUseData = context.state.nodes.isFile(found.inode) && (flags & DATA_COMBINATIONS) !== 0
+  if (!mayUseData) return context.answer(matocl.fuseLookup, { msgid, inode, attributes, rights: { flags } })
+  const keep = keepsCache(context, found.inode, attributes)
+  const chunk = asker.disables & Disable.READ ? undefined : context.services.chunks.peekOnly(found.inode)
+  const { CHUNK_DATA, KEEP_CACHE } = matocl.LookupFlag
+  const told = keep && context.version >= matocl.V3_0_113 ? KEEP_CACHE : 0
+  const rights = chunk ? { flags: flags | told | CHUNK_DATA, chunk } : { flags: flags | told }
+  context.answer(matocl.fuseLookup, { msgid, inode, attributes, rights })
+}
+
+/** Combinations of rights that let a caller at the data. */
+const DATA_COMBINATIONS = 0b11111100
+
+/**
+ * Whether the client may keep what it has cached of the file. If not, the attributes tell it too, as clients before
+ * 3.0.113 expect.
+ */
+export function keepsCache(context: RequestContext, inode: Inode, attributes: Attributes): boolean {
+  if (attributes.flags & MattrFlag.DIRECTMODE) return false
+  const keeps = context.services.cache.ask(inode, context.sessionId)
+  if (!keeps) attributes.flags &= ~MattrFlag.ALLOWDATACACHE
+  return keeps
 }
 
 function onGetattr(context: RequestContext, payload: Buffer): void {

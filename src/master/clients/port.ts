@@ -2,15 +2,16 @@
 import type { Env, Timer } from '../../env/env.ts'
 import type { Connection, Listener } from '../../env/net.ts'
 import { SessionFlag } from '../../metadata/decision.ts'
-import type { SessionId } from '../../metadata/types.ts'
+import type { Inode, SessionId } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
+import type { Message } from '../../protocol/codec.ts'
 import { ProtocolError, Reader } from '../../protocol/codec.ts'
 import { VERSION, VERSION_TEXT } from '../../protocol/constants.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
-import { type ClientServices, RequestContext } from './context.ts'
+import { type ClientPeer, type ClientServices, type News, RequestContext } from './context.ts'
 import type { Exports } from './exports.ts'
 import { fileHandlers } from './file-handlers.ts'
 import { namespaceHandlers } from './namespace-handlers.ts'
@@ -31,9 +32,10 @@ export interface ClientPortOptions {
   sustainSeconds: number
 }
 
-export class ClientPort {
+export class ClientPort implements News {
   readonly env: Env
   readonly services: ClientServices
+  readonly #sessions = new Map<SessionId, Set<ClientLink>>()
   readonly #options: ClientPortOptions
   readonly #links = new Set<ClientLink>()
   readonly #startedMs: number
@@ -41,9 +43,9 @@ export class ClientPort {
   #listener: Listener | undefined
   #timers: Timer[] = []
 
-  constructor(env: Env, services: ClientServices, exports: Exports, options: ClientPortOptions) {
+  constructor(env: Env, services: Omit<ClientServices, 'news'>, exports: Exports, options: ClientPortOptions) {
     this.env = env
-    this.services = services
+    this.services = { ...services, news: this }
     this.exports = exports
     this.#options = options
     this.#startedMs = env.clock.monotonicMs()
@@ -81,9 +83,34 @@ export class ClientPort {
   }
 
   connections(id: SessionId): number {
-    let count = 0
-    for (const link of this.#links) if (link.sessionId === id) count++
-    return count
+    return this.#sessions.get(id)?.size ?? 0
+  }
+
+  attached(link: ClientLink): void {
+    const links = this.#sessions.get(link.sessionId)
+    if (links) links.add(link)
+    else this.#sessions.set(link.sessionId, new Set([link]))
+  }
+
+  detached(link: ClientLink): void {
+    const links = this.#sessions.get(link.sessionId)
+    if (links?.delete(link) && links.size === 0) this.#sessions.delete(link.sessionId)
+  }
+
+  tellOpeners<T>(inode: Inode, except: ClientPeer | undefined, message: Message<T>, body: T): void {
+    for (const session of this.services.ledger.state.openFiles.sessionsOf(inode)) {
+      for (const link of this.#sessions.get(session) ?? []) {
+        if (link !== except && link.version >= matocl.V3_0_74) link.send(message.encode(body, link.version))
+      }
+    }
+  }
+
+  /** Chunkservers have come or gone. */
+  invalidateChunkCaches(): void {
+    const packet = matocl.invalidateChunkCache.encode({ msgid: 0 })
+    for (const links of this.#sessions.values()) {
+      for (const link of links) if (matocl.knowsInvalidateChunkCache(link.version)) link.send(packet)
+    }
   }
 
   /** Removes sessions that their clients closed or stayed away from for too long. */
@@ -107,11 +134,11 @@ export class ClientPort {
 }
 
 /** One connection of a client. */
-class ClientLink {
+class ClientLink implements ClientPeer {
   sessionId: SessionId = 0
+  version = 0
   readonly #port: ClientPort
   readonly #connection: Connection
-  #version = 0
   #challenge: Buffer | undefined
   #heardMs: number
   #saidMs: number
@@ -146,10 +173,10 @@ class ClientLink {
   tick(): void {
     const now = this.#port.env.clock.monotonicMs()
     if (now - this.#heardMs > SILENCE_MS) return this.#connection.destroy(new Error('it is silent'))
-    if (now - this.#saidMs > NOP_AFTER_MS) this.#send(matocl.nop.encode({ msgid: 0 }))
+    if (now - this.#saidMs > NOP_AFTER_MS) this.send(matocl.nop.encode({ msgid: 0 }))
   }
 
-  #send(packet: Buffer): void {
+  send(packet: Buffer): void {
     this.#saidMs = this.#port.env.clock.monotonicMs()
     if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#connection.destroy(new Error('it does not read'))
     else this.#connection.write(packet)
@@ -168,22 +195,21 @@ class ClientLink {
       case cltoma.getVersion.code: {
         const { msgid } = cltoma.getVersion.decode(payload)
         const text = Buffer.from(VERSION_TEXT)
-        return this.#send(matocl.version.encode({ ...(msgid === undefined ? {} : { msgid }), version: VERSION, text }))
+        return this.send(matocl.version.encode({ ...(msgid === undefined ? {} : { msgid }), version: VERSION, text }))
       }
       case cltoma.fuseRegister.code:
         return this.#onRegister(payload)
       case cltoma.fuseTimeSync.code: {
         const { msgid } = cltoma.fuseTimeSync.decode(payload)
         const microseconds = Math.floor(this.#port.env.clock.nowMs() * 1000)
-        return this.#send(matocl.fuseTimeSync.encode({ ...(msgid === undefined ? {} : { msgid }), microseconds }))
+        return this.send(matocl.fuseTimeSync.encode({ ...(msgid === undefined ? {} : { msgid }), microseconds }))
       }
     }
     const session = this.#ledger.state.sessions.get(this.sessionId)
     if (!session) throw new ProtocolError(`message ${type} without a session`)
     const handler = handlers.get(type)
     if (!handler) throw new ProtocolError(`unknown message ${type}`)
-    const send = (packet: Buffer) => this.#send(packet)
-    handler(new RequestContext(this.#port.services, this.sessionId, session, this.#version, send), payload)
+    handler(new RequestContext(this.#port.services, session, this), payload)
   }
 
   #onRegister(payload: Buffer): void {
@@ -214,7 +240,7 @@ class ClientLink {
   /** Registration answers wait for the log as all others do. */
   #answer(body: Buffer): void {
     const packet = matocl.fuseRegister.encode({ body: Buffer.from(body) })
-    this.#ledger.whenCommitted(() => this.#send(packet))
+    this.#ledger.whenCommitted(() => this.send(packet))
   }
 
   #onNewSession(request: {
@@ -276,7 +302,8 @@ class ClientLink {
 
   #attach(sessionId: SessionId, version: number): void {
     this.sessionId = sessionId
-    this.#version = version
+    this.version = version
+    this.#port.attached(this)
     const session = this.#ledger.state.sessions.get(sessionId)
     // Neither is logged, in the original neither: a restart takes the session as disconnected since then.
     if (session) Object.assign(session, { closed: false, disconnectedAt: 0 })
@@ -287,16 +314,17 @@ class ClientLink {
     const foreign = metaId !== undefined && metaId !== state.metaId
     const session = state.sessions.get(sessionId)
     if (!foreign && session && this.#port.connections(sessionId) === 1) session.closed = true
-    if (!awaitsClose(this.#version)) return this.#connection.end()
+    if (!awaitsClose(this.version)) return this.#connection.end()
     const packet = matocl.fuseRegister.encode({ body: Buffer.from([foreign ? Status.BADSESSIONID : Status.OK]) })
     this.#ledger.whenCommitted(() => {
-      this.#send(packet)
+      this.send(packet)
       this.#connection.end()
     })
   }
 
   #leave(): void {
     const { sessionId } = this
+    this.#port.detached(this)
     this.sessionId = 0
     if (sessionId === 0 || this.#port.isConnected(sessionId)) return
     if (this.#ledger.state.sessions.get(sessionId)) {
