@@ -28,8 +28,9 @@ export class LiveLedger implements Ledger {
 
   commit(entry: Entry): void {
     const { version } = this.state
-    const body = printEntry(entry)
     apply(this.state, entry)
+    // Printed afterwards: a snapshot learns its results when it is applied.
+    const body = printEntry(entry)
     this.#journal.append(`${version}: ${body}`)
     for (const listener of this.#listeners) listener(version, body)
   }

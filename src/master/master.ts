@@ -103,7 +103,7 @@ export class Master {
     }
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)
     await this.#clients.listen(this.#options.clientsHost, this.#options.clientsPort)
-    const rounds = new Rounds(this.ledger, this.#options.inodeReuseDelaySeconds)
+    const rounds = new Rounds(this.ledger, this.#options.inodeReuseDelaySeconds, this.#options.client.quotaGraceSeconds)
     this.#timers.push(
       this.#env.clock.every(1000, () => {
         rounds.tick()

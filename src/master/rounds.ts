@@ -1,7 +1,7 @@
 // What a master does by the clock: empty the trash, let go of unlinked files, free inode numbers, watch the quotas
 // (spec metadata 5.1).
 import { abandonedFiles, expiredTrash } from '../metadata/namespace/apply-trash.ts'
-import { isOverSoftLimit } from '../metadata/quota/usage.ts'
+import { graceEnd, isOverSoftLimit } from '../metadata/quota/usage.ts'
 import { type Inode, SUSTAINED_BUCKETS, TRASH_BUCKETS } from '../metadata/types.ts'
 import type { Ledger } from './ledger.ts'
 
@@ -10,11 +10,14 @@ const FREE_INODES_EVERY = 60
 export class Rounds {
   readonly #ledger: Ledger
   readonly #inodeReuseDelay: number
+  readonly #quotaGraceSeconds: number
   #turn = 0
 
-  constructor(ledger: Ledger, inodeReuseDelay: number) {
+  /** @param inodeReuseDelay seconds */
+  constructor(ledger: Ledger, inodeReuseDelay: number, quotaGraceSeconds: number) {
     this.#ledger = ledger
     this.#inodeReuseDelay = inodeReuseDelay
+    this.#quotaGraceSeconds = quotaGraceSeconds
   }
 
   /** Once a second. */
@@ -61,7 +64,7 @@ export class Rounds {
     for (const [inode, quota] of [...state.quotas.entries()]) {
       const over = isOverSoftLimit(quota, state.lists.stats(state.nodes.directoryRow(inode)))
       const softSince = over ? quota.softSince || ts : 0
-      const exceeded = softSince !== 0 && softSince + quota.gracePeriodSeconds < ts
+      const exceeded = over && graceEnd({ ...quota, softSince }, this.#quotaGraceSeconds) < ts
       if (softSince === quota.softSince && exceeded === quota.exceeded) continue
       this.#ledger.commit({ op: 'QUOTA', ts, inode, ...quota, softSince, exceeded })
     }

@@ -267,7 +267,227 @@ export const fuseTruncate = message(464, 'CLTOMA_FUSE_TRUNCATE', {
   length: u64n,
 })
 export const fuseRepair = message(466, 'CLTOMA_FUSE_REPAIR', { ...byInode, caller: caller(0) })
+/** The forms are told apart by their length (spec client-master 5.6). */
+export const fuseAppendSlice = messageOf<{
+  msgid: number
+  flags: number
+  inode: number
+  source: number
+  from: number
+  to: number
+  caller: { uid: number; gids: number[] }
+}>(438, 'CLTOMA_FUSE_APPEND_SLICE', {
+  layout: 'msgid:32 [flags:8] inode:32 source:32 [from:32 to:32] CALLER',
+  write(out, value) {
+    u32.write(out, value.msgid)
+    u8.write(out, value.flags)
+    for (const field of [value.inode, value.source, value.from, value.to]) u32.write(out, field)
+    caller(0).write(out, value.caller)
+  },
+  read(input) {
+    const sliced = input.left % 2 === 1
+    const msgid = u32.read(input)
+    const flags = sliced ? u8.read(input) : 0
+    const [inode, source] = [u32.read(input), u32.read(input)]
+    // The form without a slice means the whole file.
+    const [from, to] = sliced ? [u32.read(input), u32.read(input)] : [0, 0xffffffff]
+    return { msgid, flags, inode, source, from, to, caller: caller(0).read(input) }
+  },
+})
+export const AppendFlag = { FROM_END: 1, TO_END: 2 } as const
+
 export const fuseCheck = message(440, 'CLTOMA_FUSE_CHECK', { ...byInode, index: optional(u32) })
+
+/** `recursive`: 0 the node alone, 1 everything below it too. */
+const ofTree = { ...byInode, recursive: u8 }
+export const fuseGettrashtime = message(442, 'CLTOMA_FUSE_GETTRASHTIME', ofTree)
+export const fuseSettrashtime = message(444, 'CLTOMA_FUSE_SETTRASHTIME', {
+  ...byInode,
+  uid: u32,
+  seconds: u32,
+  mode: u8,
+})
+export const fuseGetsclass = message(446, 'CLTOMA_FUSE_GETSCLASS', ofTree)
+
+/** A goal, or the name of a class, and with exchange the name of the class before. */
+export const fuseSetsclass = messageOf<{
+  msgid: number
+  inode: number
+  uid: number
+  mode: number
+  goal?: number
+  oldName?: string
+  newName?: string
+}>(448, 'CLTOMA_FUSE_SETSCLASS', {
+  layout: 'msgid:32 inode:32 uid:32 (goal:8 mode:8 | 0xFF:8 mode:8 [oldName:NAME] newName:NAME)',
+  write(out, { msgid, inode, uid, mode, goal, oldName, newName }) {
+    for (const field of [msgid, inode, uid]) u32.write(out, field)
+    u8.write(out, goal ?? NAMED_CLASS)
+    u8.write(out, mode)
+    if (oldName !== undefined) name.write(out, oldName)
+    if (newName !== undefined) name.write(out, newName)
+  },
+  read(input) {
+    const [msgid, inode, uid] = [u32.read(input), u32.read(input), u32.read(input)]
+    const [goal, mode] = [u8.read(input), u8.read(input)]
+    if (goal !== NAMED_CLASS) return { msgid, inode, uid, mode, goal }
+    const exchanges = (mode & 3) === 3
+    const oldName = exchanges ? { oldName: name.read(input) } : {}
+    return { msgid, inode, uid, mode, ...oldName, newName: name.read(input) }
+  },
+})
+const NAMED_CLASS = 0xff
+
+export const fuseGetdirstats = message(462, 'CLTOMA_FUSE_GETDIRSTATS', byInode)
+
+/** The umask is missing in the oldest form. */
+export const fuseSnapshot = messageOf<{
+  msgid: number
+  inode: number
+  parent: number
+  name: string
+  caller: { uid: number; gids: number[] }
+  mode: number
+  umask: number
+}>(468, 'CLTOMA_FUSE_SNAPSHOT', {
+  layout: 'msgid:32 inode:32 parent:32 name:NAME CALLER mode:8 [umask:16]',
+  write(out, value) {
+    for (const field of [value.msgid, value.inode, value.parent]) u32.write(out, field)
+    name.write(out, value.name)
+    caller(3).write(out, value.caller)
+    u8.write(out, value.mode)
+    u16.write(out, value.umask)
+  },
+  read(input) {
+    const [msgid, inode, parent] = [u32.read(input), u32.read(input), u32.read(input)]
+    const target = name.read(input)
+    const oldest = input.left === 9
+    const who = caller(oldest ? 1 : 3).read(input)
+    return {
+      msgid,
+      inode,
+      parent,
+      name: target,
+      caller: who,
+      mode: u8.read(input),
+      umask: oldest ? 0 : u16.read(input),
+    }
+  },
+})
+
+export const fuseGeteattr = message(472, 'CLTOMA_FUSE_GETEATTR', ofTree)
+export const fuseSeteattr = message(474, 'CLTOMA_FUSE_SETEATTR', { ...byInode, uid: u32, eattr: u8, mode: u8 })
+
+const quotaLimits = record({
+  softInodes: u32,
+  softLength: u64n,
+  softSize: u64n,
+  softRealsize: u64n,
+  hardInodes: u32,
+  hardLength: u64n,
+  hardSize: u64n,
+  hardRealsize: u64n,
+})
+type QuotaLimits = ReturnType<(typeof quotaLimits)['read']>
+/** Without limits: delete those of `flags`, or with 0 only read. */
+export const fuseQuotacontrol = messageOf<{
+  msgid: number
+  inode: number
+  flags: number
+  gracePeriodSeconds: number
+  limits?: QuotaLimits
+}>(476, 'CLTOMA_FUSE_QUOTACONTROL', {
+  layout: `msgid:32 inode:32 flags:8 [[gracePeriod:32] ${quotaLimits.layout}]`,
+  write(out, { msgid, inode, flags, gracePeriodSeconds, limits }) {
+    u32.write(out, msgid)
+    u32.write(out, inode)
+    u8.write(out, flags)
+    if (!limits) return
+    u32.write(out, gracePeriodSeconds)
+    quotaLimits.write(out, limits)
+  },
+  read(input) {
+    const head = { msgid: u32.read(input), inode: u32.read(input), flags: u8.read(input) }
+    if (input.left === 0) return { ...head, gracePeriodSeconds: 0 }
+    const gracePeriodSeconds = input.left === 60 ? u32.read(input) : 0
+    return { ...head, gracePeriodSeconds, limits: quotaLimits.read(input) }
+  },
+})
+
+export const ArchiveCommand = { CLEAR: 0, SET: 1, GET: 2 } as const
+/** With GET there is no uid. */
+export const fuseArchctl = message(496, 'CLTOMA_FUSE_ARCHCTL', { ...byInode, command: u8, uid: optional(u32) })
+
+// Storage classes (spec tools-and-admin A.4).
+const labelMasks = record({ a: u32, b: u32, c: u32, d: u32 })
+export interface ClassDefinition {
+  adminOnly: boolean
+  mode: number
+  archiveDelayDays: number
+  /** Each wanted copy is four masks of labels. */
+  create: number[][]
+  keep: number[][]
+  archive: number[][]
+}
+export const classDefinition: Codec<ClassDefinition> = {
+  layout: 'adminOnly:8 mode:8 archiveDelay:16 C:8 K:8 A:8 (C+K+A)*[32 32 32 32]',
+  write(out, value) {
+    u8.write(out, value.adminOnly ? 1 : 0)
+    u8.write(out, value.mode)
+    u16.write(out, value.archiveDelayDays)
+    const sets = [value.create, value.keep, value.archive]
+    for (const set of sets) u8.write(out, set.length)
+    for (const set of sets) {
+      for (const [a = 0, b = 0, c = 0, d = 0] of set) labelMasks.write(out, { a, b, c, d })
+    }
+  },
+  read(input) {
+    const [adminOnly, mode, archiveDelayDays] = [u8.read(input) !== 0, u8.read(input), u16.read(input)]
+    const counts = [u8.read(input), u8.read(input), u8.read(input)]
+    const [create = [], keep = [], archive = []] = counts.map(count =>
+      Array.from({ length: count }, () => {
+        const { a, b, c, d } = labelMasks.read(input)
+        return [a, b, c, d]
+      }),
+    )
+    return { adminOnly, mode, archiveDelayDays, create, keep, archive }
+  },
+}
+export const sclassCreate = message(350, 'CLTOMA_SCLASS_CREATE', {
+  msgid: u32,
+  name,
+  form: u8,
+  definition: classDefinition,
+})
+export const sclassChange = message(352, 'CLTOMA_SCLASS_CHANGE', {
+  msgid: u32,
+  name,
+  form: u8,
+  mask: u16,
+  definition: classDefinition,
+})
+export const sclassDelete = message(354, 'CLTOMA_SCLASS_DELETE', { msgid: u32, name })
+export const sclassDuplicate = message(356, 'CLTOMA_SCLASS_DUPLICATE', { msgid: u32, source: name, target: name })
+export const sclassRename = message(358, 'CLTOMA_SCLASS_RENAME', { msgid: u32, oldName: name, newName: name })
+export const sclassList = message(360, 'CLTOMA_SCLASS_LIST', { msgid: u32, long: u8 })
+
+export const nodeInfo = messageOf<{ msgid?: number; inode: number; maxEntries: number; continueId: number }>(
+  546,
+  'CLTOMA_NODE_INFO',
+  {
+    layout: '[msgid:32] inode:32 maxEntries:32 continueId:64',
+    write(out, { msgid, inode, maxEntries, continueId }) {
+      if (msgid !== undefined) u32.write(out, msgid)
+      u32.write(out, inode)
+      u32.write(out, maxEntries)
+      u64n.write(out, continueId)
+    },
+    read(input) {
+      const head = input.left === 20 ? { msgid: u32.read(input) } : {}
+      return { ...head, inode: u32.read(input), maxEntries: u32.read(input), continueId: u64n.read(input) }
+    },
+  },
+)
 
 export const fuseGetxattr = message(478, 'CLTOMA_FUSE_GETXATTR', {
   ...byInode,

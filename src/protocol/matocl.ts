@@ -1,5 +1,6 @@
 // Master to client, in the order of their codes (spec client-master). A body of five bytes is `msgid status`.
 import { attributes, type CopyLocation } from './attributes.ts'
+import { classDefinition } from './cltoma.ts'
 import {
   type Codec,
   many,
@@ -167,6 +168,7 @@ const chunkAnswer = statusOr({
 export const fuseReadChunk = messageOf(433, 'MATOCL_FUSE_READ_CHUNK', chunkAnswer)
 export const fuseWriteChunk = messageOf(435, 'MATOCL_FUSE_WRITE_CHUNK', chunkAnswer)
 export const fuseWriteChunkEnd = statusAnswer(437, 'MATOCL_FUSE_WRITE_CHUNK_END')
+export const fuseAppendSlice = statusAnswer(439, 'MATOCL_FUSE_APPEND_SLICE')
 export const fuseCheck = messageOf(441, 'MATOCL_FUSE_CHECK', statusOr({ body: rest }))
 export const fuseTruncate = messageOf(
   465,
@@ -178,6 +180,86 @@ export const fuseRepair = messageOf(
   'MATOCL_FUSE_REPAIR',
   statusOr({ notChanged: u32, erased: u32, repaired: u32 }),
 )
+const valueCount = record({ value: u32, count: u32 })
+export const fuseGettrashtime = messageOf(
+  443,
+  'MATOCL_FUSE_GETTRASHTIME',
+  statusOr({ fileCount: u32, directoryCount: u32, items: many(valueCount) }),
+)
+const counts = { changed: u32, notChanged: u32, notPermitted: u32 }
+export const fuseSettrashtime = messageOf(445, 'MATOCL_FUSE_SETTRASHTIME', statusOr(counts))
+
+/** A goal, or the name of a class, with the number of nodes that have it. */
+const classCount: Codec<{ goal: number; count: number } | { name: string; count: number }> = {
+  layout: '(goal:8 | 0xFF:8 name:NAME) count:32',
+  write(out, value) {
+    if ('goal' in value) u8.write(out, value.goal)
+    else {
+      u8.write(out, NAMED_CLASS)
+      name.write(out, value.name)
+    }
+    u32.write(out, value.count)
+  },
+  read(input) {
+    const goal = u8.read(input)
+    const what = goal === NAMED_CLASS ? { name: name.read(input) } : { goal }
+    return { ...what, count: u32.read(input) }
+  },
+}
+const NAMED_CLASS = 0xff
+/** Whether named classes may be told; older clients know goals only. */
+export const knowsClassNames = (version: number) => version >= versionNumber(3, 0, 75)
+export const fuseGetsclass = messageOf(
+  447,
+  'MATOCL_FUSE_GETSCLASS',
+  statusOr({ fileCount: u8, directoryCount: u8, items: many(classCount) }),
+)
+export const fuseSetsclass = messageOf(449, 'MATOCL_FUSE_SETSCLASS', statusOr(counts))
+/** Connections of mounts get zeros between the numbers, those of tools don't. */
+export const fuseGetdirstats = messageOf(463, 'MATOCL_FUSE_GETDIRSTATS', statusOr({ numbers: rest }))
+export const fuseSnapshot = statusAnswer(469, 'MATOCL_FUSE_SNAPSHOT')
+export const fuseGeteattr = messageOf(
+  473,
+  'MATOCL_FUSE_GETEATTR',
+  statusOr({ fileCount: u8, directoryCount: u8, items: many(record({ eattr: u8, count: u32 })) }),
+)
+export const fuseSeteattr = messageOf(475, 'MATOCL_FUSE_SETEATTR', statusOr(counts))
+export const fuseQuotacontrol = messageOf(
+  477,
+  'MATOCL_FUSE_QUOTACONTROL',
+  statusOr({
+    flags: u8,
+    gracePeriodSeconds: since(versionNumber(3, 0, 9), u32),
+    softInodes: u32,
+    softLength: u64n,
+    softSize: u64n,
+    softRealsize: u64n,
+    hardInodes: u32,
+    hardLength: u64n,
+    hardSize: u64n,
+    hardRealsize: u64n,
+    inodes: u32,
+    length: u64n,
+    size: u64n,
+    realsize: u64n,
+  }),
+)
+/** What was counted, or what was changed. */
+export const fuseArchctl = messageOf(497, 'MATOCL_FUSE_ARCHCTL', statusOr({ numbers: rest }))
+
+export const sclassCreate = statusAnswer(351, 'MATOCL_SCLASS_CREATE')
+export const sclassChange = messageOf(353, 'MATOCL_SCLASS_CHANGE', statusOr({ form: u8, definition: classDefinition }))
+export const sclassDelete = statusAnswer(355, 'MATOCL_SCLASS_DELETE')
+export const sclassDuplicate = statusAnswer(357, 'MATOCL_SCLASS_DUPLICATE')
+export const sclassRename = statusAnswer(359, 'MATOCL_SCLASS_RENAME')
+/** NAMEs, or NAMEs each with its definition. */
+export const sclassList = messageOf(361, 'MATOCL_SCLASS_LIST', statusOr({ classes: rest }))
+export const sclassListed = record({ name })
+export const sclassListedLong = record({ name, definition: classDefinition })
+
+/** Depends on the kind of node (spec tools-and-admin A.3, NODE_INFO). */
+export const nodeInfo = message(547, 'MATOCL_NODE_INFO', { msgid: optional(u32), body: rest })
+
 /** The length alone, or length and value. */
 export const fuseGetxattr = messageOf(479, 'MATOCL_FUSE_GETXATTR', statusOr({ length: u32, value: rest }))
 export const fuseSetxattr = statusAnswer(481, 'MATOCL_FUSE_SETXATTR')

@@ -38,6 +38,7 @@ export class Cluster {
   readonly mountPoint = join(this.folder, 'mnt')
   readonly masterFolder = join(this.folder, 'master')
   readonly #namespace = `elkfs-${process.pid}-${Math.floor(Math.random() * 1e6)}`
+  readonly #otherMounts: string[] = []
   #master: ChildProcess | undefined
 
   constructor() {
@@ -129,7 +130,20 @@ export class Cluster {
     this.run('mfsmount', this.mountPoint, '-H', MASTER_IP)
   }
 
+  /** The real mount of trash and sustained files. */
+  mountRealMeta(folder: string): void {
+    this.run('mfsmount', '-m', folder, '-H', MASTER_IP)
+    this.#otherMounts.push(folder)
+  }
+
+  /** Runs a line of shell inside the namespace. */
+  shell(line: string): { stdout: string; stderr: string; status: number | null } {
+    const command = [`--net=/run/netns/${this.#namespace}`, 'sh', '-c', line]
+    return spawnSync('nsenter', command, { encoding: 'utf8', timeout: 120_000 })
+  }
+
   async close(): Promise<void> {
+    for (const folder of this.#otherMounts) spawnSync('umount', ['-l', folder])
     spawnSync('umount', ['-l', this.mountPoint])
     await this.stopOurMaster('SIGKILL')
     for (const pid of this.#pids()) spawnSync('kill', ['-9', pid])

@@ -290,12 +290,32 @@ export class ChunkManager implements ChunkService {
     return this.#validCopies(row).length
   }
 
+  presentCopies(row: number): number {
+    return this.#presentCopies(row).length
+  }
+
+  repairVersion(row: number): number | undefined {
+    const { chunks } = this.#ledger.state
+    const untouchable = this.#isBusy(row) || chunks.isLocked(row, this.#ledger.now())
+    if (untouchable || this.#validCopies(row).length > 0) return undefined
+    return Math.max(
+      0,
+      ...this.#presentCopies(row)
+        .filter(({ state }) => state === 'valid')
+        .map(({ version }) => version),
+    )
+  }
+
+  #presentCopies(row: number): Copy[] {
+    return (this.#copies.get(row) ?? []).filter(({ state }) => state !== 'deleting')
+  }
+
   describe(inode: Inode, index: number): Buffer {
     const { nodes, chunks } = this.#ledger.state
     const row = nodes.chunkRow(inode, index)
     if (row === 0) return Buffer.alloc(12)
     const version = chunks.version.get(row)
-    const copies = (this.#copies.get(row) ?? []).filter(({ state }) => state !== 'deleting')
+    const copies = this.#presentCopies(row)
     const described = Buffer.alloc(12 + 7 * copies.length)
     described.writeBigUInt64BE(BigInt(chunks.id(row)), 0)
     described.writeUInt32BE(version, 8)

@@ -41,6 +41,13 @@ export interface ChunkService {
   space(): SpaceTotals
   /** Number of good copies of the chunk in this row. */
   goodCopies(row: number): number
+  /** Copies on connected servers, good or not, that are not being deleted. */
+  presentCopies(row: number): number
+  /**
+   * What REPAIR does with a chunk: undefined leaves it alone (it has a good copy, or is being worked on), 0 gives it up,
+   * any other number is the version of the newest copy, which shall count as good.
+   */
+  repairVersion(row: number): number | undefined
   /** CHECK's answer for one chunk: chunkid:64 version:32 N*[ip:32 port:16 kind:8] (spec client-master 5.6). */
   describe(inode: Inode, index: number): Buffer
 }

@@ -16,6 +16,8 @@ export interface ClientPeer {
   readonly sessionId: SessionId
   /** Selects layouts. */
   readonly version: number
+  /** A tool's own connection, not one of a mount. */
+  readonly isTool: boolean
   send(packet: Buffer): void
 }
 
@@ -40,6 +42,8 @@ export interface ClientServices {
 export interface ClientOptions {
   /** ATIME_MODE. */
   atimeMode: number
+  /** QUOTA_DEFAULT_GRACE_PERIOD. */
+  quotaGraceSeconds: number
   /** MAX_ALLOWED_HARD_LINKS. */
   maxHardLinks: number
 }
@@ -81,6 +85,16 @@ export class RequestContext {
   answer<T>(message: Message<T>, body: T): void {
     const packet = message.encode(body, this.version)
     this.services.ledger.whenCommitted(() => this.#peer.send(packet))
+  }
+
+  get isTool(): boolean {
+    return this.#peer.isTool
+  }
+
+  /** As tellOthers(), and the asking client too. */
+  tellAll<T>(inode: Inode, message: Message<T>, body: T): void {
+    const { ledger, news } = this.services
+    ledger.whenCommitted(() => news.tellOpeners(inode, undefined, message, body))
   }
 
   /** Tells the others who have the file open, before any later answer. */

@@ -16,6 +16,8 @@ import type { Exports } from './exports.ts'
 import { fileHandlers } from './file-handlers.ts'
 import { namespaceHandlers } from './namespace-handlers.ts'
 import { awaitsClose, grantMount, reconnectAnswer, welcome } from './registration.ts'
+import { toolHandlers, toolMessages } from './tool-handlers.ts'
+import { trashHandlers } from './trash-handlers.ts'
 
 const MAX_PAYLOAD_BYTES = 50_000_000
 /** A client that does not read is let go when this much waits for it. */
@@ -25,7 +27,7 @@ const NOP_AFTER_MS = 1000
 const SWEEP_MS = 10_000
 const FIRST_SWEEP_MS = 120_000
 
-const handlers = new Map([...namespaceHandlers, ...fileHandlers])
+const handlers = new Map([...namespaceHandlers, ...fileHandlers, ...toolHandlers, ...trashHandlers])
 
 export interface ClientPortOptions {
   /** How long a disconnected session keeps its open files and locks (SESSION_SUSTAIN_TIME). */
@@ -137,6 +139,7 @@ export class ClientPort implements News {
 class ClientLink implements ClientPeer {
   sessionId: SessionId = 0
   version = 0
+  isTool = false
   readonly #port: ClientPort
   readonly #connection: Connection
   #challenge: Buffer | undefined
@@ -173,7 +176,7 @@ class ClientLink implements ClientPeer {
   tick(): void {
     const now = this.#port.env.clock.monotonicMs()
     if (now - this.#heardMs > SILENCE_MS) return this.#connection.destroy(new Error('it is silent'))
-    if (now - this.#saidMs > NOP_AFTER_MS) this.send(matocl.nop.encode({ msgid: 0 }))
+    if (!this.isTool && now - this.#saidMs > NOP_AFTER_MS) this.send(matocl.nop.encode({ msgid: 0 }))
   }
 
   send(packet: Buffer): void {
@@ -208,7 +211,7 @@ class ClientLink implements ClientPeer {
     const session = this.#ledger.state.sessions.get(this.sessionId)
     if (!session) throw new ProtocolError(`message ${type} without a session`)
     const handler = handlers.get(type)
-    if (!handler) throw new ProtocolError(`unknown message ${type}`)
+    if (!handler || (this.isTool && !toolMessages.has(type))) throw new ProtocolError(`unknown message ${type}`)
     handler(new RequestContext(this.#port.services, session, this), payload)
   }
 
@@ -218,7 +221,7 @@ class ClientLink implements ClientPeer {
     if (blob.toString('latin1') !== cltoma.REGISTER_BLOB_ACL) throw new ProtocolError('registration of an unknown kind')
     const input = new Reader(body)
     if (kind === RegisterCode.CLOSESESSION) {
-      if (this.sessionId === 0) throw new ProtocolError('close without a session')
+      if (this.sessionId === 0 || this.isTool) throw new ProtocolError('close without a session')
       return this.#onCloseSession(registerKinds[RegisterCode.CLOSESESSION].read(input))
     }
     if (this.sessionId !== 0) throw new ProtocolError('second registration')
@@ -232,6 +235,8 @@ class ClientLink implements ClientPeer {
         return this.#onNewSession({ ...registerKinds[RegisterCode.NEWMETASESSION].read(input), path: '', meta: true })
       case RegisterCode.RECONNECT:
         return this.#onReconnect(registerKinds[RegisterCode.RECONNECT].read(input))
+      case RegisterCode.TOOLS:
+        return this.#onTools(registerKinds[RegisterCode.TOOLS].read(input))
       default:
         throw new ProtocolError(`registration ${kind}`)
     }
@@ -290,6 +295,17 @@ class ClientLink implements ClientPeer {
     this.#answer(reconnectAnswer(status, version))
   }
 
+  /** A tool acts for a session, but does not keep it alive. */
+  #onTools(request: { sessionId: number; version: number; metaId?: bigint | undefined }): void {
+    const status = this.#reconnectStatus(request.sessionId, request.metaId)
+    if (status === Status.OK) {
+      this.sessionId = request.sessionId
+      this.version = request.version
+      this.isTool = true
+    }
+    this.#answer(Buffer.from([status]))
+  }
+
   #reconnectStatus(sessionId: SessionId, metaId: bigint | undefined): Status {
     const { state } = this.#ledger
     const session = state.sessions.get(sessionId)
@@ -324,6 +340,7 @@ class ClientLink implements ClientPeer {
 
   #leave(): void {
     const { sessionId } = this
+    if (this.isTool) return
     this.#port.detached(this)
     this.sessionId = 0
     if (sessionId === 0 || this.#port.isConnected(sessionId)) return

@@ -11,7 +11,7 @@ import { changeCounted, edgesOf } from './tree.ts'
 /** How a value is combined with the present one; with RECURSIVE for everything below too. */
 export const SetMode = { SET: 0, INCREASE: 1, DECREASE: 2, EXCHANGE: 3 } as const
 const KIND = 3
-const RECURSIVE = 4
+export const RECURSIVE = 4
 
 export interface Counts {
   changed: number
@@ -43,7 +43,7 @@ function expectCounts(logged: Counts, computed: Counts): void {
   expectResult('not permitted', logged.notPermitted, computed.notPermitted)
 }
 
-const holdsData = ({ nodes }: State, inode: Inode) => nodes.isFile(inode) || nodes.isDirectory(inode)
+export const holdsData = ({ nodes }: State, inode: Inode) => nodes.isFile(inode) || nodes.isDirectory(inode)
 
 function mayChange(state: State, inode: Inode, uid: number): boolean {
   return hasOwnerRights(state, inode, uid) && !(state.nodes.eattr.get(inode) & Eattr.IMMUTABLE)

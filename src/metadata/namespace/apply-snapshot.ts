@@ -46,21 +46,27 @@ export function runSnapshot(state: State, request: Request): SnapshotCounts {
     removeBelow(run, request.parent, needEdge(state, request.parent, request.name))
     return counts
   }
+  checkSnapshot(state, request)
+  copy(run, request.source, request.parent, request.name)
+  return counts
+}
+
+/** @throws ReplayError when the copy can't be made; nothing is changed */
+export function checkSnapshot(state: State, request: Request): void {
+  needDirectory(state, request.parent)
   needNode(state, request.source)
   if (!isValidName(request.name)) fail(Status.EINVAL, `bad name ${JSON.stringify(request.name)}`)
   if (state.nodes.isDirectory(request.source) && isBelow(state, request.parent, request.source)) {
     fail(Status.EINVAL, `directory ${request.source} would be copied below itself`)
   }
-  checkTarget(run, request.source, request.parent, request.name)
-  copy(run, request.source, request.parent, request.name)
-  return counts
+  checkTarget({ state, request }, request.source, request.parent, request.name)
 }
 
-const allows = ({ state, request }: Run, inode: Inode, wanted: number) =>
+const allows = ({ state, request }: Pick<Run, 'state' | 'request'>, inode: Inode, wanted: number) =>
   mayAccess(state, inode, request.uid, request.gids, request.sessionFlags, wanted)
 
 /** Whether everything that is at the target may be merged or replaced. */
-function checkTarget(run: Run, source: Inode, parent: Inode, name: string): void {
+function checkTarget(run: Pick<Run, 'state' | 'request'>, source: Inode, parent: Inode, name: string): void {
   const { state, request } = run
   const { nodes, edges } = state
   const edge = findEdge(state, parent, name)
@@ -265,8 +271,11 @@ export const snapshotOperations: Operations<'SNAPSHOT'> = {
   SNAPSHOT(state, entry) {
     const counts = runSnapshot(state, entry)
     const keys = Object.keys(counts) as (keyof SnapshotCounts)[]
-    // Old forms log no results.
-    if (keys.every(key => entry[key] === 0)) return
+    // Old forms log no results, and a decision does not foresee them: the entry learns what came of it.
+    if (keys.every(key => entry[key] === 0)) {
+      Object.assign(entry, counts)
+      return
+    }
     for (const key of keys) expectResult(key, entry[key], counts[key])
   },
 }

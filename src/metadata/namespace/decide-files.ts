@@ -119,7 +119,7 @@ export function decideWriteEnd(state: State, actor: Actor, inode: Inode, length:
 }
 
 /** As quotaRefuses, on every path of the file. */
-function fileQuotaRefuses(state: State, inode: Inode, added: Stats): boolean {
+export function fileQuotaRefuses(state: State, inode: Inode, added: Stats): boolean {
   for (let edge = state.nodes.firstLink.get(inode); edge !== 0; edge = state.edges.nextLink.get(edge)) {
     const parent = parentOfEdge(state, edge)
     if (parent !== 0 && quotaRefuses(state, parent, added)) return true

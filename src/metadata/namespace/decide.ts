@@ -45,7 +45,7 @@ function refusedNewName(state: State, actor: Actor, parent: Inode, name: string)
 }
 
 /** In a sticky directory only root, its owner and the owner of the object may take a name away. */
-function passesSticky({ nodes }: State, uid: number, directory: Inode, inode: Inode): boolean {
+export function passesSticky({ nodes }: State, uid: number, directory: Inode, inode: Inode): boolean {
   if (uid === 0 || !(nodes.mode.get(directory) & S_ISVTX)) return true
   if (nodes.uid.get(directory) === uid || nodes.uid.get(inode) === uid) return true
   return ((nodes.eattr.get(directory) | nodes.eattr.get(inode)) & Eattr.NOOWNER) !== 0

@@ -2,7 +2,7 @@
 import type { Stats } from '../namespace/lists.ts'
 import { isBelow, parentOf } from '../namespace/tree.ts'
 import type { State } from '../state.ts'
-import type { Inode } from '../types.ts'
+import type { Inode, Seconds } from '../types.ts'
 import type { Quota } from './quotas.ts'
 
 const limits = [
@@ -33,6 +33,11 @@ function exceeds(quota: Quota, used: Stats, added: Stats): boolean {
     if (quota.flags & (softFlag << 4) && total > quota[hard]) return true
     return quota.exceeded && (quota.flags & softFlag) !== 0 && total > quota[soft]
   })
+}
+
+/** When a soft limit that was exceeded becomes as good as a hard one. */
+export function graceEnd({ softSince, gracePeriodSeconds }: Quota, defaultGraceSeconds: number): Seconds {
+  return softSince + (gracePeriodSeconds || defaultGraceSeconds)
 }
 
 /** Whether any soft limit is exceeded now. */

@@ -1,0 +1,388 @@
+// What command line tools ask and order, through a mount or on a connection of their own (spec tools-and-admin A.3, A.4).
+import {
+  type ClassDefinition,
+  decideChangeClass,
+  decideCreateClass,
+  decideDeleteClass,
+  decideDuplicateClass,
+  decideRenameClass,
+} from '../../metadata/chunks/decide-classes.ts'
+import { PREDEFINED_CLASSES } from '../../metadata/chunks/storage-classes.ts'
+import type { Decision } from '../../metadata/decision.ts'
+import { type Counts, holdsData, SetMode } from '../../metadata/namespace/apply-recursive.ts'
+import { resolve } from '../../metadata/namespace/decide.ts'
+import {
+  decideArchive,
+  decideSetClass,
+  decideSetEattr,
+  decideSetRetention,
+  type Tallies,
+  tallyArchive,
+  tallyClasses,
+  tallyEattr,
+  tallyRetention,
+} from '../../metadata/namespace/decide-recursive.ts'
+import { decideAppend, decideRepair, decideSnapshot } from '../../metadata/namespace/decide-snapshot.ts'
+import { statsOf } from '../../metadata/namespace/tree.ts'
+import { decideQuota, NO_QUOTA } from '../../metadata/quota/decide.ts'
+import * as cltoma from '../../protocol/cltoma.ts'
+import { type Message, type StatusOr, u32, u64n, Writer } from '../../protocol/codec.ts'
+import { versionNumber } from '../../protocol/constants.ts'
+import * as matocl from '../../protocol/matocl.ts'
+import { Status } from '../../protocol/status.ts'
+import type { RequestContext } from './context.ts'
+
+type Handler = (context: RequestContext, payload: Buffer) => void
+
+const NOBODY = { uid: 12345, gids: [12345] }
+const byUid = (uid: number) => ({ uid, gids: [0] })
+/** Records of one kind in an answer are counted in a byte. */
+const MAX_RECORDS = 255
+
+function answerCounts(
+  context: RequestContext,
+  message: Message<StatusOr<Counts>>,
+  msgid: number,
+  decision: Decision<{ counts: Counts }>,
+): void {
+  if (context.granted(decision)) context.answer(message, { msgid, ...decision.counts })
+  else context.answer(message, { msgid, status: decision.status })
+}
+
+const ascending = (tally: Map<number, number>) => [...tally].sort(([a], [b]) => a - b)
+
+function onGettrashtime(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, recursive } = context.decode(cltoma.fuseGettrashtime, payload)
+  const fail = (status: number) => context.answer(matocl.fuseGettrashtime, { msgid, status })
+  if (recursive > 1) return fail(Status.EINVAL)
+  const found = tallyRetention(context.state, context.asker(NOBODY), inode, recursive === 1)
+  if (!context.granted(found)) return fail(found.status)
+  const [files, directories] = [ascending(found.tallies.files), ascending(found.tallies.directories)]
+  const items = [...files, ...directories].map(([value, count]) => ({ value, count }))
+  context.answer(matocl.fuseGettrashtime, {
+    ...{ msgid, fileCount: files.length, directoryCount: directories.length, items },
+  })
+}
+
+function onSettrashtime(context: RequestContext, payload: Buffer): void {
+  const { msgid, uid, ...request } = context.decode(cltoma.fuseSettrashtime, payload)
+  const { minTrashSeconds: min, maxTrashSeconds: max } = context.session
+  const asker = context.asker(byUid(uid))
+  const decision = decideSetRetention(context.state, asker, request, { min, max }, context.now())
+  answerCounts(context, matocl.fuseSettrashtime, msgid, decision)
+}
+
+function classItems({ state, version }: RequestContext, tally: Map<number, number>) {
+  const known = ascending(tally).filter(([id]) => id <= PREDEFINED_CLASSES || matocl.knowsClassNames(version))
+  return known.slice(0, MAX_RECORDS).map(([id, count]) => {
+    return id <= PREDEFINED_CLASSES ? { goal: id, count } : { name: state.storageClasses.get(id)?.name ?? '', count }
+  })
+}
+
+function onGetsclass(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, recursive } = context.decode(cltoma.fuseGetsclass, payload)
+  const fail = (status: number) => context.answer(matocl.fuseGetsclass, { msgid, status })
+  if (recursive > 1) return fail(Status.EINVAL)
+  const found = tallyClasses(context.state, context.asker(NOBODY), inode, recursive === 1)
+  if (!context.granted(found)) return fail(found.status)
+  const [files, directories] = [
+    classItems(context, found.tallies.files),
+    classItems(context, found.tallies.directories),
+  ]
+  context.answer(matocl.fuseGetsclass, {
+    ...{ msgid, fileCount: files.length, directoryCount: directories.length, items: [...files, ...directories] },
+  })
+}
+
+function onSetsclass(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, uid, mode, goal, oldName, newName } = context.decode(cltoma.fuseSetsclass, payload)
+  const { storageClasses } = context.state
+  const goalClass = goal !== undefined && goal >= 1 && goal <= PREDEFINED_CLASSES ? goal : undefined
+  const targetClass = newName === undefined ? goalClass : storageClasses.idOf(newName)
+  // The log carries a source class with every change; it has a meaning with exchange only.
+  const sourceClass = oldName !== undefined ? storageClasses.idOf(oldName) : newName === undefined ? goalClass : 1
+  const exchangesGoal = goal !== undefined && (mode & 3) === SetMode.EXCHANGE
+  if (targetClass === undefined || sourceClass === undefined || exchangesGoal) {
+    return context.answer(matocl.fuseSetsclass, { msgid, status: Status.EINVAL })
+  }
+  const { minGoal: min, maxGoal: max } = context.session
+  const request = { inode, mode, sourceClass, targetClass }
+  const decision = decideSetClass(context.state, context.asker(byUid(uid)), request, { min, max }, context.now())
+  answerCounts(context, matocl.fuseSetsclass, msgid, decision)
+}
+
+const KNOWS_ALL_EATTR = versionNumber(3, 0, 113)
+const KNOWS_SNAPSHOT_EATTR = versionNumber(3, 0, 30)
+
+/** Old clients know fewer bits: what differs only in others is counted together for them. */
+function eattrItems(version: number, tally: Map<number, number>) {
+  const known = version >= KNOWS_ALL_EATTR ? 0xff : version >= KNOWS_SNAPSHOT_EATTR ? 0x1f : 0x0f
+  const folded = new Map<number, number>()
+  for (const [eattr, count] of tally) folded.set(eattr & known, (folded.get(eattr & known) ?? 0) + count)
+  return ascending(folded)
+    .slice(0, MAX_RECORDS)
+    .map(([eattr, count]) => ({ eattr, count }))
+}
+
+function onGeteattr(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, recursive } = context.decode(cltoma.fuseGeteattr, payload)
+  const fail = (status: number) => context.answer(matocl.fuseGeteattr, { msgid, status })
+  if (recursive > 1) return fail(Status.EINVAL)
+  const found = tallyEattr(context.state, context.asker(NOBODY), inode, recursive === 1)
+  if (!context.granted(found)) return fail(found.status)
+  const { tallies }: { tallies: Tallies } = found
+  const [files, directories] = [
+    eattrItems(context.version, tallies.files),
+    eattrItems(context.version, tallies.directories),
+  ]
+  context.answer(matocl.fuseGeteattr, {
+    ...{ msgid, fileCount: files.length, directoryCount: directories.length, items: [...files, ...directories] },
+  })
+}
+
+function onSeteattr(context: RequestContext, payload: Buffer): void {
+  const { msgid, uid, ...request } = context.decode(cltoma.fuseSeteattr, payload)
+  const asker = context.asker(byUid(uid))
+  answerCounts(context, matocl.fuseSeteattr, msgid, decideSetEattr(context.state, asker, request, context.now()))
+}
+
+function onGetdirstats(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode } = context.decode(cltoma.fuseGetdirstats, payload)
+  const fail = (status: number) => context.answer(matocl.fuseGetdirstats, { msgid, status })
+  const real = resolve(context.state, context.asker(NOBODY), inode)
+  if (real === 0) return fail(Status.ENOENT)
+  if (!holdsData(context.state, real)) return fail(Status.EPERM)
+  const { inodes, dirs, files, chunks, length, size, realsize } = statsOf(context.state, real)
+  const out = new Writer()
+  const counts = context.isTool ? [inodes, dirs, files, chunks] : [inodes, dirs, files, 0, 0, chunks, 0, 0]
+  for (const count of counts) u32.write(out, count)
+  for (const bytes of [length, size, realsize]) u64n.write(out, bytes)
+  context.answer(matocl.fuseGetdirstats, { msgid, numbers: out.take() })
+}
+
+function onAppendSlice(context: RequestContext, payload: Buffer): void {
+  const { msgid, flags, inode, source, caller, ...slice } = context.decode(cltoma.fuseAppendSlice, payload)
+  const from = flags & cltoma.AppendFlag.FROM_END ? -slice.from : slice.from
+  const to = flags & cltoma.AppendFlag.TO_END ? -slice.to : slice.to
+  const request = { inode, source, from, to }
+  const decision = decideAppend(context.state, context.asker(caller), request, context.now())
+  if (context.granted(decision) && decision.entries.length > 0) {
+    const length = context.state.nodes.length.get(inode)
+    context.services.cache.changed(inode, context.sessionId)
+    context.tellAll(inode, matocl.lengthHasChanged, { msgid: 0, inode, length })
+  }
+  context.answerStatus(matocl.fuseAppendSlice, msgid, decision.status)
+}
+
+function onRepair(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, caller } = context.decode(cltoma.fuseRepair, payload)
+  const decision = decideRepair(context.state, context.asker(caller), inode)
+  if (!context.granted(decision)) return context.answer(matocl.fuseRepair, { msgid, status: decision.status })
+  const counts = { notChanged: 0, erased: 0, repaired: 0 }
+  const { nodes } = context.state
+  for (let index = 0; index < nodes.chunkSlots(decision.inode); index++) {
+    const row = nodes.chunkRow(decision.inode, index)
+    const version = row === 0 ? undefined : context.services.chunks.repairVersion(row)
+    if (version === undefined) {
+      counts.notChanged++
+      continue
+    }
+    context.commit([{ op: 'REPAIR', ts: context.now(), inode: decision.inode, index, version }])
+    counts[version === 0 ? 'erased' : 'repaired']++
+  }
+  context.answer(matocl.fuseRepair, { msgid, ...counts })
+}
+
+function onSnapshot(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode: source, caller, ...request } = context.decode(cltoma.fuseSnapshot, payload)
+  const asker = context.asker(caller)
+  const decision = decideSnapshot(context.state, asker, { source, ...request }, context.now())
+  context.granted(decision)
+  context.answerStatus(matocl.fuseSnapshot, msgid, decision.status)
+}
+
+function onQuotacontrol(context: RequestContext, payload: Buffer): void {
+  const { msgid, limits, ...request } = context.decode(cltoma.fuseQuotacontrol, payload)
+  const { state, session } = context
+  const decision = decideQuota(
+    state,
+    context.asker({ uid: 0, gids: [0] }),
+    { ...request, limits },
+    session.rootUid !== 0,
+    context.services.options.quotaGraceSeconds,
+    context.now(),
+  )
+  if (!context.granted(decision)) return context.answer(matocl.fuseQuotacontrol, { msgid, status: decision.status })
+  const quota = state.quotas.get(decision.inode) ?? NO_QUOTA
+  const { inodes, length, size, realsize } = state.lists.stats(state.nodes.directoryRow(decision.inode))
+  context.answer(matocl.fuseQuotacontrol, { msgid, ...quota, inodes, length, size, realsize })
+}
+
+function onArchctl(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, command, uid } = context.decode(cltoma.fuseArchctl, payload)
+  const fail = (status: number) => context.answer(matocl.fuseArchctl, { msgid, status })
+  const out = new Writer()
+  if (command === cltoma.ArchiveCommand.GET) {
+    const found = tallyArchive(context.state, context.asker(NOBODY), inode)
+    if (!context.granted(found)) return fail(found.status)
+    const { archivedChunks, otherChunks, archivedFiles, partialFiles, otherFiles } = found.tally
+    for (const chunks of [archivedChunks, otherChunks]) u64n.write(out, chunks)
+    for (const files of [archivedFiles, partialFiles, otherFiles]) u32.write(out, files)
+    return context.answer(matocl.fuseArchctl, { msgid, numbers: out.take() })
+  }
+  if (uid === undefined || command > cltoma.ArchiveCommand.SET) return fail(Status.EINVAL)
+  const decision = decideArchive(context.state, context.asker(byUid(uid)), { inode, command }, context.now())
+  if (!context.granted(decision)) return fail(decision.status)
+  const { changed, notChanged, notPermitted } = decision.counts
+  for (const chunks of [changed, notChanged]) u64n.write(out, chunks)
+  u32.write(out, notPermitted)
+  context.answer(matocl.fuseArchctl, { msgid, numbers: out.take() })
+}
+
+// Storage classes
+
+const onSclassCreate: Handler = (context, payload) => {
+  const { msgid, name, form, definition } = context.decode(cltoma.sclassCreate, payload)
+  if (form !== 0) return context.answerStatus(matocl.sclassCreate, msgid, Status.EINVAL)
+  const decision = decideCreateClass(context.state, context.asker(NOBODY), name, definition, context.now())
+  context.granted(decision)
+  context.answerStatus(matocl.sclassCreate, msgid, decision.status)
+}
+
+const onSclassChange: Handler = (context, payload) => {
+  const { msgid, name, form, mask, definition } = context.decode(cltoma.sclassChange, payload)
+  const fail = (status: number) => context.answer(matocl.sclassChange, { msgid, status })
+  if (form !== 0) return fail(Status.EINVAL)
+  const decision = decideChangeClass(context.state, context.asker(NOBODY), name, mask, definition, context.now())
+  if (!context.granted(decision)) return fail(decision.status)
+  context.answer(matocl.sclassChange, { msgid, form: 0, definition: onWire(decision.definition) })
+}
+
+const onWire = ({ create, keep, archive, ...rest }: ClassDefinition): cltoma.ClassDefinition => ({
+  ...rest,
+  create: create.map(masks => [...masks]),
+  keep: keep.map(masks => [...masks]),
+  archive: archive.map(masks => [...masks]),
+})
+
+const onSclassDelete: Handler = (context, payload) => {
+  const { msgid, name } = context.decode(cltoma.sclassDelete, payload)
+  const decision = decideDeleteClass(context.state, context.asker(NOBODY), name, context.now())
+  context.granted(decision)
+  context.answerStatus(matocl.sclassDelete, msgid, decision.status)
+}
+
+const onSclassDuplicate: Handler = (context, payload) => {
+  const { msgid, source, target } = context.decode(cltoma.sclassDuplicate, payload)
+  const decision = decideDuplicateClass(context.state, context.asker(NOBODY), source, target, context.now())
+  context.granted(decision)
+  context.answerStatus(matocl.sclassDuplicate, msgid, decision.status)
+}
+
+const onSclassRename: Handler = (context, payload) => {
+  const { msgid, oldName, newName } = context.decode(cltoma.sclassRename, payload)
+  const decision = decideRenameClass(context.state, context.asker(NOBODY), oldName, newName, context.now())
+  context.granted(decision)
+  context.answerStatus(matocl.sclassRename, msgid, decision.status)
+}
+
+const onSclassList: Handler = (context, payload) => {
+  const { msgid, long } = context.decode(cltoma.sclassList, payload)
+  const out = new Writer()
+  for (const [, { name, ...definition }] of context.state.storageClasses.entries()) {
+    if (long & 1) matocl.sclassListedLong.write(out, { name, definition: onWire(definition) })
+    else matocl.sclassListed.write(out, { name })
+  }
+  context.answer(matocl.sclassList, { msgid, classes: out.take() })
+}
+
+// Everything about one node
+
+const NodeAnswer = { OTHER: 0, DIRECTORY: 1, FILE: 2 } as const
+
+function onNodeInfo(context: RequestContext, payload: Buffer): void {
+  const { msgid, inode, maxEntries, continueId } = context.decode(cltoma.nodeInfo, payload)
+  const { nodes } = context.state
+  const real = resolve(context.state, context.asker(NOBODY), inode)
+  const out = new Writer()
+  if (real === 0) out.buffer[out.reserve(1)] = Status.ENOENT
+  else if (nodes.isDirectory(real)) listChildren(context, out, real, maxEntries, continueId)
+  else if (nodes.isFile(real)) listChunks(context, out, real, maxEntries, continueId)
+  else writeKind(out, NodeAnswer.OTHER)
+  context.answer(matocl.nodeInfo, { ...(msgid === undefined ? {} : { msgid }), body: out.take() })
+}
+
+function writeKind(out: Writer, kind: number): void {
+  out.buffer.writeUInt16BE(kind, out.reserve(2))
+}
+
+/** Goes on at an edge: its age is what a client gets to continue with. */
+function listChildren({ state }: RequestContext, out: Writer, inode: number, maxEntries: number, from: number): void {
+  const { edges, lists, nodes } = state
+  let edge = lists.head.get(nodes.directoryRow(inode))
+  // Newest first, so ages fall along the list.
+  if (from > 0) while (edge !== 0 && edges.age.get(edge) + 1 > from) edge = edges.next.get(edge)
+  const children: number[] = []
+  for (; edge !== 0 && children.length < maxEntries; edge = edges.next.get(edge)) children.push(edges.child.get(edge))
+  writeKind(out, NodeAnswer.DIRECTORY)
+  u64n.write(out, edge === 0 ? 0 : edges.age.get(edge) + 1)
+  for (const child of children) u32.write(out, child)
+}
+
+const CHUNK_HEADER = 0x2000
+const BLOCK = 0x10000
+const CHUNK = 0x4000000
+
+function listChunks(
+  { state, services }: RequestContext,
+  out: Writer,
+  inode: number,
+  maxEntries: number,
+  from: number,
+): void {
+  const { nodes, chunks } = state
+  const length = nodes.length.get(inode)
+  const slots = nodes.chunkSlots(inode)
+  const end = Math.min(slots, from + maxEntries)
+  writeKind(out, NodeAnswer.FILE)
+  u64n.write(out, end < slots ? end : 0)
+  u64n.write(out, length)
+  for (let index = from; index < end; index++) {
+    const row = nodes.chunkRow(inode, index)
+    if (row === 0) continue
+    const bytes = Math.min(CHUNK, Math.max(0, length - index * CHUNK))
+    u64n.write(out, chunks.id(row))
+    u32.write(out, bytes === 0 ? 0 : Math.ceil(bytes / BLOCK) * BLOCK + CHUNK_HEADER)
+    out.buffer[out.reserve(1)] = Math.min(255, services.chunks.presentCopies(row))
+  }
+}
+
+export const toolHandlers: [number, Handler][] = [
+  [cltoma.fuseAppendSlice.code, onAppendSlice],
+  [cltoma.fuseGettrashtime.code, onGettrashtime],
+  [cltoma.fuseSettrashtime.code, onSettrashtime],
+  [cltoma.fuseGetsclass.code, onGetsclass],
+  [cltoma.fuseSetsclass.code, onSetsclass],
+  [cltoma.fuseGetdirstats.code, onGetdirstats],
+  [cltoma.fuseRepair.code, onRepair],
+  [cltoma.fuseSnapshot.code, onSnapshot],
+  [cltoma.fuseGeteattr.code, onGeteattr],
+  [cltoma.fuseSeteattr.code, onSeteattr],
+  [cltoma.fuseQuotacontrol.code, onQuotacontrol],
+  [cltoma.fuseArchctl.code, onArchctl],
+  [cltoma.sclassCreate.code, onSclassCreate],
+  [cltoma.sclassChange.code, onSclassChange],
+  [cltoma.sclassDelete.code, onSclassDelete],
+  [cltoma.sclassDuplicate.code, onSclassDuplicate],
+  [cltoma.sclassRename.code, onSclassRename],
+  [cltoma.sclassList.code, onSclassList],
+  [cltoma.nodeInfo.code, onNodeInfo],
+]
+
+/** What a connection of a tool may ask besides these (spec client-master 2.3). */
+export const toolMessages: ReadonlySet<number> = new Set([
+  ...toolHandlers.map(([code]) => code).filter(code => code !== cltoma.nodeInfo.code),
+  cltoma.fuseReadChunk.code,
+  cltoma.fuseCheck.code,
+  cltoma.fuseTruncate.code,
+])

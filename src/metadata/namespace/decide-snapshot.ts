@@ -1,0 +1,140 @@
+// Snapshots, appended chunks and repairs: which requests are granted (spec tools-and-admin A.3).
+import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
+import { Status } from '../../protocol/status.ts'
+import { type Actor, type Decision, Disable, type Refusal, refuse, refusedBySession } from '../decision.ts'
+import { quotaRefuses } from '../quota/usage.ts'
+import { ReplayError } from '../replay-error.ts'
+import type { State } from '../state.ts'
+import { Eattr, type Inode, type Seconds } from '../types.ts'
+import { MODE_R, MODE_W, MODE_X } from './access.ts'
+import { MAX_CHUNK_INDEX } from './apply-files.ts'
+import { checkSnapshot, SnapshotMode } from './apply-snapshot.ts'
+import { may, passesSticky, resolve } from './decide.ts'
+import { fileQuotaRefuses } from './decide-files.ts'
+import { nodesBelow } from './decide-recursive.ts'
+import { noStats, type Stats } from './lists.ts'
+import { findEdge, isBelow, isValidName, statsOf } from './tree.ts'
+
+const PROTECTED = Eattr.UNDELETABLE | Eattr.APPENDONLY | Eattr.IMMUTABLE
+
+export interface SnapshotRequest {
+  source: Inode
+  parent: Inode
+  name: string
+  mode: number
+  umask: number
+}
+
+export function decideSnapshot(state: State, actor: Actor, request: SnapshotRequest, ts: Seconds): Decision {
+  const removes = (request.mode & SnapshotMode.DELETE) !== 0
+  const refused = refusedBySession(actor, removes ? Disable.UNLINK | Disable.RMDIR : Disable.SNAPSHOT)
+  if (refused) return refused
+  if (removes !== (request.source === 0)) return refuse(Status.EINVAL)
+  const parent = resolve(state, actor, request.parent)
+  const source = removes ? 0 : resolve(state, actor, request.source)
+  if (parent === 0 || (!removes && source === 0)) return refuse(Status.ENOENT)
+  const entry = {
+    op: 'SNAPSHOT' as const,
+    ...{ ts, source, parent, name: request.name, mode: request.mode },
+    ...{ sessionFlags: actor.sessionFlags, uid: actor.uid, gids: [...actor.gids], cumask: request.umask | actor.umask },
+    ...{ checksum: 0, removed: 0, same: 0, existing: 0, hardlinks: 0, created: 0 },
+  }
+  const refusal = removes
+    ? refusedRemoval(state, actor, parent, request)
+    : refusedCopy(state, actor, source, parent, request.name)
+  if (refusal) return refusal
+  if (!removes) {
+    try {
+      checkSnapshot(state, entry)
+    } catch (error) {
+      if (error instanceof ReplayError && error.status !== Status.OK) return refuse(error.status)
+      throw error
+    }
+    if (quotaRefuses(state, parent, statsOf(state, source))) return refuse(Status.QUOTA)
+  }
+  return { status: Status.OK, entries: [entry] }
+}
+
+function refusedCopy(state: State, actor: Actor, source: Inode, parent: Inode, name: string): Refusal | undefined {
+  const { nodes } = state
+  if (nodes.eattr.get(parent) & Eattr.IMMUTABLE) return refuse(Status.EPERM)
+  if (!may(state, actor, source, MODE_R)) return refuse(Status.EACCES)
+  if (!nodes.isDirectory(parent)) return refuse(Status.EPERM)
+  if (nodes.isDirectory(source) && isBelow(state, parent, source)) return refuse(Status.EINVAL)
+  if (!may(state, actor, parent, MODE_W | MODE_X)) return refuse(Status.EACCES)
+  return isValidName(name) ? undefined : refuse(Status.EINVAL)
+}
+
+function refusedRemoval(state: State, actor: Actor, parent: Inode, request: SnapshotRequest): Refusal | undefined {
+  const { nodes } = state
+  if (!nodes.isDirectory(parent)) return refuse(Status.EPERM)
+  if (!may(state, actor, parent, MODE_W | MODE_X)) return refuse(Status.EACCES)
+  if (!isValidName(request.name)) return refuse(Status.EINVAL)
+  const edge = findEdge(state, parent, request.name)
+  if (edge === 0) return refuse(Status.ENOENT)
+  const inode = state.edges.child.get(edge)
+  if (!passesSticky(state, actor.uid, parent, inode)) return refuse(Status.EPERM)
+  if (request.mode & SnapshotMode.FORCE) return undefined
+  if (nodes.eattr.get(parent) & (Eattr.APPENDONLY | Eattr.IMMUTABLE)) return refuse(Status.EPERM)
+  for (const at of nodesBelow(state, inode, true)) {
+    const eattr = nodes.eattr.get(at)
+    if (!(eattr & Eattr.SNAPSHOT) || eattr & PROTECTED) return refuse(Status.EPERM)
+    if (nodes.isDirectory(at) && !may(state, actor, at, MODE_W | MODE_X)) return refuse(Status.EACCES)
+  }
+  return undefined
+}
+
+export interface AppendRequest {
+  inode: Inode
+  source: Inode
+  /** Chunk numbers, first included, last not. A negative one counts from the end of the source. */
+  from: number
+  to: number
+}
+
+export function decideAppend(state: State, actor: Actor, request: AppendRequest, ts: Seconds): Decision {
+  const { nodes } = state
+  const refused = refusedBySession(actor, Disable.APPENDCHUNKS)
+  if (refused) return refused
+  if (request.inode === request.source) return refuse(Status.EINVAL)
+  const inode = resolve(state, actor, request.inode)
+  const source = resolve(state, actor, request.source)
+  if (inode === 0 || source === 0) return refuse(Status.ENOENT)
+  if (!nodes.isFile(inode) || !nodes.isFile(source)) return refuse(Status.EPERM)
+  if (!may(state, actor, source, MODE_R) || !may(state, actor, inode, MODE_W)) return refuse(Status.EACCES)
+  if (nodes.eattr.get(inode) & Eattr.IMMUTABLE) return refuse(Status.EPERM)
+  const chunks = Math.ceil(nodes.length.get(source) / MFSCHUNKSIZE)
+  const absolute = (place: number) => (place < 0 ? chunks + place : place)
+  const from = Math.max(0, absolute(request.from))
+  const to = Math.min(chunks, absolute(request.to))
+  if (to <= from) return { status: Status.OK, entries: [] }
+  const present = Math.ceil(nodes.length.get(inode) / MFSCHUNKSIZE)
+  if (present + to - from > MAX_CHUNK_INDEX) return refuse(Status.INDEXTOOBIG)
+  const added = appendedStats(state, inode, source, (to - from) / chunks)
+  added.length += present * MFSCHUNKSIZE - nodes.length.get(inode)
+  if (fileQuotaRefuses(state, inode, added)) return refuse(Status.QUOTA)
+  return { status: Status.OK, entries: [{ op: 'APPEND', ts, inode, source, from, to: to - 1 }] }
+}
+
+/** What the part of the source adds, taken as even over its chunks. */
+function appendedStats(state: State, inode: Inode, source: Inode, part: number): Stats {
+  const { length, size } = statsOf(state, source)
+  return {
+    ...noStats(),
+    length: length * part,
+    size: size * part,
+    realsize: size * part * state.nodes.ratio.get(inode),
+  }
+}
+
+/** Whether the chunks of the file may be repaired. The entries are the caller's, who knows of copies. */
+export function decideRepair(state: State, actor: Actor, given: Inode): Decision<{ inode: Inode }> {
+  const { nodes } = state
+  const refused = refusedBySession(actor, 0)
+  if (refused) return refused
+  const inode = resolve(state, actor, given)
+  if (inode === 0) return refuse(Status.ENOENT)
+  if (!nodes.isFile(inode) || nodes.eattr.get(inode) & Eattr.IMMUTABLE) return refuse(Status.EPERM)
+  if (!may(state, actor, inode, MODE_W)) return refuse(Status.EACCES)
+  return { status: Status.OK, entries: [], inode }
+}
