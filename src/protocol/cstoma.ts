@@ -65,3 +65,12 @@ export const setVersion = answer(141, 'CSTOMA_SET_VERSION')
 export const replicate = message(151, 'CSTOMA_REPLICATE', { chunkId: u64n, version: u32, status: u8 })
 export const truncate = answer(161, 'CSTOMA_TRUNCATE')
 export const duptrunc = answer(171, 'CSTOMA_DUPTRUNC')
+export const chunkOp = message(153, 'CSTOMA_CHUNKOP', {
+  chunkId: u64n,
+  version: u32,
+  newVersion: u32,
+  copyChunkId: u64n,
+  copyVersion: u32,
+  length: u32,
+  status: u8,
+})
