@@ -12,6 +12,13 @@ export interface FileStat {
 export interface DiskSpace {
   readonly totalBytes: number
   readonly availableBytes: number
+  /** Free, with what only the superuser may use. */
+  readonly freeBytes: number
+}
+
+/** A lock on a file, held until release() or the end of the process. */
+export interface DiskLock {
+  release(): Promise<void>
 }
 
 export interface DiskFile {
@@ -46,4 +53,8 @@ export interface Disk {
   stat(path: string): Promise<FileStat>
   syncFolder(path: string): Promise<void>
   space(path: string): Promise<DiskSpace>
+  /** An empty folder. @throws Error with code ENOTEMPTY, … */
+  removeFolder(path: string): Promise<void>
+  /** Creates or empties the file and locks it as lockf does. @throws Error with code EAGAIN when another process has it */
+  lock(path: string): Promise<DiskLock>
 }

@@ -18,8 +18,11 @@ export interface Connection {
   /** Sets who hears of data and the end. Data that came before is kept until then. */
   handle(handlers: ConnectionHandlers): void
   write(bytes: Buffer): void
-  /** Writes several buffers as one, without joining them. */
-  writev(buffers: readonly Buffer[]): void
+  /**
+   * Writes several buffers as one, without joining them. `taken` is called once the system has them all, so that
+   * they may be used again; never when the connection ends before.
+   */
+  writev(buffers: readonly Buffer[], taken?: () => void): void
   /** No data() until resume(): back-pressure on the peer. */
   pause(): void
   resume(): void

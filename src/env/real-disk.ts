@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
 import { readSync, writeSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, statfs, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
 import type { Disk, DiskFile, FileStat } from './disk.ts'
 
 function fileStat(stats: Stats): FileStat {
@@ -86,7 +86,19 @@ export const realDisk: Disk = {
     }
   },
   async space(path) {
-    const { bsize, blocks, bavail } = await statfs(path)
-    return { totalBytes: blocks * bsize, availableBytes: bavail * bsize }
+    const { bsize, blocks, bfree, bavail } = await statfs(path)
+    return { totalBytes: blocks * bsize, availableBytes: bavail * bsize, freeBytes: bfree * bsize }
+  },
+  removeFolder: path => rmdir(path),
+  async lock(path) {
+    const { lockWholeFile } = await import('./file-lock.ts')
+    const handle = await open(path, 'w+', 0o640)
+    try {
+      lockWholeFile(handle.fd, path)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+    return { release: () => handle.close() }
   },
 }

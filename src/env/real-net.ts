@@ -44,10 +44,13 @@ class RealConnection implements Connection {
     if (!this.#closed) this.#socket.write(bytes)
   }
 
-  writev(buffers: readonly Buffer[]): void {
-    if (this.#closed) return
+  writev(buffers: readonly Buffer[], taken?: () => void): void {
+    if (this.#closed || buffers.length === 0) return
     this.#socket.cork()
-    for (const buffer of buffers) this.#socket.write(buffer)
+    buffers.forEach((buffer, i) => {
+      if (taken && i === buffers.length - 1) this.#socket.write(buffer, error => error || taken())
+      else this.#socket.write(buffer)
+    })
     this.#socket.uncork()
   }
 

@@ -1,6 +1,6 @@
 // A disk that forgets. What a program wrote is visible to it at once, but a power cut takes back what was not synced:
 // each un-synced write is kept, lost or torn by chance, and of the changes of names in a folder only a first part stays.
-import type { Disk, DiskFile, FileStat, OpenMode } from '../../src/env/disk.ts'
+import type { Disk, DiskFile, DiskLock, DiskSpace, FileStat, OpenMode } from '../../src/env/disk.ts'
 import type { Scheduler } from './scheduler.ts'
 
 type Change = { kind: 'write'; position: number; bytes: Buffer } | { kind: 'truncate'; size: number }
@@ -162,8 +162,20 @@ export class SimDisk implements Disk {
     this.#pendingNames = others
   }
 
-  async space(): Promise<{ totalBytes: number; availableBytes: number }> {
-    return { totalBytes: this.capacityBytes, availableBytes: Math.max(0, this.capacityBytes - this.#usedBytes) }
+  async space(): Promise<DiskSpace> {
+    const availableBytes = Math.max(0, this.capacityBytes - this.#usedBytes)
+    return { totalBytes: this.capacityBytes, availableBytes, freeBytes: availableBytes }
+  }
+
+  async removeFolder(path: string): Promise<void> {
+    if ((await this.list(path)).length > 0) throw failure('ENOTEMPTY', path)
+    this.#folders.delete(path)
+  }
+
+  /** One program at a time uses a simulated disk, and a kill frees its locks: always granted. */
+  async lock(path: string): Promise<DiskLock> {
+    await this.open(path, 'w+')
+    return { release: async () => {} }
   }
 
   #inode(path: string): SimInode {

@@ -33,19 +33,20 @@ class SimConnection implements Connection {
     this.resume()
   }
 
-  write(bytes: Buffer): void {
+  write(bytes: Buffer, taken?: () => void): void {
     if (this.#closed || bytes.length === 0) return
     const copy = Buffer.from(bytes)
     this.queuedBytes += copy.length
     this.#carry(() => {
       this.queuedBytes -= copy.length
       this.peer?.arrive(copy)
+      taken?.()
       if (this.queuedBytes === 0 && !this.#closed) this.#handlers?.drain?.()
     })
   }
 
-  writev(buffers: readonly Buffer[]): void {
-    this.write(Buffer.concat(buffers))
+  writev(buffers: readonly Buffer[], taken?: () => void): void {
+    this.write(Buffer.concat(buffers), taken)
   }
 
   pause(): void {

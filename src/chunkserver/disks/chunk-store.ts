@@ -1,0 +1,694 @@
+// All chunks on all folders of this server, and what can be done with them (spec chunkserver 5, 6, 7).
+import type { DiskFile } from '../../env/disk.ts'
+import type { Env } from '../../env/env.ts'
+import { MFSBLOCKSIZE, MFSCHUNKSIZE } from '../../protocol/constants.ts'
+import { MARKED_FOR_REMOVAL } from '../../protocol/cstoma.ts'
+import { Status } from '../../protocol/status.ts'
+import { ChunkBuilder } from './chunk-builder.ts'
+import { ChunkError, errnoOf } from './chunk-error.ts'
+import {
+  decodeHeader,
+  emptyTable,
+  formatChunkId,
+  HEADER_TEXT_BYTES,
+  layoutOf,
+  newLayout,
+  TABLE_BYTES,
+  VERSION_POSITION,
+} from './chunk-file.ts'
+import { ChunkTable, UNKNOWN_BLOCKS } from './chunk-table.ts'
+import { Folder, FolderError, type FolderOptions, type FoundChunk } from './folder.ts'
+import type { FolderLine } from './folder-list.ts'
+import { type BlockPiece, OpenChunk, type WriteResult } from './open-chunk.ts'
+import { chooseFolder } from './placement.ts'
+
+const IDLE_CLOSE_MS = 3000
+/** Files open at a time, sessions aside. */
+const IDLE_OPEN_MAX = 512
+const SPACE_EVERY_MS = 60_000
+/** Blocks moved in one go by copies and tests. */
+const COPY_BLOCKS = 16
+
+export interface StoreOptions extends FolderOptions {
+  sparsify: boolean
+  /** Answers wait until the disk has the data. */
+  sync: boolean
+  keepDuplicatesHours: number
+}
+
+/** What the master must hear of. */
+export interface StoreReports {
+  damaged(chunkId: number): void
+  lost(chunkIds: number[]): void
+  appeared(chunks: { chunkId: number; version: number }[]): void
+  ioError(): void
+  spaceChanged(): void
+}
+
+export interface Space {
+  used: number
+  total: number
+  chunks: number
+  removedUsed: number
+  removedTotal: number
+  removedChunks: number
+}
+
+export class ChunkStore {
+  readonly table = new ChunkTable()
+  /** By their number in the table; undefined where one was removed. */
+  readonly folders: (Folder | undefined)[] = []
+  options: StoreOptions
+  readonly #env: Env
+  readonly #reports: StoreReports
+  readonly #open = new Map<number, OpenChunk>()
+  readonly #opening = new Map<number, Promise<OpenChunk>>()
+  /** Chunks that are being made: their ids are taken. */
+  readonly #building = new Set<number>()
+  #spaceAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(env: Env, options: StoreOptions, reports: StoreReports) {
+    this.#env = env
+    this.options = options
+    this.#reports = reports
+  }
+
+  // Folders
+
+  get liveFolders(): Folder[] {
+    return this.folders.filter(folder => folder !== undefined)
+  }
+
+  /**
+   * Takes a folder and begins to look for chunks in it.
+   *
+   * @returns when the scan is over
+   * @throws FolderError when it cannot be used
+   */
+  async addFolder(line: FolderLine, metaId: bigint | undefined): Promise<{ metaId?: bigint; scanned: Promise<void> }> {
+    const free = this.folders.indexOf(undefined)
+    const folder = new Folder(this.#env, line, free < 0 ? this.folders.length : free)
+    this.folders[folder.index] = folder
+    try {
+      const itsMetaId = await folder.take()
+      if (itsMetaId !== undefined && metaId !== undefined && itsMetaId !== metaId) {
+        throw new FolderError(`'${line.path}' holds chunks of another instance`)
+      }
+      if (itsMetaId === undefined && metaId !== undefined && !line.markedForRemoval) await folder.writeMetaId(metaId)
+      const known = itsMetaId ?? metaId
+      return { ...(known === undefined ? {} : { metaId: known }), scanned: this.#scan(folder) }
+    } catch (error) {
+      this.folders[folder.index] = undefined
+      await folder.release()
+      if (error instanceof FolderError) throw error
+      throw new FolderError(`'${line.path}': ${errnoOf(error)}`, { cause: error })
+    }
+  }
+
+  /** Lets go of a folder: its chunks are lost to the master. */
+  async removeFolder(folder: Folder): Promise<void> {
+    this.#forgetChunks(folder)
+    folder.state = 'gone'
+    this.folders[folder.index] = undefined
+    this.#reports.spaceChanged()
+    await folder.release()
+  }
+
+  /** Makes a folder go by another line of mfshdd.cfg; one that is damaged is tried again. */
+  changeFolder(folder: Folder, line: FolderLine): Promise<void> | undefined {
+    const wasMarked = folder.line.markedForRemoval
+    folder.line = line
+    folder.spaceChanged = true
+    if (folder.state === 'damaged') {
+      folder.forgetErrors()
+      return this.#scan(folder)
+    }
+    if (wasMarked !== line.markedForRemoval) {
+      this.#reports.appeared(this.#chunksOf(folder).map(row => this.#entry(row)))
+    }
+    return undefined
+  }
+
+  async #scan(folder: Folder): Promise<void> {
+    folder.state = 'scanning'
+    folder.scanPercent = 0
+    const { log } = this.#env
+    const found: { chunkId: number; version: number }[] = []
+    try {
+      await folder.refreshSpace(this.options.leaveBytes)
+      await folder.scan(chunk => {
+        if (folder.state === 'scanning' && this.#found(folder, chunk)) found.push(this.#entryOf(folder, chunk))
+      })
+      if (folder.state !== 'scanning') return
+      folder.state = 'ready'
+      log.notice(`folder ${folder.line.path}: ${folder.chunkCount} chunks found`)
+    } catch (error) {
+      if (folder.state === 'scanning') this.#markDamaged(folder, `scan failed (${errnoOf(error) ?? error})`)
+      return
+    } finally {
+      this.#reports.appeared(found)
+      this.#reports.spaceChanged()
+    }
+  }
+
+  #entryOf(folder: Folder, { chunkId, version }: FoundChunk): { chunkId: number; version: number } {
+    const flag = folder.line.markedForRemoval ? MARKED_FOR_REMOVAL : 0
+    return { chunkId, version: (version | flag) >>> 0 }
+  }
+
+  /** Of two files of one chunk the newer counts; the other is removed later (spec chunkserver 6.5). */
+  #found(folder: Folder, { chunkId, version, subfolder }: FoundChunk): boolean {
+    const path = folder.path(chunkId, version, subfolder)
+    const row = this.table.find(chunkId)
+    if (row !== 0) {
+      const isNewer = version > this.table.version.get(row) && !this.#open.has(chunkId)
+      const other = this.#folderOf(row)
+      if (!isNewer) {
+        if (path !== this.#pathOf(row)) this.#duplicate(folder, path)
+        return false
+      }
+      this.#duplicate(other, this.#pathOf(row))
+      this.#reports.lost([chunkId])
+      this.#forget(row)
+    }
+    this.table.add(chunkId, version, folder.index, subfolder, UNKNOWN_BLOCKS)
+    folder.chunkAdded(subfolder)
+    return true
+  }
+
+  #duplicate(folder: Folder, path: string): void {
+    const removeAtMs = this.#env.clock.monotonicMs() + this.options.keepDuplicatesHours * 3600_000
+    folder.duplicates.push({ path, removeAtMs })
+  }
+
+  #markDamaged(folder: Folder, why: string): void {
+    if (folder.state === 'damaged' || folder.state === 'gone') return
+    this.#env.log.error(`folder ${folder.line.path}: ${why}: marked as damaged, its chunks count as lost`)
+    folder.state = 'damaged'
+    this.#forgetChunks(folder)
+    this.#reports.spaceChanged()
+  }
+
+  #chunksOf(folder: Folder): number[] {
+    return [...this.table.rows()].filter(row => this.table.folder.get(row) === folder.index)
+  }
+
+  #forgetChunks(folder: Folder): void {
+    const rows = this.#chunksOf(folder)
+    this.#reports.lost(rows.map(row => this.table.id(row)))
+    for (const row of rows) this.#forget(row)
+    folder.forgetChunks()
+  }
+
+  /** Takes a chunk out of the table; its file is the caller's. */
+  #forget(row: number): void {
+    const chunkId = this.table.id(row)
+    const open = this.#open.get(chunkId)
+    if (open) {
+      open.gone = true
+      if (open.users === 0) this.#close(open)
+      else this.#open.delete(chunkId)
+    }
+    const folder = this.#folderOf(row)
+    this.#noteBlocks(row, UNKNOWN_BLOCKS)
+    folder.chunkRemoved(this.table.subfolder.get(row))
+    this.table.remove(row)
+  }
+
+  #folderOf(row: number): Folder {
+    const folder = this.folders[this.table.folder.get(row)]
+    if (!folder) throw new ChunkError(Status.NOCHUNK, this.table.id(row))
+    return folder
+  }
+
+  #pathOf(row: number): string {
+    const { table } = this
+    return this.#folderOf(row).path(table.id(row), table.version.get(row), table.subfolder.get(row))
+  }
+
+  #entry(row: number): { chunkId: number; version: number } {
+    const flag = this.#folderOf(row).line.markedForRemoval ? MARKED_FOR_REMOVAL : 0
+    return { chunkId: this.table.id(row), version: (this.table.version.get(row) | flag) >>> 0 }
+  }
+
+  /** Every chunk, with its version as the master is told it. */
+  *entries(): Generator<{ chunkId: number; version: number }> {
+    for (const row of this.table.rows()) yield this.#entry(row)
+  }
+
+  space(): Space {
+    const sum = { used: 0, total: 0, chunks: 0, removedUsed: 0, removedTotal: 0, removedChunks: 0 }
+    for (const folder of this.liveFolders) {
+      if (folder.state === 'damaged') continue
+      const isReady = folder.state === 'ready'
+      const total = isReady ? folder.totalBytes : 0
+      const used = isReady ? folder.totalBytes - folder.availableBytes : 0
+      if (folder.line.markedForRemoval) {
+        sum.removedUsed += used
+        sum.removedTotal += total
+        sum.removedChunks += folder.chunkCount
+      } else {
+        sum.used += used
+        sum.total += total
+        sum.chunks += folder.chunkCount
+      }
+    }
+    return sum
+  }
+
+  /** Once a second: space, idle files, old duplicates. */
+  async tick(): Promise<void> {
+    const nowMs = this.#env.clock.monotonicMs()
+    const all = nowMs - this.#spaceAtMs >= SPACE_EVERY_MS
+    if (all) this.#spaceAtMs = nowMs
+    this.#closeIdle(nowMs)
+    for (const folder of this.liveFolders) {
+      if (folder.state !== 'ready') continue
+      if (all || folder.spaceChanged) await this.#refreshSpace(folder)
+      await this.#removeDuplicates(folder, nowMs)
+    }
+  }
+
+  async #refreshSpace(folder: Folder): Promise<void> {
+    try {
+      await folder.refreshSpace(this.options.leaveBytes)
+      this.#reports.spaceChanged()
+    } catch (error) {
+      this.#markDamaged(folder, error instanceof FolderError ? error.message : `no space numbers (${errnoOf(error)})`)
+    }
+  }
+
+  async #removeDuplicates(folder: Folder, nowMs: number): Promise<void> {
+    const due = folder.duplicates.filter(({ removeAtMs }) => removeAtMs <= nowMs).slice(0, 290)
+    if (due.length === 0) return
+    folder.duplicates = folder.duplicates.filter(file => !due.includes(file))
+    for (const { path } of due) await this.#env.disk.unlink(path).catch(() => undefined)
+  }
+
+  #closeIdle(nowMs: number): void {
+    for (const open of this.#open.values()) {
+      const idle = open.users === 0 && open.mutex.isFree
+      const many = this.#open.size > IDLE_OPEN_MAX
+      if (idle && (many || nowMs - open.lastUseMs > IDLE_CLOSE_MS)) this.#close(open)
+    }
+  }
+
+  #close(open: OpenChunk): void {
+    if (this.#open.get(open.chunkId) === open) this.#open.delete(open.chunkId)
+    void open.file.close().catch(() => undefined)
+  }
+
+  /** Closes all files and gives the folders back. */
+  async stop(): Promise<void> {
+    for (const open of [...this.#open.values()]) this.#close(open)
+    for (const folder of this.liveFolders) await folder.release()
+  }
+
+  // Opening
+
+  /** Row of a chunk in this version (0: any). @throws ChunkError NOCHUNK, WRONGVERSION */
+  #rowOf(chunkId: number, version: number): number {
+    const row = this.table.find(chunkId)
+    if (row === 0) {
+      this.#reports.lost([chunkId])
+      throw new ChunkError(Status.NOCHUNK, chunkId)
+    }
+    if (version !== 0 && this.table.version.get(row) !== version) throw new ChunkError(Status.WRONGVERSION, chunkId)
+    return row
+  }
+
+  /**
+   * Opens a chunk for a session; each open() needs a done(). Reading and writing check the version again.
+   *
+   * @throws ChunkError NOCHUNK, WRONGVERSION, IO
+   */
+  async open(chunkId: number, version: number): Promise<OpenChunk> {
+    const open = await this.#opened(chunkId, version)
+    open.users++
+    return open
+  }
+
+  done(open: OpenChunk): void {
+    open.users--
+    open.lastUseMs = this.#env.clock.monotonicMs()
+    if (open.gone && open.users === 0) this.#close(open)
+  }
+
+  async #opened(chunkId: number, version: number): Promise<OpenChunk> {
+    const row = this.#rowOf(chunkId, version)
+    const open = this.#open.get(chunkId)
+    if (open) {
+      open.lastUseMs = this.#env.clock.monotonicMs()
+      return open
+    }
+    const already = this.#opening.get(chunkId)
+    if (already) return already
+    const opening = this.#openFile(row).finally(() => this.#opening.delete(chunkId))
+    this.#opening.set(chunkId, opening)
+    return opening
+  }
+
+  async #openFile(row: number): Promise<OpenChunk> {
+    const chunkId = this.table.id(row)
+    const folder = this.#folderOf(row)
+    const version = this.table.version.get(row)
+    const fresh = this.table.blockCount.get(row) === UNKNOWN_BLOCKS
+    if (this.#open.size > IDLE_OPEN_MAX) this.#closeIdle(this.#env.clock.monotonicMs())
+    try {
+      const file = await this.#openPath(this.#pathOf(row), folder)
+      try {
+        const layout = layoutOf((await file.stat()).size)
+        if (!layout) throw new ChunkError(Status.NOCHUNK, chunkId)
+        const head = Buffer.allocUnsafeSlow(layout.headerBytes + TABLE_BYTES)
+        if ((await file.read(head, 0)) < head.length) throw new ChunkError(Status.IO, chunkId)
+        await this.#checkHeader(head.subarray(0, HEADER_TEXT_BYTES), chunkId, version, file)
+        if (this.table.id(row) !== chunkId) throw new ChunkError(Status.NOCHUNK, chunkId)
+        const open = new OpenChunk(chunkId, row, file, layout, head.subarray(layout.headerBytes))
+        this.#noteBlocks(row, layout.blockCount)
+        open.lastUseMs = this.#env.clock.monotonicMs()
+        this.#open.set(chunkId, open)
+        return open
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+    } catch (error) {
+      const missing = errnoOf(error) === 'ENOENT' && fresh
+      throw this.#failed(chunkId, folder, error, missing ? Status.NOCHUNK : Status.IO)
+    }
+  }
+
+  /** A disk that is to be removed may be mounted for reading only. */
+  async #openPath(path: string, { line }: Folder): Promise<DiskFile> {
+    const { disk } = this.#env
+    return disk.open(path, 'r+').catch(error => {
+      if (line.markedForRemoval && errnoOf(error) === 'EROFS') return disk.open(path, 'r')
+      throw error
+    })
+  }
+
+  /**
+   * A header that is older than the name was left by a crash between renaming and writing it: the contents of both
+   * versions are the same, so it is written now.
+   */
+  async #checkHeader(header: Buffer, chunkId: number, version: number, file: DiskFile): Promise<void> {
+    const written = decodeHeader(header)
+    if (written?.chunkId !== chunkId || written.version > version) throw new ChunkError(Status.IO, chunkId)
+    if (written.version === version) return
+    this.#env.log.notice(`chunk ${formatChunkId(chunkId)}: finished an interrupted change to version ${version}`)
+    const bytes = Buffer.alloc(4)
+    bytes.writeUInt32BE(version)
+    await file.write(bytes, VERSION_POSITION)
+  }
+
+  #noteBlocks(row: number, blockCount: number): void {
+    const before = this.table.blockCount.get(row)
+    if (before === blockCount) return
+    const folder = this.#folderOf(row)
+    if (before !== UNKNOWN_BLOCKS) {
+      folder.examinedCount--
+      folder.examinedBlocks -= before
+    }
+    if (blockCount !== UNKNOWN_BLOCKS) {
+      folder.examinedCount++
+      folder.examinedBlocks += blockCount
+    }
+    this.table.blockCount.set(row, blockCount)
+    folder.spaceChanged = true
+  }
+
+  /** Reports what went wrong with a chunk's file, and gives the error that its user sees. */
+  #failed(chunkId: number, folder: Folder, error: unknown, status: Status = Status.IO): ChunkError {
+    const code = errnoOf(error) ?? errnoOf(error instanceof Error ? error.cause : undefined)
+    if (code === undefined && !(error instanceof ChunkError)) throw error
+    const chunkError = error instanceof ChunkError ? error : new ChunkError(status, chunkId, { cause: error })
+    this.#env.log.warning(`folder ${folder.line.path}: ${chunkError.message}${code ? ` (${code})` : ''}`)
+    const row = this.table.find(chunkId)
+    if (row !== 0) this.table.damaged.set(row, 1)
+    this.#reports.ioError()
+    this.#reports.damaged(chunkId)
+    if (folder.noteError(code ?? 'damaged', chunkId, this.options)) this.#markDamaged(folder, 'too many errors')
+    return chunkError
+  }
+
+  /** Runs one operation on the file of a chunk, alone. @throws ChunkError, after reporting it */
+  async #alone<T>(open: OpenChunk, version: number, action: () => Promise<T>): Promise<T> {
+    return open.mutex.run(async () => {
+      const { chunkId, row } = open
+      if (open.gone) throw new ChunkError(Status.NOCHUNK, chunkId)
+      if (version !== 0 && this.table.version.get(row) !== version) throw new ChunkError(Status.WRONGVERSION, chunkId)
+      const folder = this.#folderOf(row)
+      this.table.touched.set(row, Math.floor(this.#env.clock.monotonicMs() / 1000))
+      try {
+        return await action()
+      } catch (error) {
+        if (open.gone) throw new ChunkError(Status.NOCHUNK, chunkId, { cause: error })
+        throw this.#failed(chunkId, folder, error)
+      } finally {
+        if (!open.gone) this.#noteBlocks(row, open.blockCount)
+        open.lastUseMs = this.#env.clock.monotonicMs()
+      }
+    })
+  }
+
+  /** Opens a chunk for one operation. */
+  async #with<T>(chunkId: number, version: number, action: (open: OpenChunk) => Promise<T>): Promise<T> {
+    const open = await this.open(chunkId, version)
+    try {
+      return await this.#alone(open, version, () => action(open))
+    } finally {
+      this.done(open)
+    }
+  }
+
+  // Data
+
+  /** Whole blocks into `target`, checked. @throws ChunkError CRC, IO, NOCHUNK, WRONGVERSION */
+  read(open: OpenChunk, version: number, blockIndex: number, target: Buffer): Promise<void> {
+    return this.#alone(open, version, () => open.read(blockIndex, target))
+  }
+
+  /** Writes pieces in order; all that are done are in the file, each with its CRC. */
+  async write(open: OpenChunk, version: number, pieces: readonly BlockPiece[]): Promise<WriteResult> {
+    try {
+      return await this.#alone(open, version, async () => {
+        const result = await open.write(pieces, this.options)
+        // What the sender sent wrong is no fault of the disk, and a full disk has taken everything back.
+        if (result.done === 0 && result.error && isOurs(result.error)) throw result.error
+        return result
+      })
+    } catch (error) {
+      if (error instanceof ChunkError) return { done: 0, error }
+      throw error
+    }
+  }
+
+  blockCount(chunkId: number, version: number): Promise<number> {
+    return this.#with(chunkId, version, async open => open.blockCount)
+  }
+
+  /** A copy of the CRCs. */
+  crcTable(chunkId: number, version: number): Promise<Buffer> {
+    return this.#with(chunkId, version, async open => Buffer.from(open.table))
+  }
+
+  /** Reads everything and checks it. @throws ChunkError CRC, IO */
+  async test(chunkId: number, version: number): Promise<void> {
+    const open = await this.open(chunkId, version)
+    const buffer = Buffer.allocUnsafeSlow(COPY_BLOCKS * MFSBLOCKSIZE)
+    try {
+      for (let i = 0; i < open.blockCount; i += COPY_BLOCKS) {
+        const count = Math.min(COPY_BLOCKS, open.blockCount - i)
+        await this.read(open, version, i, buffer.subarray(0, count * MFSBLOCKSIZE))
+      }
+    } finally {
+      this.done(open)
+    }
+  }
+
+  // Commands of the master
+
+  /** An empty chunk. @throws ChunkError CHUNKEXIST, NOSPACE, IO */
+  async create(chunkId: number, version: number): Promise<void> {
+    const folder = this.#placeFor(chunkId)
+    const subfolder = folder.nextSubfolder(this.options.subfolderChunks)
+    const path = folder.path(chunkId, version, subfolder)
+    this.#building.add(chunkId)
+    try {
+      const file = await this.#env.disk.open(path, 'wx+')
+      const open = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
+      try {
+        await open.writeHead(version)
+        await this.#synced(folder, subfolder, file)
+      } catch (error) {
+        await file.close()
+        await this.#env.disk.unlink(path).catch(() => undefined)
+        throw error
+      }
+      await file.close()
+      this.#added(chunkId, version, folder, subfolder, 0)
+    } catch (error) {
+      throw this.#notMade(chunkId, folder, error)
+    } finally {
+      this.#building.delete(chunkId)
+    }
+  }
+
+  #added(chunkId: number, version: number, folder: Folder, subfolder: number, blockCount: number): void {
+    const row = this.table.add(chunkId, version, folder.index, subfolder, UNKNOWN_BLOCKS)
+    folder.chunkAdded(subfolder)
+    this.#noteBlocks(row, blockCount)
+  }
+
+  #notMade(chunkId: number, folder: Folder, error: unknown): ChunkError {
+    if (error instanceof ChunkError) return error
+    const code = errnoOf(error)
+    if (code === undefined) throw error
+    this.#env.log.warning(`folder ${folder.line.path}: can't make chunk ${formatChunkId(chunkId)} (${code})`)
+    if (code === 'ENOSPC' || code === 'EDQUOT') return new ChunkError(Status.NOSPACE, chunkId, { cause: error })
+    if (code === 'EEXIST') return new ChunkError(Status.CHUNKEXIST, chunkId, { cause: error })
+    this.#reports.ioError()
+    if (folder.noteError(code, chunkId, this.options)) this.#markDamaged(folder, 'too many errors')
+    return new ChunkError(Status.IO, chunkId, { cause: error })
+  }
+
+  async #synced(folder: Folder, subfolder: number, file?: { sync(): Promise<void> }): Promise<void> {
+    if (!this.options.sync) return
+    await file?.sync()
+    await this.#env.disk.syncFolder(folder.subfolderPath(subfolder))
+  }
+
+  /** Where a new chunk goes. @throws ChunkError CHUNKEXIST, NOSPACE */
+  #placeFor(chunkId: number): Folder {
+    if (this.table.find(chunkId) !== 0 || this.#building.has(chunkId)) throw new ChunkError(Status.CHUNKEXIST, chunkId)
+    const folder = chooseFolder(this.liveFolders)
+    if (!folder) throw new ChunkError(Status.NOSPACE, chunkId)
+    return folder
+  }
+
+  /** A new chunk that nobody sees until it is complete. @throws ChunkError CHUNKEXIST, NOSPACE, IO */
+  async build(chunkId: number): Promise<ChunkBuilder> {
+    const folder = this.#placeFor(chunkId)
+    this.#building.add(chunkId)
+    const subfolder = folder.nextSubfolder(this.options.subfolderChunks)
+    const path = folder.buildingPath(chunkId)
+    const { disk } = this.#env
+    try {
+      const file = await disk.open(path, 'w+')
+      const chunk = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
+      return new ChunkBuilder(chunk, this.options, {
+        failed: error => this.#notMade(chunkId, folder, error),
+        keep: async version => {
+          await chunk.writeHead(version)
+          if (this.options.sync) await file.sync()
+          await file.close()
+          if (folder.state !== 'ready') throw new ChunkError(Status.IO, chunkId)
+          await disk.rename(path, folder.path(chunkId, version, subfolder))
+          await this.#synced(folder, subfolder)
+          this.#building.delete(chunkId)
+          this.#added(chunkId, version, folder, subfolder, chunk.blockCount)
+        },
+        drop: async () => {
+          await file.close().catch(() => undefined)
+          await disk.unlink(path).catch(() => undefined)
+          this.#building.delete(chunkId)
+        },
+      })
+    } catch (error) {
+      this.#building.delete(chunkId)
+      throw this.#notMade(chunkId, folder, error)
+    }
+  }
+
+  /** @throws ChunkError NOCHUNK, WRONGVERSION, IO */
+  async remove(chunkId: number, version: number): Promise<void> {
+    const row = this.#rowOf(chunkId, version)
+    const open = this.#open.get(chunkId)
+    const action = async () => {
+      if (this.table.find(chunkId) !== row) throw new ChunkError(Status.NOCHUNK, chunkId)
+      const folder = this.#folderOf(row)
+      try {
+        await this.#env.disk.unlink(this.#pathOf(row))
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw this.#failed(chunkId, folder, error)
+      }
+      if (this.table.find(chunkId) === row) this.#forget(row)
+    }
+    return open ? open.mutex.run(action) : action()
+  }
+
+  setVersion(chunkId: number, version: number, previousVersion: number): Promise<void> {
+    return this.#with(chunkId, previousVersion, open => this.#setVersion(open, version))
+  }
+
+  /** Name first, then header; a crash between the two is mended when the file is opened. */
+  async #setVersion(open: OpenChunk, version: number): Promise<void> {
+    const { row, chunkId } = open
+    const folder = this.#folderOf(row)
+    const subfolder = this.table.subfolder.get(row)
+    const before = this.#pathOf(row)
+    const after = folder.path(chunkId, version, subfolder)
+    await this.#env.disk.rename(before, after)
+    try {
+      await open.writeVersion(version)
+      await this.#synced(folder, subfolder, open.file)
+    } catch (error) {
+      await this.#env.disk.rename(after, before)
+      throw error
+    }
+    this.table.version.set(row, version)
+  }
+
+  async truncate(chunkId: number, length: number, version: number, previousVersion: number): Promise<void> {
+    if (length > MFSCHUNKSIZE) throw new ChunkError(Status.WRONGSIZE, chunkId)
+    await this.#with(chunkId, previousVersion, async open => {
+      await this.#setVersion(open, version)
+      await open.truncate(length)
+      if (this.options.sync) await open.file.sync()
+    })
+  }
+
+  /**
+   * Makes `chunkId` a copy of another chunk, cut or stretched to `length` when given. When `sourceNewVersion` differs
+   * from the source's version, the source gets it.
+   */
+  async duplicate(request: {
+    chunkId: number
+    version: number
+    sourceChunkId: number
+    sourceVersion: number
+    sourceNewVersion?: number
+    length?: number
+  }): Promise<void> {
+    const { chunkId, version, sourceChunkId, sourceVersion, sourceNewVersion, length } = request
+    if (length !== undefined && length > MFSCHUNKSIZE) throw new ChunkError(Status.WRONGSIZE, chunkId)
+    const source = await this.open(sourceChunkId, sourceVersion)
+    try {
+      const builder = await this.build(chunkId)
+      await builder.during(async () => {
+        await source.mutex.run(async () => {
+          if (source.gone) throw new ChunkError(Status.NOCHUNK, sourceChunkId)
+          if (sourceNewVersion !== undefined && sourceNewVersion !== sourceVersion) {
+            await this.#setVersion(source, sourceNewVersion)
+          }
+          await builder.copyFrom(source, Math.min(source.blockCount, blocksOf(length)))
+        })
+        if (length !== undefined) await builder.truncate(length)
+        await builder.keep(version)
+      })
+    } finally {
+      this.done(source)
+    }
+  }
+}
+
+/** Of an endless length, all. */
+function blocksOf(length: number | undefined): number {
+  return length === undefined ? Number.POSITIVE_INFINITY : Math.ceil(length / MFSBLOCKSIZE)
+}
+
+/** Whether an error of a write says something about the file, and not about what was sent. */
+function isOurs(error: ChunkError): boolean {
+  const { status, cause } = error
+  return status !== Status.NOSPACE && (cause !== undefined || status === Status.IO)
+}

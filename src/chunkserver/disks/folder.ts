@@ -1,0 +1,237 @@
+// One folder of mfshdd.cfg: its lock, its sub-folders, its space, its health (spec chunkserver 5.1, 6).
+import type { DiskLock } from '../../env/disk.ts'
+import type { Env } from '../../env/env.ts'
+import { errnoOf } from './chunk-error.ts'
+import { chunkFileName, formatChunkId, parseChunkFileName, subfolderName } from './chunk-file.ts'
+import type { FolderLine } from './folder-list.ts'
+
+const SUBFOLDERS = 256
+const SCANS_AT_A_TIME = 16
+/** Errors of a folder that are remembered. */
+const ERRORS_MAX = 30
+const BUILDING = 'reptmp_chunk_'
+
+export type FolderState = 'scanning' | 'ready' | 'damaged' | 'gone'
+
+export interface FolderOptions {
+  /** Bytes to leave free on folders without a size of their own. */
+  leaveBytes: number
+  /** New chunks put into one sub-folder before the next. */
+  subfolderChunks: number
+  errorsTolerated: number
+  errorPeriodSeconds: number
+}
+
+/** A folder that cannot be used; says why. */
+export class FolderError extends Error {
+  override readonly name = 'FolderError'
+}
+
+export interface FoundChunk {
+  chunkId: number
+  version: number
+  subfolder: number
+}
+
+/** A file of a chunk that another file has too; removed later. */
+export interface DuplicateFile {
+  readonly path: string
+  readonly removeAtMs: number
+}
+
+export class Folder {
+  line: FolderLine
+  readonly index: number
+  /** Without the slash at the end. */
+  readonly root: string
+  state: FolderState = 'scanning'
+  /** How much of the scan is done, 0..100. */
+  scanPercent = 0
+  totalBytes = 0
+  availableBytes = 0
+  chunkCount = 0
+  /** Chunks whose number of blocks is known, and the sum of these. */
+  examinedCount = 0
+  examinedBlocks = 0
+  duplicates: DuplicateFile[] = []
+  lastError: { chunkId: number; seconds: number } = { chunkId: 0, seconds: 0 }
+  /** New chunks placed elsewhere since the last one here, and the correction that keeps shares fair. */
+  turn = { distance: 0, correction: 0, used: false }
+  spaceChanged = true
+  readonly #env: Env
+  #lock: DiskLock | undefined
+  #errors: { atMs: number; code: string }[] = []
+  readonly #subfolderCounts = new Uint32Array(SUBFOLDERS)
+  #subfolder = 0
+  #firstTotalBytes = 0
+
+  constructor(env: Env, line: FolderLine, index: number) {
+    this.#env = env
+    this.line = line
+    this.index = index
+    this.root = line.path === '/' ? '/' : line.path.slice(0, -1)
+  }
+
+  /**
+   * Takes the folder for this program. @returns the id of the instance whose chunks it holds; undefined: none yet
+   * @throws FolderError when another program has it, or it is not there
+   */
+  async take(): Promise<bigint | undefined> {
+    try {
+      this.#lock = await this.#env.disk.lock(`${this.line.path}.lock`)
+    } catch (error) {
+      const reason = errnoOf(error) === 'EAGAIN' ? 'another process uses this folder' : String(errnoOf(error))
+      throw new FolderError(`can't lock '${this.line.path}.lock': ${reason}`, { cause: error })
+    }
+    return this.readMetaId()
+  }
+
+  async readMetaId(): Promise<bigint | undefined> {
+    try {
+      const bytes = await this.#env.disk.readFile(`${this.line.path}.metaid`)
+      return bytes.length === 8 ? bytes.readBigUInt64BE() : undefined
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined
+      throw new FolderError(`can't read '${this.line.path}.metaid': ${errnoOf(error)}`, { cause: error })
+    }
+  }
+
+  async writeMetaId(metaId: bigint): Promise<void> {
+    const bytes = Buffer.alloc(8)
+    bytes.writeBigUInt64BE(metaId)
+    const file = await this.#env.disk.open(`${this.line.path}.metaid`, 'w+')
+    await file.write(bytes, 0)
+    await file.close()
+  }
+
+  async release(): Promise<void> {
+    await this.#lock?.release()
+    this.#lock = undefined
+  }
+
+  path(chunkId: number, version: number, subfolder: number): string {
+    return `${this.subfolderPath(subfolder)}/${chunkFileName(chunkId, version)}`
+  }
+
+  subfolderPath(subfolder: number): string {
+    return `${this.line.path}${subfolderName(subfolder)}`
+  }
+
+  /** Where a chunk is built that is not complete yet; what a crash leaves there is removed at the next scan. */
+  buildingPath(chunkId: number): string {
+    return `${this.line.path}${BUILDING}${formatChunkId(chunkId)}`
+  }
+
+  /** Finds all chunks by their files' names. @throws Error of the system when the folder cannot be read */
+  async scan(found: (chunk: FoundChunk) => void): Promise<void> {
+    const { disk } = this.#env
+    const names = await disk.list(this.root)
+    for (const name of names) {
+      // What the original wrote at its last stop would be wrong from the first change on.
+      const isStale = name === '.chunkdb' || name === '.tmp_chunkdb' || name.startsWith(BUILDING)
+      if (isStale && !this.line.markedForRemoval) await disk.unlink(`${this.line.path}${name}`)
+    }
+    const present = new Set(names)
+    for (let i = 0; i < SUBFOLDERS && !this.line.markedForRemoval; i++) {
+      if (!present.has(subfolderName(i))) await disk.makeFolder(this.subfolderPath(i))
+    }
+    for (const name of names) if (/^[0-9A-F]$/.test(name)) await this.#convertOldSubfolder(`${this.line.path}${name}`)
+    let next = 0
+    const scanSome = async () => {
+      while (next < SUBFOLDERS) {
+        const subfolder = next++
+        await this.#scanSubfolder(subfolder, present, found)
+        this.scanPercent = Math.floor((100 * next) / SUBFOLDERS)
+      }
+    }
+    await Promise.all(Array.from({ length: SCANS_AT_A_TIME }, scanSome))
+  }
+
+  async #scanSubfolder(subfolder: number, present: Set<string>, found: (chunk: FoundChunk) => void): Promise<void> {
+    if (this.line.markedForRemoval && !present.has(subfolderName(subfolder))) return
+    for (const name of await this.#env.disk.list(this.subfolderPath(subfolder))) {
+      const chunk = parseChunkFileName(name)
+      if (chunk) found({ ...chunk, subfolder })
+    }
+  }
+
+  /** Very old versions had sixteen sub-folders (spec chunkserver 5.1). */
+  async #convertOldSubfolder(path: string): Promise<void> {
+    const { disk } = this.#env
+    for (const name of await disk.list(path)) {
+      const chunk = parseChunkFileName(name)
+      if (chunk) await disk.rename(`${path}/${name}`, `${this.subfolderPath(chunk.chunkId % 256)}/${name}`)
+    }
+    await disk.removeFolder(path).catch(() => undefined)
+  }
+
+  /** Keeps count of the chunks here. */
+  chunkAdded(subfolder: number): void {
+    this.chunkCount++
+    this.#subfolderCounts[subfolder] = (this.#subfolderCounts[subfolder] ?? 0) + 1
+    this.spaceChanged = true
+  }
+
+  chunkRemoved(subfolder: number): void {
+    this.chunkCount--
+    this.#subfolderCounts[subfolder] = Math.max(0, (this.#subfolderCounts[subfolder] ?? 0) - 1)
+    this.spaceChanged = true
+  }
+
+  /** All its chunks are forgotten. */
+  forgetChunks(): void {
+    this.chunkCount = this.examinedCount = this.examinedBlocks = 0
+    this.#subfolderCounts.fill(0)
+    this.duplicates = []
+  }
+
+  /** The sub-folder for a new chunk: one until it is well ahead of the emptiest, then the emptiest. */
+  nextSubfolder(subfolderChunks: number): number {
+    const counts = this.#subfolderCounts
+    const least = counts.indexOf(counts.reduce((a, b) => Math.min(a, b)))
+    const ahead = (counts[this.#subfolder] ?? 0) - (counts[least] ?? 0)
+    if (ahead >= subfolderChunks) this.#subfolder = least
+    return this.#subfolder
+  }
+
+  /** Reads how full the disk is. @throws Error of the system */
+  async refreshSpace(defaultLeaveBytes: number): Promise<void> {
+    this.spaceChanged = false
+    const { totalBytes, availableBytes, freeBytes } = await this.#env.disk.space(this.root)
+    if (this.#firstTotalBytes === 0) this.#firstTotalBytes = totalBytes
+    const { limitBytes, leaveBytes } = this.line
+    if (limitBytes !== undefined && limitBytes <= totalBytes) {
+      this.totalBytes = limitBytes
+      this.availableBytes = Math.max(0, limitBytes - this.#chunkBytes())
+    } else {
+      this.totalBytes = totalBytes - (freeBytes - availableBytes)
+      this.availableBytes = Math.max(0, availableBytes - (leaveBytes ?? defaultLeaveBytes))
+    }
+    const changed = Math.abs(totalBytes - this.#firstTotalBytes) > this.#firstTotalBytes / 10
+    if (changed && !this.line.ignoreSize) throw new FolderError('the size of the disk changed')
+  }
+
+  /** What its chunks take, as far as they are known (spec chunkserver 6.3). */
+  #chunkBytes(): number {
+    const average = this.examinedCount > 0 ? this.examinedBlocks / this.examinedCount : 1
+    return Math.round(1024 * (64 * average * this.chunkCount + 8 * this.chunkCount))
+  }
+
+  /** @returns whether there were too many errors of late: the folder is damaged then */
+  noteError(code: string, chunkId: number, options: FolderOptions): boolean {
+    const nowMs = this.#env.clock.monotonicMs()
+    this.lastError = { chunkId, seconds: Math.floor(this.#env.clock.nowMs() / 1000) }
+    this.#errors.push({ atMs: nowMs, code })
+    if (this.#errors.length > ERRORS_MAX) this.#errors.shift()
+    const grave = this.#errors.filter(error => {
+      const recent = nowMs - error.atMs <= options.errorPeriodSeconds * 1000
+      return recent && ['EIO', 'EROFS', 'ENOENT'].includes(error.code)
+    })
+    return grave.length > options.errorsTolerated
+  }
+
+  forgetErrors(): void {
+    this.#errors = []
+    this.#firstTotalBytes = 0
+  }
+}

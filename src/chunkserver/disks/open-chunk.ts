@@ -1,0 +1,277 @@
+// An open chunk file: its blocks and their CRCs. The table in memory is what counts while the file is open; every
+// change of a block is followed by the change of its CRC in the file before anybody hears that it was done, so that a
+// killed server loses nothing that it acknowledged.
+//
+// The size of the file is that of a chunk at every moment: it grows and shrinks by whole blocks.
+import type { DiskFile } from '../../env/disk.ts'
+import { MFSBLOCKSINCHUNK, MFSBLOCKSIZE } from '../../protocol/constants.ts'
+import { Status } from '../../protocol/status.ts'
+import { crc32 } from '../../util/crc32.ts'
+import { Mutex } from '../../util/mutex.ts'
+import { ChunkError, errnoOf } from './chunk-error.ts'
+import { clearTable, encodeHeader, type Layout, TABLE_BYTES, VERSION_POSITION } from './chunk-file.ts'
+import { nonZeroRange } from './sparse.ts'
+
+/** Bytes for one block, as they came: in pieces. */
+export interface BlockPiece {
+  readonly blockIndex: number
+  readonly offset: number
+  readonly size: number
+  /** Of exactly these bytes. */
+  readonly crc: number
+  readonly parts: readonly Buffer[]
+}
+
+export interface WriteOptions {
+  /** Leave holes where zeros would be. */
+  readonly sparsify: boolean
+  /** Nothing counts as written before it is on the disk. */
+  readonly sync: boolean
+}
+
+export interface WriteResult {
+  /** So many pieces, from the first, are written. */
+  readonly done: number
+  /** Why the next one is not. */
+  readonly error?: ChunkError
+}
+
+interface CachedBlock {
+  index: number
+  bytes: Buffer
+}
+
+/** Consecutive bytes of the file that are waiting to be written. */
+interface Run {
+  position: number
+  end: number
+  parts: Buffer[]
+}
+
+export class OpenChunk {
+  readonly chunkId: number
+  readonly row: number
+  /** Held for one operation on the file. */
+  readonly mutex = new Mutex()
+  /** Sessions that have it open. */
+  users = 0
+  lastUseMs = 0
+  /** It was deleted, or its folder went away. */
+  gone = false
+  blockCount: number
+  readonly headerBytes: number
+  readonly table: Buffer
+  readonly file: DiskFile
+  #cached: CachedBlock | undefined
+
+  constructor(chunkId: number, row: number, file: DiskFile, layout: Layout, table: Buffer) {
+    this.chunkId = chunkId
+    this.row = row
+    this.file = file
+    this.headerBytes = layout.headerBytes
+    this.blockCount = layout.blockCount
+    this.table = table
+    clearTable(table, layout.blockCount)
+  }
+
+  crcOf(blockIndex: number): number {
+    return this.table.readUInt32BE(blockIndex * 4)
+  }
+
+  #position(blockIndex: number): number {
+    return this.headerBytes + TABLE_BYTES + blockIndex * MFSBLOCKSIZE
+  }
+
+  /**
+   * Reads whole blocks and checks their CRCs; what lies beyond the last block is zeros.
+   *
+   * @param target as many bytes as the blocks have
+   * @throws ChunkError CRC; or the error of the disk
+   */
+  async read(blockIndex: number, target: Buffer): Promise<void> {
+    const count = target.length / MFSBLOCKSIZE
+    const there = Math.max(0, Math.min(count, this.blockCount - blockIndex))
+    const wanted = target.subarray(0, there * MFSBLOCKSIZE)
+    if (there > 0) {
+      const bytes = await this.file.read(wanted, this.#position(blockIndex))
+      if (bytes < wanted.length) throw new ChunkError(Status.IO, this.chunkId)
+    }
+    for (let i = 0; i < there; i++) {
+      const crc = crc32(target.subarray(i * MFSBLOCKSIZE, (i + 1) * MFSBLOCKSIZE))
+      if (crc !== this.crcOf(blockIndex + i)) throw new ChunkError(Status.CRC, this.chunkId)
+    }
+    target.fill(0, there * MFSBLOCKSIZE)
+  }
+
+  /** Writes pieces in order, with as few system calls as they allow. Stops at the first that is wrong. */
+  async write(pieces: readonly BlockPiece[], options: WriteOptions): Promise<WriteResult> {
+    const good = pieces.findIndex(piece => checkPiece(piece) !== Status.OK)
+    const usable = good < 0 ? pieces : pieces.slice(0, good)
+    const wrong = good < 0 ? undefined : new ChunkError(checkPiece(pieces[good] as BlockPiece), this.chunkId)
+    if (usable.length === 0) return wrong ? { done: 0, error: wrong } : { done: 0 }
+    const before = this.blockCount
+    try {
+      await this.#grow(usable.reduce((most, { blockIndex }) => Math.max(most, blockIndex + 1), 0))
+      await this.#writeBlocks(usable, before, options.sparsify)
+      await this.#writeTable(usable, before)
+      if (options.sync) await this.file.sync()
+    } catch (error) {
+      this.#cached = undefined
+      if (error instanceof ChunkError) return { done: 0, error }
+      return { done: 0, error: await this.#afterFailure(before, error) }
+    }
+    return { done: usable.length, ...(wrong ? { error: wrong } : {}) }
+  }
+
+  /** A disk that is full takes back the growth: nothing happened then. Anything else leaves a damaged chunk. */
+  async #afterFailure(before: number, error: unknown): Promise<ChunkError> {
+    if (errnoOf(error) === undefined) throw error
+    const isFull = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT'
+    if (!isFull || before === this.blockCount) return new ChunkError(Status.IO, this.chunkId, { cause: error })
+    try {
+      await this.#shrink(before)
+      return new ChunkError(Status.NOSPACE, this.chunkId, { cause: error })
+    } catch (cause) {
+      return new ChunkError(Status.IO, this.chunkId, { cause })
+    }
+  }
+
+  async #grow(blockCount: number): Promise<void> {
+    if (blockCount <= this.blockCount) return
+    await this.file.truncate(this.#position(blockCount))
+    this.blockCount = blockCount
+  }
+
+  async #shrink(blockCount: number): Promise<void> {
+    await this.file.truncate(this.#position(blockCount))
+    this.blockCount = blockCount
+    clearTable(this.table, blockCount)
+    this.#cached = undefined
+  }
+
+  /** @param firstNew blocks from this one on did not exist before: they are holes until something is written there */
+  async #writeBlocks(pieces: readonly BlockPiece[], firstNew: number, sparsify: boolean): Promise<void> {
+    let run: Run | undefined
+    const flush = async () => {
+      const full = run
+      run = undefined
+      if (full) await this.file.writev(full.parts, full.position)
+    }
+    const crcs = new Map<number, number>()
+    for (const piece of pieces) {
+      if (piece.size === 0) continue
+      const { blockIndex, offset, size } = piece
+      const isHole = blockIndex >= firstNew && !crcs.has(blockIndex)
+      if (size === MFSBLOCKSIZE) {
+        crcs.set(blockIndex, piece.crc)
+        if (this.#cached?.index === blockIndex) this.#cached = undefined
+      } else {
+        await flush()
+        crcs.set(blockIndex, await this.#patched(piece, isHole, crcs.get(blockIndex)))
+      }
+      const { from, to, parts } = nonZeroRange(piece.parts, offset, size, isHole && sparsify)
+      if (from === to) continue
+      const position = this.#position(blockIndex) + from
+      if (run?.end !== position) await flush()
+      run ??= { position, end: position, parts: [] }
+      run.parts.push(...parts)
+      run.end += to - from
+    }
+    await flush()
+    for (const [blockIndex, crc] of crcs) this.table.writeUInt32BE(crc, blockIndex * 4)
+  }
+
+  /** The CRC of a block once a part of it is changed. The rest must be right: a wrong block is not made right. */
+  async #patched(piece: BlockPiece, isHole: boolean, crcNow = this.crcOf(piece.blockIndex)): Promise<number> {
+    const { blockIndex } = piece
+    if (this.#cached?.index !== blockIndex) {
+      const bytes = this.#cached?.bytes ?? Buffer.allocUnsafeSlow(MFSBLOCKSIZE)
+      this.#cached = undefined
+      const got = isHole ? MFSBLOCKSIZE : await this.file.read(bytes, this.#position(blockIndex))
+      if (isHole) bytes.fill(0)
+      if (got < MFSBLOCKSIZE) throw new ChunkError(Status.IO, this.chunkId)
+      if (crc32(bytes) !== crcNow) {
+        throw new ChunkError(Status.CRC, this.chunkId, { cause: new Error('the block on the disk is wrong') })
+      }
+      this.#cached = { index: blockIndex, bytes }
+    }
+    const { bytes } = this.#cached
+    let at = piece.offset
+    for (const part of piece.parts) at += part.copy(bytes, at)
+    return crc32(bytes)
+  }
+
+  /** Writes the CRCs of these blocks, of all between them and of those that growth made. */
+  async #writeTable(pieces: readonly BlockPiece[], firstNew: number): Promise<void> {
+    let [first, last] = [firstNew < this.blockCount ? firstNew : MFSBLOCKSINCHUNK, -1]
+    for (const { blockIndex } of pieces) {
+      first = Math.min(first, blockIndex)
+      last = Math.max(last, blockIndex)
+    }
+    await this.writeTableRange(first, last + 1)
+  }
+
+  async writeTableRange(from: number, to: number): Promise<void> {
+    await this.file.write(this.table.subarray(from * 4, to * 4), this.headerBytes + from * 4)
+  }
+
+  /** Puts a new version into the header. The name of the file is the caller's. */
+  async writeVersion(version: number): Promise<void> {
+    const bytes = Buffer.alloc(4)
+    bytes.writeUInt32BE(version)
+    await this.file.write(bytes, VERSION_POSITION)
+  }
+
+  /** Whole blocks as they stand, right or wrong. */
+  async readUnchecked(blockIndex: number, target: Buffer): Promise<void> {
+    const bytes = await this.file.read(target, this.#position(blockIndex))
+    if (bytes < target.length) throw new ChunkError(Status.IO, this.chunkId)
+  }
+
+  /** Adds whole blocks at the end, with CRCs that are known. Runs of zeros become holes. */
+  async appendUnchecked(blockIndex: number, bytes: Buffer, table: Buffer, sparsify: boolean): Promise<void> {
+    const count = bytes.length / MFSBLOCKSIZE
+    await this.#grow(blockIndex + count)
+    table.copy(this.table, blockIndex * 4, blockIndex * 4, (blockIndex + count) * 4)
+    const { from, to } = nonZeroRange([bytes], 0, bytes.length, sparsify)
+    if (from < to) await this.file.write(bytes.subarray(from, to), this.#position(blockIndex) + from)
+  }
+
+  /** Makes the chunk `length` bytes long: whole blocks, zeros after the end (spec chunkserver 7.5). */
+  async truncate(length: number): Promise<void> {
+    const blockCount = Math.ceil(length / MFSBLOCKSIZE)
+    const tail = length % MFSBLOCKSIZE
+    const before = this.blockCount
+    if (blockCount > before) {
+      await this.#grow(blockCount)
+      // New blocks have the CRC of zeros, which must be in the file as well.
+      return this.writeTableRange(before, blockCount)
+    }
+    if (blockCount < before) await this.#shrink(blockCount)
+    if (tail > 0) await this.#clearTail(blockCount - 1, tail)
+    await this.writeTableRange(Math.max(0, blockCount - 1), before)
+  }
+
+  async #clearTail(blockIndex: number, from: number): Promise<void> {
+    const zeros = Buffer.alloc(MFSBLOCKSIZE - from)
+    const piece = { blockIndex, offset: from, size: zeros.length, crc: 0, parts: [zeros] }
+    const crc = await this.#patched(piece, false)
+    if (crc === this.crcOf(blockIndex)) return
+    await this.file.write(zeros, this.#position(blockIndex) + from)
+    this.table.writeUInt32BE(crc, blockIndex * 4)
+  }
+
+  /** Writes the header and the CRCs of a chunk that is new. */
+  async writeHead(version: number): Promise<void> {
+    await this.file.writev([encodeHeader(this.chunkId, version), this.table], 0)
+  }
+}
+
+function checkPiece({ blockIndex, offset, size, crc, parts }: BlockPiece): Status {
+  if (blockIndex >= MFSBLOCKSINCHUNK) return Status.BNUMTOOBIG
+  if (size > MFSBLOCKSIZE) return Status.WRONGSIZE
+  if (offset >= MFSBLOCKSIZE || offset + size > MFSBLOCKSIZE) return Status.WRONGOFFSET
+  let got = 0
+  for (const part of parts) got = crc32(part, got)
+  return got === crc ? Status.OK : Status.CRC
+}

@@ -1,0 +1,213 @@
+// The chunk store on a simulated disk.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { statusOf } from '../../src/chunkserver/disks/chunk-error.ts'
+import { ChunkStore, type StoreReports } from '../../src/chunkserver/disks/chunk-store.ts'
+import { parseFolderList } from '../../src/chunkserver/disks/folder-list.ts'
+import type { BlockPiece } from '../../src/chunkserver/disks/open-chunk.ts'
+import { MFSBLOCKSIZE } from '../../src/protocol/constants.ts'
+import { Status } from '../../src/protocol/status.ts'
+import { crc32 } from '../../src/util/crc32.ts'
+import { SimHost } from './host.ts'
+import { SimNetwork } from './net.ts'
+import { Scheduler } from './scheduler.ts'
+
+const options = {
+  leaveBytes: 0,
+  subfolderChunks: 10000,
+  errorsTolerated: 2,
+  errorPeriodSeconds: 600,
+  sparsify: true,
+  sync: false,
+  keepDuplicatesHours: 1,
+}
+
+class Machine {
+  readonly scheduler: Scheduler
+  readonly host: SimHost
+  readonly heard: string[] = []
+
+  constructor(seed: number) {
+    this.scheduler = new Scheduler(seed)
+    this.host = new SimHost(this.scheduler, new SimNetwork(this.scheduler), '10.0.0.1')
+  }
+
+  /** Runs virtual time until the promise is there. */
+  async run<T>(promise: Promise<T>): Promise<T> {
+    let over = false
+    const settled = promise.finally(() => {
+      over = true
+    })
+    settled.catch(() => undefined)
+    await this.scheduler.until(() => over, 60_000, 'an operation on the disk')
+    return settled
+  }
+
+  async start(text = '/d1/\n', extra: Partial<typeof options> = {}): Promise<ChunkStore> {
+    const { heard } = this
+    const reports: StoreReports = {
+      damaged: chunkId => void heard.push(`damaged ${chunkId}`),
+      lost: chunkIds => void (chunkIds.length > 0 && heard.push(`lost ${chunkIds.join(' ')}`)),
+      appeared: chunks => void (chunks.length > 0 && heard.push(`new ${chunks.map(c => `${c.chunkId}v${c.version}`)}`)),
+      ioError: () => void heard.push('error'),
+      spaceChanged: () => {},
+    }
+    const store = new ChunkStore(this.host.env('cs'), { ...options, ...extra }, reports)
+    for (const line of parseFolderList(text)) {
+      await this.host.disk.makeFolder(line.path.slice(0, -1))
+      const { scanned } = await this.run(store.addFolder(line, undefined))
+      await this.run(scanned)
+    }
+    return store
+  }
+}
+
+function piece(blockIndex: number, offset: number, data: Buffer): BlockPiece {
+  return { blockIndex, offset, size: data.length, crc: crc32(data), parts: [data] }
+}
+
+async function write(machine: Machine, store: ChunkStore, id: number, version: number, pieces: BlockPiece[]) {
+  const open = await machine.run(store.open(id, version))
+  const result = await machine.run(store.write(open, version, pieces))
+  store.done(open)
+  return result
+}
+
+async function contents(machine: Machine, store: ChunkStore, id: number, version: number): Promise<Buffer> {
+  const open = await machine.run(store.open(id, version))
+  const target = Buffer.alloc(open.blockCount * MFSBLOCKSIZE)
+  try {
+    await machine.run(store.read(open, version, 0, target))
+  } finally {
+    store.done(open)
+  }
+  return target
+}
+
+test('what was written comes back, also after a restart', async () => {
+  const machine = new Machine(1)
+  const store = await machine.start()
+  await machine.run(store.create(5, 1))
+  const expected = Buffer.alloc(5 * MFSBLOCKSIZE)
+  const change = (blockIndex: number, offset: number, data: Buffer) => {
+    data.copy(expected, blockIndex * MFSBLOCKSIZE + offset)
+    return piece(blockIndex, offset, data)
+  }
+  const whole = Buffer.alloc(MFSBLOCKSIZE, 7)
+  const pieces = [
+    change(0, 0, whole),
+    change(1, 0, Buffer.alloc(MFSBLOCKSIZE, 8)),
+    change(1, 100, Buffer.from('inside the second block')),
+    change(4, 65530, Buffer.from('ending')),
+    change(4, 0, Buffer.from('starts')),
+    change(2, 0, Buffer.alloc(MFSBLOCKSIZE)),
+  ]
+  assert.equal((await write(machine, store, 5, 1, pieces)).done, 6)
+  assert.equal((await write(machine, store, 5, 1, [change(0, 3, Buffer.from('later'))])).done, 1)
+  assert.ok(expected.equals(await contents(machine, store, 5, 1)))
+  machine.host.kill()
+  const again = await machine.start()
+  assert.ok(expected.equals(await contents(machine, again, 5, 1)))
+  assert.deepEqual(machine.heard, ['new 5v1'])
+})
+
+test('versions, copies, cuts and deletions', async () => {
+  const machine = new Machine(2)
+  const store = await machine.start('/d1/\n/d2/\n')
+  const run = (action: Promise<void>) => machine.run(statusOf(() => action))
+  assert.equal(await run(store.create(1, 1)), Status.OK)
+  assert.equal(await run(store.create(1, 1)), Status.CHUNKEXIST)
+  const data = Buffer.alloc(150_000, 'abc')
+  const pieces = [0, 1, 2].map(i => piece(i, 0, data.subarray(i * MFSBLOCKSIZE, (i + 1) * MFSBLOCKSIZE)))
+  await write(machine, store, 1, 1, pieces)
+  assert.equal(await run(store.setVersion(1, 2, 1)), Status.OK)
+  assert.equal(await run(store.setVersion(1, 2, 1)), Status.WRONGVERSION)
+  assert.equal(await run(store.duplicate({ chunkId: 2, version: 1, sourceChunkId: 1, sourceVersion: 2 })), Status.OK)
+  const cut = { chunkId: 3, version: 1, sourceChunkId: 1, sourceVersion: 2, length: 70_000 }
+  assert.equal(await run(store.duplicate(cut)), Status.OK)
+  assert.equal(await run(store.duplicate({ ...cut, chunkId: 4, length: 300_000 })), Status.OK)
+  assert.equal(await run(store.truncate(2, 140_000, 2, 1)), Status.OK)
+  assert.equal(await run(store.truncate(2, 70 << 20, 3, 2)), Status.WRONGSIZE)
+  const expect = async (id: number, version: number, length: number, blocks: number) => {
+    const expected = Buffer.alloc(blocks * MFSBLOCKSIZE)
+    data.copy(expected, 0, 0, length)
+    assert.ok(expected.equals(await contents(machine, store, id, version)), `chunk ${id}`)
+  }
+  await expect(1, 2, 150_000, 3)
+  await expect(2, 2, 140_000, 3)
+  await expect(3, 1, 70_000, 2)
+  await expect(4, 1, 150_000, 5)
+  assert.equal(await run(store.remove(1, 1)), Status.WRONGVERSION)
+  assert.equal(await run(store.remove(1, 0)), Status.OK)
+  assert.equal(await run(store.remove(1, 0)), Status.NOCHUNK)
+  const again = await machine.start('/d1/\n/d2/\n')
+  assert.equal([...again.entries()].length, 3)
+  await machine.run(again.test(4, 1))
+})
+
+test('a flipped bit is found, reported and not covered up', async () => {
+  const machine = new Machine(3)
+  const store = await machine.start()
+  await machine.run(store.create(9, 1))
+  await write(machine, store, 9, 1, [piece(0, 0, Buffer.alloc(MFSBLOCKSIZE, 1))])
+  const path = `/d1/00/chunk_${'9'.padStart(16, '0')}_00000001.mfs`
+  machine.host.disk.flipBit(path, (8192 + 1000) * 8)
+  await assert.rejects(contents(machine, store, 9, 1), { status: Status.CRC })
+  const patch = await write(machine, store, 9, 1, [piece(0, 5, Buffer.from('x'))])
+  assert.equal(patch.done, 0)
+  assert.equal(patch.error?.status, Status.CRC)
+  assert.deepEqual(machine.heard, ['error', 'damaged 9', 'error', 'damaged 9'])
+  assert.equal(await machine.run(statusOf(() => store.truncate(9, 10, 2, 1))), Status.CRC)
+})
+
+test('data that was wrong when it came is refused, and no fault of the disk', async () => {
+  const machine = new Machine(4)
+  const store = await machine.start()
+  await machine.run(store.create(9, 1))
+  const good = piece(0, 0, Buffer.alloc(10, 1))
+  const result = await write(machine, store, 9, 1, [good, { ...good, crc: 1 }])
+  assert.deepEqual([result.done, result.error?.status], [1, Status.CRC])
+  assert.deepEqual(machine.heard, [])
+})
+
+test('a full disk refuses, and what was there stays right', async () => {
+  const machine = new Machine(5)
+  const store = await machine.start()
+  await machine.run(store.create(1, 1))
+  await write(machine, store, 1, 1, [piece(0, 0, Buffer.alloc(MFSBLOCKSIZE, 1))])
+  machine.host.disk.fault = { writes: 'ENOSPC' }
+  const result = await write(machine, store, 1, 1, [piece(0, 0, Buffer.alloc(MFSBLOCKSIZE, 2))])
+  assert.equal(result.error?.status, Status.IO)
+  assert.equal(await machine.run(statusOf(() => store.create(2, 1))), Status.NOSPACE)
+  machine.host.disk.fault = {}
+  assert.equal((await contents(machine, store, 1, 1))[0], 1)
+})
+
+test('a disk with too many errors is given up with all its chunks', async () => {
+  const machine = new Machine(6)
+  const store = await machine.start()
+  for (const id of [1, 2]) await machine.run(store.create(id, 1))
+  machine.host.disk.fault = { reads: 'EIO' }
+  for (let i = 0; i < 3; i++) await assert.rejects(contents(machine, store, 1, 1), { status: Status.IO })
+  assert.deepEqual(
+    machine.heard.filter(line => line.startsWith('lost')),
+    ['lost 1 2'],
+  )
+  await assert.rejects(machine.run(store.open(2, 1)), { status: Status.NOCHUNK })
+  assert.equal(await machine.run(statusOf(() => store.create(3, 1))), Status.NOSPACE)
+})
+
+test('synced writes survive a power cut', async () => {
+  for (let seed = 10; seed < 30; seed++) {
+    const machine = new Machine(seed)
+    const store = await machine.start('/d1/\n', { sync: true })
+    await machine.run(store.create(1, 1))
+    const data = Buffer.alloc(MFSBLOCKSIZE, seed)
+    await write(machine, store, 1, 1, [piece(0, 0, data), piece(1, 10, data.subarray(0, 100))])
+    await machine.run(store.setVersion(1, 2, 1))
+    machine.host.powerCut()
+    const again = await machine.start()
+    const bytes = await contents(machine, again, 1, 2)
+    assert.ok(bytes.subarray(0, MFSBLOCKSIZE).equals(data), `seed ${seed}`)
+  }
+})
