@@ -1,5 +1,7 @@
 // The cluster as a file system for the kernel: what each request becomes at the master, and what may be answered from
 // memory (spec client-master 7.3 to 7.7). Every permission is the master's decision.
+
+import type { Caller, Cluster, FileData, ListedName, NodeAttributes } from '../client/cluster.ts'
 import type { Clock } from '../env/env.ts'
 import type { Log } from '../env/log.ts'
 import { MattrFlag } from '../protocol/attributes.ts'
@@ -7,7 +9,6 @@ import { OpenFlag, SetMask } from '../protocol/cltoma.ts'
 import { LookupFlag, OpenedFlag } from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import type { CallerGroups } from './caller-groups.ts'
-import type { Caller, Cluster, FileData, ListedName, NodeAttributes } from './cluster.ts'
 import { FileLocks } from './file-locks.ts'
 import type {
   Answer,

@@ -1,8 +1,9 @@
 // The locks of one open inode: who holds what, so that closing gives it back (spec client-master 5.7, 7.4).
+
+import type { Cluster } from '../client/cluster.ts'
 import type { Clock } from '../env/env.ts'
 import { FlockCommand, PosixLockCommand } from '../protocol/cltoma.ts'
 import { Status } from '../protocol/status.ts'
-import type { Cluster } from './cluster.ts'
 import { type Errno, LockType, type RecordLock, type Request } from './file-system.ts'
 import { errnoOf } from './status-errno.ts'
 

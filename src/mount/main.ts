@@ -1,15 +1,16 @@
 // The program mfsmount, from its arguments to its exit code.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
+import type { Cluster, ClusterEvents, MetaCluster } from '../client/cluster.ts'
 import type { Env } from '../env/env.ts'
 import type { LogLevel } from '../env/real-log.ts'
 import { VERSION, VERSION_TEXT } from '../protocol/constants.ts'
 import { isBackgroundProcess, receiveSecret, runInBackground, tellReady } from './background.ts'
 import { CallerGroups } from './caller-groups.ts'
-import type { Cluster, ClusterEvents } from './cluster.ts'
 import { ClusterFileSystem } from './cluster-file-system.ts'
 import { MountError } from './fuse/kernel-mount.ts'
 import { MountedFileSystem } from './fuse/mounted.ts'
+import { MetaFileSystem } from './meta-file-system.ts'
 import { checkMountPoint } from './mount-point.ts'
 import { ObservedFileSystem, OperationLog } from './operation-log.ts'
 import { cacheModeOf, helpText, type MountCommand, paramLines, parseCommand, sugidClearModeOf } from './options.ts'
@@ -21,7 +22,7 @@ import { type Forward, ToolsProxy } from './tools-proxy.ts'
 
 /** A session with the master and all that comes with it. */
 export interface ConnectedCluster {
-  readonly cluster: Cluster
+  readonly cluster: Cluster & MetaCluster
   /** For the command line tools. */
   readonly forward: Forward
   readonly sessionId: number
@@ -139,6 +140,11 @@ async function serve(
       log,
       clock: env.clock,
     })
+    if (values.mfsmeta) {
+      const trash = new MetaFileSystem(cluster, special, values.mfsflattrash, env.clock)
+      const mounted = await MountedFileSystem.mount(trash, mountRequest(command, target), env.log, env.clock)
+      return await untilUnmounted(command, mounted, env)
+    }
     const groups = new CallerGroups(env.clock, values.mfsgroupscacheto, () => cluster.parameters.rootUid === 0)
     const system = new ClusterFileSystem(cluster, special, groups, fileSystemOptions(command), env.clock, env.log)
     files.system = system

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { MetaCluster, NodeAttributes, SessionParameters } from '../client/cluster.ts'
 import { realClock } from '../env/real.ts'
-import type { MetaCluster, NodeAttributes, SessionParameters } from './cluster.ts'
 import type { Entry, Opened, Request } from './file-system.ts'
 import { EACCES, ENOENT, EPERM } from './fuse/errno.ts'
 import { MetaFileSystem } from './meta-file-system.ts'

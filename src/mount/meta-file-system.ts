@@ -5,8 +5,9 @@
 //   /trash/000 .. FFF   buckets (with `flat`: the files are in /trash itself), each with `undel` too
 //   /trash/BUCKET/INODE|path|with|bars   contains the path where the file goes back to; writing changes it
 //   /sustained/INODE|path|with|bars
+
+import type { MetaCluster } from '../client/cluster.ts'
 import type { Clock } from '../env/env.ts'
-import type { MetaCluster } from './cluster.ts'
 import { toKernel } from './cluster-file-system.ts'
 import type {
   Answer,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Acl, decodeAcl, encodeAcl, NOT_GIVEN } from './posix-acl.ts'
+import type { Acl } from '../client/cluster.ts'
+import { decodeAcl, encodeAcl, NOT_GIVEN } from './posix-acl.ts'
 
 const acl: Acl = {
   user: 6,

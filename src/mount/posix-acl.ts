@@ -1,18 +1,10 @@
 // Access control lists as Linux shows them in extended attributes, and as the master keeps them
 // (spec client-master 5.8).
 
+import type { Acl } from '../client/cluster.ts'
+
 export const ACCESS_ACL = 'system.posix_acl_access'
 export const DEFAULT_ACL = 'system.posix_acl_default'
-
-/** Permissions in the low three bits; 0xFFFF: not given. */
-export interface Acl {
-  user: number
-  group: number
-  other: number
-  mask: number
-  users: { id: number; permissions: number }[]
-  groups: { id: number; permissions: number }[]
-}
 
 export const NOT_GIVEN = 0xffff
 

@@ -1,6 +1,6 @@
 // The line that a mount prints once the master has accepted it (spec daemons-and-config 9.2).
 import { readFileSync } from 'node:fs'
-import type { SessionParameters } from './cluster.ts'
+import type { SessionParameters } from '../client/cluster.ts'
 
 /** For each flag bit of a session: its name when set and, for some, when not. */
 const flagNames: [set: string, unset?: string][] = [

@@ -20,7 +20,21 @@ const mayImport: Record<string, string[]> = {
   chunkserver: ['util', 'env', 'protocol', 'config', 'daemon'],
   metalogger: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'daemon'],
   mount: ['util', 'env', 'protocol', 'config', 'client', 'daemon'],
-  cli: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'client', 'daemon'],
+  // Each command starts one program.
+  cli: [
+    'util',
+    'env',
+    'protocol',
+    'config',
+    'metadata',
+    'journal',
+    'client',
+    'daemon',
+    'master',
+    'chunkserver',
+    'metalogger',
+    'mount',
+  ],
 }
 
 /** Node's own modules that metadata/ may use: none of them touches the world. */

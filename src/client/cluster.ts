@@ -1,8 +1,17 @@
-// What the mount needs of a connected client. One session with the master, the data of its files, and news.
+// What a mount (or any other program) may ask of a connected client. One session with the master, the data of its files, and news.
 import type { Attributes, Caller } from '../protocol/attributes.ts'
-import type { Acl } from './posix-acl.ts'
 
 export type { Attributes as NodeAttributes, Caller } from '../protocol/attributes.ts'
+
+/** Permissions in the low three bits; 0xFFFF: not given. */
+export interface Acl {
+  user: number
+  group: number
+  other: number
+  mask: number
+  users: { id: number; permissions: number }[]
+  groups: { id: number; permissions: number }[]
+}
 
 /** A status of the master that is not OK, or data. */
 export type Outcome<T> = Promise<{ status: number } | (T & { status?: undefined })>

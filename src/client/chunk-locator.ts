@@ -1,0 +1,82 @@
+// Where chunks are, remembered until somebody tells otherwise (spec client-master 7.3, 8).
+
+import type { CopyLocation } from '../protocol/attributes.ts'
+import * as cltoma from '../protocol/cltoma.ts'
+import * as matocl from '../protocol/matocl.ts'
+import { Status } from '../protocol/status.ts'
+import type { MasterSession } from './master-session.ts'
+
+export interface Located {
+  /** 0 is a hole. */
+  chunkId: number
+  version: number
+  copies: CopyLocation[]
+}
+
+interface KnownFile {
+  length: number
+  chunks: Map<number, Located>
+}
+
+export class ChunkLocator {
+  readonly #master: MasterSession
+  readonly #files = new Map<number, KnownFile>()
+
+  constructor(master: MasterSession) {
+    this.#master = master
+  }
+
+  /** Asks the master unless it is known. The length is that of the whole file. */
+  async locate(inode: number, index: number): Promise<(Located & { length: number }) | { status: number }> {
+    const file = this.#files.get(inode)
+    const known = file?.chunks.get(index)
+    if (file && known) return { ...known, length: file.length }
+    const answer = await this.#master.ask(cltoma.fuseReadChunk, { inode, index, flags: 0 }, matocl.fuseReadChunk)
+    if (!answer) return { status: Status.IO }
+    if (answer.status !== undefined) return { status: answer.status }
+    const { chunkId, version, copies, length } = answer
+    this.learn(inode, index, { chunkId, version, copies })
+    this.setLength(inode, length)
+    return { chunkId, version, copies, length }
+  }
+
+  learn(inode: number, index: number, located: Located): void {
+    const file = this.#files.get(inode)
+    if (file) file.chunks.set(index, located)
+    else this.#files.set(inode, { length: 0, chunks: new Map([[index, located]]) })
+  }
+
+  /** What is known of a file of which nothing else is known is not kept. */
+  setLength(inode: number, length: number): void {
+    const file = this.#files.get(inode)
+    if (file) file.length = length
+  }
+
+  grow(inode: number, length: number): void {
+    const file = this.#files.get(inode)
+    if (file) file.length = Math.max(file.length, length)
+  }
+
+  /** 0 when nothing is known. */
+  knownLength(inode: number): number {
+    return this.#files.get(inode)?.length ?? 0
+  }
+
+  forgetChunk(inode: number, index: number): void {
+    this.#files.get(inode)?.chunks.delete(index)
+  }
+
+  /** Chunks from `index` on. */
+  forgetFrom(inode: number, index: number): void {
+    const chunks = this.#files.get(inode)?.chunks
+    for (const known of chunks?.keys() ?? []) if (known >= index) chunks?.delete(known)
+  }
+
+  forgetFile(inode: number): void {
+    this.#files.delete(inode)
+  }
+
+  forgetEverything(): void {
+    this.#files.clear()
+  }
+}

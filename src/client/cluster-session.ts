@@ -1,0 +1,570 @@
+// A connected client: every question of Cluster and MetaCluster put to the master, and the data of open files.
+import type { Env, Timer } from '../env/env.ts'
+import type { Caller } from '../protocol/attributes.ts'
+import * as cltoma from '../protocol/cltoma.ts'
+import type { Message, StatusOr } from '../protocol/codec.ts'
+import { Reader } from '../protocol/codec.ts'
+import { MFSCHUNKSIZE, VERSION } from '../protocol/constants.ts'
+import * as matocl from '../protocol/matocl.ts'
+import { Status } from '../protocol/status.ts'
+import { ChunkLocator } from './chunk-locator.ts'
+import { ChunkReader } from './chunk-reader.ts'
+import type {
+  Acl,
+  Cluster,
+  ClusterEvents,
+  Done,
+  FileData,
+  Found,
+  ListedName,
+  MetaCluster,
+  Node,
+  NodeAttributes,
+  Outcome,
+  SessionParameters,
+  SetAttributes,
+} from './cluster.ts'
+import { ClusterFileData, type DataServices } from './file-data.ts'
+import { MasterSession, type SessionOptions } from './master-session.ts'
+import { OpenInodes } from './open-inodes.ts'
+import { pauseMs, type RetryOptions } from './retry.ts'
+import { ServerPool } from './server-pool.ts'
+import { TimeReports } from './time-reports.ts'
+
+const REPORT_TIMES_MS = 1000
+const FIRST_INODES_REPORT_S = 60
+const INODES_REPORT_S = 61
+const CHAINS_MAX = 16
+const TRUNCATE_TRIES = 30
+const LOCKED_PAUSE_MS = 10
+const NO_CALLER: Caller = { uid: 0, gids: [0] }
+
+export interface ClientOptions extends SessionOptions {
+  retry: RetryOptions
+  /** Bytes that may wait to be written. */
+  writeCacheBytes: number
+  /** Bytes that may be read ahead. */
+  readAheadBytes: number
+}
+
+const noAnswer = { status: Status.IO } as const
+
+export class ClusterSession implements Cluster, MetaCluster {
+  readonly #env: Env
+  readonly #events: ClusterEvents
+  readonly #pool: ServerPool
+  readonly #openInodes = new OpenInodes()
+  readonly #files = new Map<number, { data: ClusterFileData; users: number }>()
+  #master: MasterSession
+  #locator: ChunkLocator
+  #services: DataServices
+  readonly #times: TimeReports
+  #timers: Timer[] = []
+  #creating = 0
+  #secondsToReport = FIRST_INODES_REPORT_S
+
+  /** @throws SessionError */
+  static async connect(env: Env, options: ClientOptions, events: ClusterEvents): Promise<ClusterSession> {
+    const box: { session?: ClusterSession } = {}
+    const master = await MasterSession.connect(env, options, {
+      chunkHasChanged: news => box.session?.onChunkChanged(news),
+      lengthHasChanged: (inode, length) => box.session?.onLengthChanged(inode, length),
+      serversHaveChanged: () => box.session?.onServersChanged(),
+      renewed: same => box.session?.onRenewed(same),
+    })
+    const session = new ClusterSession(env, options, events, master)
+    box.session = session
+    return session
+  }
+
+  private constructor(env: Env, options: ClientOptions, events: ClusterEvents, master: MasterSession) {
+    this.#env = env
+    this.#events = events
+    this.#master = master
+    this.#pool = new ServerPool(env, options.bindHost)
+    this.#locator = new ChunkLocator(master)
+    this.#times = new TimeReports(() => master.nowSeconds())
+    const budget = new Budget(options.writeCacheBytes)
+    const turns = new Turns(CHAINS_MAX)
+    let readAhead = 0
+    this.#services = {
+      ...{ env, master, locator: this.#locator, pool: this.#pool, retry: options.retry },
+      reader: new ChunkReader(env, this.#locator, this.#pool, options.retry),
+      turn: () => turns.take(),
+      admit: async bytes => budget.take(bytes),
+      freed: bytes => budget.free(bytes),
+      readAheadAllowed: bytes => {
+        if (readAhead + bytes > options.readAheadBytes) return false
+        readAhead += bytes
+        return true
+      },
+      readAheadFreed: bytes => {
+        readAhead -= bytes
+      },
+      touched: (inode, what) => this.#times.touched(inode, what),
+    }
+    this.#timers = [env.clock.every(REPORT_TIMES_MS, () => this.#reportEverySecond())]
+  }
+
+  get parameters(): SessionParameters {
+    return this.#master.parameters
+  }
+
+  get sessionId(): number {
+    return this.#master.sessionId
+  }
+
+  get masterVersion(): number {
+    return this.#master.masterVersion
+  }
+
+  /** Sends a question of a tool. Without an answer, the status of an I/O error is one. */
+  async forward(type: number, body: Buffer): Promise<{ type: number; body: Buffer }> {
+    return (await this.#master.forward(type, body)) ?? { type: type + 1, body: Buffer.from([Status.IO]) }
+  }
+
+  /** Finishes all writes, tells the master that the session is over. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel()
+    await Promise.all([...this.#files.values()].map(({ data }) => data.flush()))
+    this.#reportTimes()
+    this.#reportInodes()
+    await this.#master.close()
+    this.#pool.close()
+  }
+
+  // --- news
+
+  onChunkChanged(news: {
+    inode: number
+    index: number
+    chunkId: number
+    version: number
+    length: number
+    truncated: number
+  }): void {
+    const { inode, index, length } = news
+    const start = index * MFSCHUNKSIZE
+    if (news.truncated) {
+      this.#locator.forgetFrom(inode, index)
+      this.#locator.setLength(inode, length)
+      this.#changed(inode, start, 0)
+      this.#events.lengthChanged(inode, length)
+    } else {
+      this.#locator.forgetChunk(inode, index)
+      this.#locator.grow(inode, length)
+      this.#changed(inode, start, MFSCHUNKSIZE)
+    }
+  }
+
+  onLengthChanged(inode: number, length: number): void {
+    this.#locator.forgetFrom(inode, Math.floor(length / MFSCHUNKSIZE))
+    this.#locator.setLength(inode, length)
+    this.#files.get(inode)?.data.changed(length, 0)
+    this.#events.lengthChanged(inode, length)
+  }
+
+  onServersChanged(): void {
+    this.#locator.forgetEverything()
+  }
+
+  onRenewed(sameSession: boolean): void {
+    this.#locator.forgetEverything()
+    for (const { data } of this.#files.values()) data.changed(0, 0)
+    // A new session has nothing open until it says so.
+    if (!sameSession) this.#reportInodes()
+    this.#events.connectionRenewed()
+  }
+
+  #changed(inode: number, offset: number, length: number): void {
+    this.#files.get(inode)?.data.changed(offset, length)
+    this.#events.dataChanged(inode, offset, length)
+  }
+
+  // --- reports
+
+  #reportEverySecond(): void {
+    this.#reportTimes()
+    if (--this.#secondsToReport > 0 || this.#creating > 0) return
+    this.#secondsToReport = INODES_REPORT_S
+    this.#reportInodes()
+  }
+
+  #reportTimes(): void {
+    const times = this.#times.due()
+    if (times.length > 0) this.#master.tell(cltoma.fuseAmtimeInodes.encode({ times }))
+  }
+
+  #reportInodes(): void {
+    const { inodes, forgotten } = this.#openInodes.report()
+    for (const inode of forgotten) this.#locator.forgetFile(inode)
+    this.#master.tell(cltoma.fuseSustainedInodes.encode({ inodes }))
+  }
+
+  // --- questions
+
+  /** Asks; a failure of the way there and back is a status too. */
+  async #ask<Q extends { msgid: number }, A extends StatusOr<object>>(
+    question: Message<Q>,
+    body: Omit<Q, 'msgid'>,
+    answer: Message<A>,
+  ): Promise<A | typeof noAnswer> {
+    return (await this.#master.ask(question, body, answer)) ?? noAnswer
+  }
+
+  /** As #ask(), for questions that are answered by a status only. */
+  async #order<Q extends { msgid: number }>(
+    question: Message<Q>,
+    body: Omit<Q, 'msgid'>,
+    answer: Message<{ msgid: number; status: number }>,
+  ): Done {
+    return (await this.#master.ask(question, body, answer))?.status ?? Status.IO
+  }
+
+  async lookup(parent: number, name: string, caller: Caller): Outcome<Found> {
+    const answer = await this.#ask(cltoma.fuseLookup, { parent, name, caller }, matocl.fuseLookup)
+    if (answer.status !== undefined) return answer
+    const { inode, attributes, rights } = answer
+    if (rights?.chunk && !this.#isWriting(inode)) {
+      this.#locator.learn(inode, 0, rights.chunk)
+      this.#locator.setLength(inode, attributes.length)
+    }
+    return { inode, attributes: this.#withPending(inode, attributes), lookupFlags: rights?.flags ?? 0xff }
+  }
+
+  access(inode: number, caller: Caller, mask: number): Done {
+    return this.#order(cltoma.fuseAccess, { inode, ...caller, mask }, matocl.fuseAccess)
+  }
+
+  async getattr(inode: number, opened: boolean, caller: Caller): Outcome<{ attributes: NodeAttributes }> {
+    const { uid, gids } = caller
+    const question = { inode, opened: opened ? 1 : 0, uid, gid: gids[0] ?? 0 }
+    const answer = await this.#ask(cltoma.fuseGetattr, question, matocl.fuseGetattr)
+    if (answer.status !== undefined) return answer
+    return { attributes: this.#withPending(inode, answer.attributes) }
+  }
+
+  async setattr(
+    inode: number,
+    opened: boolean,
+    caller: Caller,
+    set: SetAttributes,
+  ): Outcome<{ attributes: NodeAttributes }> {
+    this.#times.forget(inode)
+    const question = { inode, opened: opened ? 1 : 0, caller, set: { ...set, winattr: 0 } }
+    const answer = await this.#ask(cltoma.fuseSetattr, question, matocl.fuseSetattr)
+    if (answer.status !== undefined) return answer
+    return { attributes: this.#withPending(inode, answer.attributes) }
+  }
+
+  async truncate(
+    inode: number,
+    opened: boolean,
+    caller: Caller,
+    length: number,
+  ): Outcome<{ attributes: NodeAttributes }> {
+    await this.#files.get(inode)?.data.flush()
+    const flags = opened ? cltoma.TruncateFlag.OPENED : 0
+    for (let failures = 0; ; ) {
+      const answer = await this.#ask(cltoma.fuseTruncate, { inode, flags, caller, length }, matocl.fuseTruncate)
+      if (answer.status === undefined) {
+        this.#locator.forgetFrom(inode, Math.floor(length / MFSCHUNKSIZE))
+        this.#locator.setLength(inode, length)
+        this.#files.get(inode)?.data.changed(0, 0)
+        return { attributes: answer.attributes }
+      }
+      if (answer.status === Status.LOCKED) await this.#env.clock.sleep(LOCKED_PAUSE_MS)
+      else if (finalForTruncate.has(answer.status) || answer === noAnswer || ++failures >= TRUNCATE_TRIES) return answer
+      else await this.#env.clock.sleep(pauseMs(failures))
+    }
+  }
+
+  async readlink(inode: number): Outcome<{ target: string }> {
+    const answer = await this.#ask(cltoma.fuseReadlink, { inode }, matocl.fuseReadlink)
+    return answer.status !== undefined ? answer : { target: answer.target.replace(/\0+$/, '') }
+  }
+
+  symlink(parent: number, name: string, target: string, caller: Caller): Outcome<Node> {
+    return this.#ask(cltoma.fuseSymlink, { parent, name, target: `${target}\0`, caller }, matocl.fuseSymlink)
+  }
+
+  mknod(
+    parent: number,
+    name: string,
+    type: number,
+    mode: number,
+    umask: number,
+    rdev: number,
+    caller: Caller,
+  ): Outcome<Node> {
+    return this.#ask(cltoma.fuseMknod, { parent, name, type, mode, umask, caller, rdev }, matocl.fuseMknod)
+  }
+
+  mkdir(parent: number, name: string, mode: number, umask: number, copySgid: boolean, caller: Caller): Outcome<Node> {
+    const question = { parent, name, mode, umask, caller, copySgid: copySgid ? 1 : 0 }
+    return this.#ask(cltoma.fuseMkdir, question, matocl.fuseMkdir)
+  }
+
+  async unlink(parent: number, name: string, caller: Caller): Done {
+    const answer = await this.#ask(cltoma.fuseUnlink, { parent, name, caller }, matocl.fuseUnlink)
+    return answer.status ?? Status.OK
+  }
+
+  async rmdir(parent: number, name: string, caller: Caller): Done {
+    const answer = await this.#ask(cltoma.fuseRmdir, { parent, name, caller }, matocl.fuseRmdir)
+    return answer.status ?? Status.OK
+  }
+
+  rename(parent: number, name: string, targetParent: number, targetName: string, caller: Caller): Outcome<Node> {
+    const question = {
+      parentSource: parent,
+      nameSource: name,
+      parentTarget: targetParent,
+      nameTarget: targetName,
+      caller,
+    }
+    return this.#ask(cltoma.fuseRename, question, matocl.fuseRename)
+  }
+
+  link(inode: number, targetParent: number, targetName: string, caller: Caller): Outcome<Node> {
+    return this.#ask(cltoma.fuseLink, { inode, parent: targetParent, name: targetName, caller }, matocl.fuseLink)
+  }
+
+  async readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedName[] }> {
+    const flags = withAttributes ? cltoma.ReaddirFlag.WITHATTR : 0
+    const question = { inode, caller, flags, maxEntries: 0xffffffff, edgeId: 0n }
+    const answer = await this.#ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
+    if (answer.status !== undefined) return answer
+    const input = new Reader(answer.entries, VERSION)
+    const names: ListedName[] = []
+    while (input.left > 0) {
+      if (withAttributes) {
+        const { name, inode: child, attributes } = matocl.direntPlus.read(input)
+        names.push({ name, inode: child, type: attributes.type, attributes: this.#withPending(child, attributes) })
+      } else names.push({ ...matocl.dirent.read(input), attributes: undefined })
+    }
+    return { names }
+  }
+
+  async open(inode: number, flags: number, caller: Caller): Outcome<{ flags: number; attributes: NodeAttributes }> {
+    const answer = await this.#ask(cltoma.fuseOpen, { inode, caller, flags }, matocl.fuseOpen)
+    if (answer.status !== undefined) return answer
+    this.#acquire(inode)
+    if (flags & cltoma.OpenFlag.TRUNCATE && !(flags & cltoma.OpenFlag.AFTER_CREATE)) {
+      this.#locator.forgetFile(inode)
+      this.#files.get(inode)?.data.changed(0, 0)
+    }
+    return { flags: answer.flags ?? 0, attributes: this.#withPending(inode, answer.attributes) }
+  }
+
+  async create(
+    parent: number,
+    name: string,
+    mode: number,
+    umask: number,
+    caller: Caller,
+  ): Outcome<Node & { flags: number }> {
+    this.#creating++
+    try {
+      const answer = await this.#ask(cltoma.fuseCreate, { parent, name, mode, umask, caller }, matocl.fuseCreate)
+      if (answer.status !== undefined) return answer
+      const { inode, attributes, flags = 0 } = answer
+      this.#locator.forgetFile(inode)
+      this.#acquire(inode)
+      return { inode, attributes, flags }
+    } finally {
+      this.#creating--
+    }
+  }
+
+  #acquire(inode: number): void {
+    this.#openInodes.acquire(inode)
+    const file = this.#files.get(inode)
+    if (file) file.users++
+    else this.#files.set(inode, { data: new ClusterFileData(this.#services, inode), users: 1 })
+  }
+
+  release(inode: number): void {
+    this.#openInodes.release(inode)
+    const file = this.#files.get(inode)
+    if (!file || --file.users > 0) return
+    void file.data.flush().then(error => {
+      if (error !== 0) this.#env.log.error(`inode ${inode}: data written last is lost (errno ${error})`)
+      if (file.users > 0) return
+      file.data.close()
+      this.#files.delete(inode)
+    })
+  }
+
+  data(inode: number): FileData {
+    const file = this.#files.get(inode)
+    if (file) return file.data
+    const data = new ClusterFileData(this.#services, inode)
+    this.#files.set(inode, { data, users: 0 })
+    return data
+  }
+
+  #isWriting(inode: number): boolean {
+    return !(this.#files.get(inode)?.data.isIdle ?? true)
+  }
+
+  /** What the master tells of a file, with what it does not know yet. */
+  #withPending(inode: number, attributes: NodeAttributes): NodeAttributes {
+    const length = this.#files.get(inode)?.data.pendingLength ?? 0
+    const { atime, mtime } = this.#times.pending(inode)
+    if (length <= attributes.length && atime <= attributes.atime && mtime <= attributes.mtime) return attributes
+    return {
+      ...attributes,
+      length: attributes.type === 1 ? Math.max(length, attributes.length) : attributes.length,
+      atime: Math.max(atime, attributes.atime),
+      mtime: Math.max(mtime, attributes.mtime),
+      ctime: mtime > attributes.mtime ? Math.max(mtime, attributes.ctime) : attributes.ctime,
+    }
+  }
+
+  async reserveAppend(inode: number, bytes: number): Outcome<{ offset: number }> {
+    const { OPENED, UPDATE, RESERVE } = cltoma.TruncateFlag
+    const question = { inode, flags: OPENED | UPDATE | RESERVE, caller: NO_CALLER, length: bytes }
+    const answer = await this.#ask(cltoma.fuseTruncate, question, matocl.fuseTruncate)
+    if (answer.status !== undefined) return answer
+    return { offset: answer.previousLength ?? answer.attributes.length }
+  }
+
+  async getxattr(inode: number, name: string, opened: boolean, caller: Caller): Outcome<{ value: Buffer }> {
+    const question = { inode, name, mode: 0, opened: opened ? 1 : 0, caller }
+    const answer = await this.#ask(cltoma.fuseGetxattr, question, matocl.fuseGetxattr)
+    return answer.status !== undefined ? answer : { value: answer.value }
+  }
+
+  setxattr(inode: number, name: string, value: Buffer, mode: number, caller: Caller): Done {
+    return this.#order(cltoma.fuseSetxattr, { inode, name, value, mode, opened: 0, caller }, matocl.fuseSetxattr)
+  }
+
+  async getfacl(inode: number, type: number): Outcome<{ acl: Acl }> {
+    const question = { inode, aclType: type, ignored: Buffer.alloc(0) }
+    const answer = await this.#ask(cltoma.fuseGetfacl, question, matocl.fuseGetfacl)
+    if (answer.status !== undefined) return answer
+    const { user, group, other, mask, userCount, entries } = answer
+    const named = entries.map(({ id, perm }) => ({ id, permissions: perm }))
+    return { acl: { user, group, other, mask, users: named.slice(0, userCount), groups: named.slice(userCount) } }
+  }
+
+  setfacl(inode: number, uid: number, type: number, acl: Acl): Done {
+    const { user, group, other, mask, users, groups } = acl
+    const entries = [...users, ...groups].map(({ id, permissions }) => ({ id, perm: permissions }))
+    const counts = { userCount: users.length, groupCount: groups.length }
+    const question = { inode, uid, aclType: type, user, group, other, mask, ...counts, entries }
+    return this.#order(cltoma.fuseSetfacl, question, matocl.fuseSetfacl)
+  }
+
+  flock(inode: number, requestId: number, owner: bigint, command: number): Done {
+    return this.#order(cltoma.fuseFlock, { inode, requestId, owner, command }, matocl.fuseFlock)
+  }
+
+  async posixLock(
+    inode: number,
+    requestId: number,
+    owner: bigint,
+    pid: number,
+    command: number,
+    type: number,
+    start: bigint,
+    end: bigint,
+  ): Outcome<{ pid: number; type: number; start: bigint; end: bigint }> {
+    const question = { inode, requestId, owner, pid, command, type, start, end }
+    return this.#ask(cltoma.fusePosixLock, question, matocl.fusePosixLock)
+  }
+
+  async statfs(): Outcome<{ total: number; available: number; free: number; inodes: number }> {
+    return (await this.#master.ask(cltoma.fuseStatfs, {}, matocl.fuseStatfs)) ?? noAnswer
+  }
+
+  // --- the trash
+
+  trash(bucket: number | undefined): Outcome<{ entries: { name: string; inode: number }[] }> {
+    return this.#ask(cltoma.fuseGettrash, bucket === undefined ? {} : { bucket }, matocl.fuseGettrash)
+  }
+
+  sustained(): Outcome<{ entries: { name: string; inode: number }[] }> {
+    return this.#ask(cltoma.fuseGetsustained, {}, matocl.fuseGetsustained)
+  }
+
+  detachedAttributes(inode: number, kind: number): Outcome<{ attributes: NodeAttributes }> {
+    return this.#ask(cltoma.fuseGetdetachedattr, { inode, kind }, matocl.fuseGetdetachedattr)
+  }
+
+  async trashPath(inode: number): Outcome<{ path: string }> {
+    const answer = await this.#ask(cltoma.fuseGettrashpath, { inode }, matocl.fuseGettrashpath)
+    return answer.status !== undefined ? answer : { path: answer.path.replace(/\0+$/, '') }
+  }
+
+  setTrashPath(inode: number, path: string): Done {
+    return this.#order(cltoma.fuseSettrashpath, { inode, path }, matocl.fuseSettrashpath)
+  }
+
+  undelete(inode: number): Done {
+    return this.#order(cltoma.fuseUndel, { inode }, matocl.fuseUndel)
+  }
+
+  purge(inode: number): Done {
+    return this.#order(cltoma.fusePurge, { inode }, matocl.fusePurge)
+  }
+}
+
+const finalForTruncate: ReadonlySet<number> = new Set([
+  Status.EROFS,
+  Status.EACCES,
+  Status.EPERM,
+  Status.ENOENT,
+  Status.QUOTA,
+  Status.NOSPACE,
+  Status.CHUNKLOST,
+])
+
+/** Bytes that may wait; those who want more wait themselves, in order. */
+class Budget {
+  #left: number
+  readonly #waiting: { bytes: number; go: () => void }[] = []
+
+  constructor(bytes: number) {
+    this.#left = bytes
+  }
+
+  take(bytes: number): Promise<void> | undefined {
+    if (this.#left > 0 && this.#waiting.length === 0) {
+      this.#left -= bytes
+      return undefined
+    }
+    return new Promise(go => this.#waiting.push({ bytes, go }))
+  }
+
+  free(bytes: number): void {
+    this.#left += bytes
+    while (this.#left > 0) {
+      const next = this.#waiting.shift()
+      if (!next) return
+      this.#left -= next.bytes
+      next.go()
+    }
+  }
+}
+
+/** So many at a time, in order. */
+class Turns {
+  #left: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(count: number) {
+    this.#left = count
+  }
+
+  async take(): Promise<() => void> {
+    if (this.#left > 0) this.#left--
+    else await new Promise<void>(resolve => this.#waiting.push(resolve))
+    return () => {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#left++
+    }
+  }
+}

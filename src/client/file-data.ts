@@ -1,0 +1,238 @@
+// The data of one file: writes are collected and sent in the background, reads are served from chunks and from what was
+// read ahead.
+import type { Env } from '../env/env.ts'
+import { MFSCHUNKSIZE } from '../protocol/constants.ts'
+import type { ChunkReader } from './chunk-reader.ts'
+import { ChunkWriter, type WriteServices } from './chunk-writer.ts'
+import type { FileData } from './cluster.ts'
+
+/** Pieces that are read ahead; a whole number of them makes a chunk. */
+const SEGMENT_BYTES = 1 << 20
+const SEGMENTS_AHEAD = 4
+/** Reads in sequence before anything is read ahead. */
+const SEQUENTIAL_READS = 2
+
+export interface DataServices extends WriteServices {
+  env: Env
+  reader: ChunkReader
+  /** Waits until so many bytes may wait to be written, and counts them. */
+  admit(bytes: number): Promise<void>
+  /** Reading ahead may take so many bytes more; false when it may not. */
+  readAheadAllowed(bytes: number): boolean
+  readAheadFreed(bytes: number): void
+  /** The file was read or written now. */
+  touched(inode: number, what: 'read' | 'written'): void
+}
+
+type Segment = Promise<{ buffers: Buffer[]; length: number } | number>
+
+export class ClusterFileData implements FileData {
+  readonly #services: DataServices
+  readonly #inode: number
+  readonly #writers = new Map<number, ChunkWriter>()
+  #error = 0
+  #idleWaiters: (() => void)[] = []
+  readonly #segments = new Map<number, Segment>()
+  #nextOffset = 0
+  #inSequence = 0
+
+  constructor(services: DataServices, inode: number) {
+    this.#services = services
+    this.#inode = inode
+  }
+
+  get isIdle(): boolean {
+    return this.#writers.size === 0
+  }
+
+  /** Length that the file will have when everything that waits is written; 0 when nothing waits. */
+  get pendingLength(): number {
+    let length = 0
+    for (const [index, writer] of this.#writers) {
+      if (writer.waitingTo > 0) length = Math.max(length, index * MFSCHUNKSIZE + writer.waitingTo)
+    }
+    return length
+  }
+
+  // --- writing
+
+  async write(offset: number, data: Buffer): Promise<number> {
+    // The caller's buffer is his again when we answer, so nothing may be awaited before it is copied, unless it is full.
+    await this.#services.admit(data.length)
+    if (this.#error !== 0) {
+      this.#services.freed(data.length)
+      return this.#takeError()
+    }
+    this.#forgetSegments(offset, data.length)
+    let counted = 0
+    for (let done = 0; done < data.length; ) {
+      const at = offset + done
+      const index = Math.floor(at / MFSCHUNKSIZE)
+      const inside = at % MFSCHUNKSIZE
+      const length = Math.min(MFSCHUNKSIZE - inside, data.length - done)
+      counted += this.#writer(index).put(inside, data.subarray(done, done + length))
+      done += length
+    }
+    this.#services.freed(data.length - counted)
+    this.#services.touched(this.#inode, 'written')
+    return 0
+  }
+
+  #writer(index: number): ChunkWriter {
+    const present = this.#writers.get(index)
+    if (present) return present
+    const writer = new ChunkWriter(
+      this.#services,
+      this.#inode,
+      index,
+      () => {
+        if (this.#writers.get(index) === writer && writer.isIdle) this.#writers.delete(index)
+        if (this.#writers.size === 0) for (const waiter of this.#idleWaiters.splice(0)) waiter()
+      },
+      reason => {
+        this.#error = reason
+      },
+    )
+    this.#writers.set(index, writer)
+    return writer
+  }
+
+  #takeError(): number {
+    const error = this.#error
+    this.#error = 0
+    return error
+  }
+
+  async flush(): Promise<number> {
+    while (this.#writers.size > 0) {
+      for (const writer of this.#writers.values()) writer.hurry()
+      await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
+    }
+    return this.#takeError()
+  }
+
+  // --- reading
+
+  async read(offset: number, size: number): Promise<Buffer[] | number> {
+    if (this.#mustFlushFor(offset, size)) {
+      const error = await this.flush()
+      if (error !== 0) return error
+    }
+    this.#services.touched(this.#inode, 'read')
+    this.#inSequence = offset === this.#nextOffset ? this.#inSequence + 1 : 0
+    this.#nextOffset = offset + size
+    if (this.#inSequence < SEQUENTIAL_READS && !this.#segments.has(Math.floor(offset / SEGMENT_BYTES))) {
+      return this.#readDirectly(offset, size)
+    }
+    return this.#readThroughSegments(offset, size)
+  }
+
+  /** Own bytes that wait must be read back, and a file is as long as they make it. */
+  #mustFlushFor(offset: number, size: number): boolean {
+    for (const [index, writer] of this.#writers) {
+      const start = index * MFSCHUNKSIZE
+      if (writer.overlaps(offset - start, offset + size - start)) return true
+      if (start + writer.waitingTo > offset && this.#services.locator.knownLength(this.#inode) < offset + size)
+        return true
+    }
+    return false
+  }
+
+  async #readDirectly(offset: number, size: number): Promise<Buffer[] | number> {
+    const buffers: Buffer[] = []
+    for (let done = 0; done < size; ) {
+      const at = offset + done
+      const inside = at % MFSCHUNKSIZE
+      const length = Math.min(MFSCHUNKSIZE - inside, size - done)
+      const part = await this.#services.reader.read(this.#inode, Math.floor(at / MFSCHUNKSIZE), inside, inside + length)
+      if (typeof part === 'number') return part
+      const bytes = part.buffers.reduce((sum, { length }) => sum + length, 0)
+      buffers.push(...part.buffers)
+      if (bytes < length) break
+      done += length
+    }
+    return buffers
+  }
+
+  async #readThroughSegments(offset: number, size: number): Promise<Buffer[] | number> {
+    const first = Math.floor(offset / SEGMENT_BYTES)
+    const last = Math.floor((offset + size - 1) / SEGMENT_BYTES)
+    this.#dropSegmentsBefore(first)
+    for (let segment = first; segment <= last + SEGMENTS_AHEAD; segment++) this.#fetch(segment, segment <= last)
+    const buffers: Buffer[] = []
+    for (let segment = first; segment <= last; segment++) {
+      const got = await (this.#segments.get(segment) ?? this.#request(segment))
+      if (typeof got === 'number') return got
+      const start = segment * SEGMENT_BYTES
+      const from = Math.max(0, offset - start)
+      const to = Math.min(SEGMENT_BYTES, offset + size - start)
+      const taken = slice(got.buffers, from, to)
+      buffers.push(...taken)
+      if (taken.reduce((sum, { length }) => sum + length, 0) < to - from) break
+    }
+    return buffers
+  }
+
+  #request(segment: number): Segment {
+    const start = segment * SEGMENT_BYTES
+    const inside = start % MFSCHUNKSIZE
+    const index = Math.floor(start / MFSCHUNKSIZE)
+    return this.#services.reader.read(this.#inode, index, inside, inside + SEGMENT_BYTES)
+  }
+
+  #fetch(segment: number, needed: boolean): void {
+    if (this.#segments.has(segment)) return
+    const length = this.#services.locator.knownLength(this.#inode)
+    if (!needed && segment * SEGMENT_BYTES >= length) return
+    if (!this.#services.readAheadAllowed(SEGMENT_BYTES)) return
+    const coming = this.#request(segment)
+    this.#segments.set(segment, coming)
+    void coming.then(got => {
+      // An error is for the one who asks next to find.
+      if (typeof got === 'number') this.#dropSegment(segment, coming)
+    })
+  }
+
+  #dropSegment(segment: number, only?: Segment): void {
+    const present = this.#segments.get(segment)
+    if (!present || (only && present !== only)) return
+    this.#segments.delete(segment)
+    this.#services.readAheadFreed(SEGMENT_BYTES)
+  }
+
+  /** One behind the reader is kept for readers that go on in small steps, out of order. */
+  #dropSegmentsBefore(segment: number): void {
+    for (const known of this.#segments.keys()) if (known < segment - 1) this.#dropSegment(known)
+  }
+
+  #forgetSegments(offset: number, size: number): void {
+    if (this.#segments.size === 0) return
+    const first = Math.floor(offset / SEGMENT_BYTES)
+    const last = Math.floor((offset + size - 1) / SEGMENT_BYTES)
+    for (const known of [...this.#segments.keys()]) if (known >= first && known <= last) this.#dropSegment(known)
+  }
+
+  /** What was read ahead may be stale: bytes from here on have changed; `length` 0 is to the end. */
+  changed(offset: number, length: number): void {
+    this.#forgetSegments(offset, length || Number.MAX_SAFE_INTEGER - offset)
+  }
+
+  /** Nobody has the file open any more. */
+  close(): void {
+    for (const segment of [...this.#segments.keys()]) this.#dropSegment(segment)
+  }
+}
+
+/** Views of the bytes `from` to `to` of joined buffers. */
+function slice(buffers: readonly Buffer[], from: number, to: number): Buffer[] {
+  const slices: Buffer[] = []
+  let at = 0
+  for (const buffer of buffers) {
+    const start = Math.max(0, from - at)
+    const end = Math.min(buffer.length, to - at)
+    if (end > start) slices.push(buffer.subarray(start, end))
+    at += buffer.length
+    if (at >= to) break
+  }
+  return slices
+}
