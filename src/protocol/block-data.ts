@@ -1,6 +1,7 @@
 // Messages that carry bytes of a block. The bytes travel beside the fields, as views: a sender writes the head and the
 // bytes one after the other, a forwarder passes on what came, and nobody copies.
 import { type Fields, type Message, messageOf, ProtocolError, record, type Shape, u32 } from './codec.ts'
+import type { DataPacket } from './piece-frames.ts'
 
 /** What follows the fields that say where the bytes belong. */
 const trailer = {
@@ -13,6 +14,8 @@ export type WithData<T> = T & { crc: number; data: Buffer }
 export interface DataMessage<T> extends Message<WithData<T>> {
   /** The frame up to the bytes, which the caller sends after it: `bytes` of them. */
   encodeHead(body: T & { crc: number }, bytes: number): Buffer
+  /** The fields of a packet whose data stayed in pieces. @throws ProtocolError when it announces another size */
+  decodeHead(packet: DataPacket): T & { crc: number; size: number }
   /** Payload bytes before the data. */
   readonly headBytes: number
 }
@@ -46,5 +49,12 @@ export function dataMessage<F extends Fields>(
     frame.writeUInt32BE(headBytes + bytes, 4)
     return frame
   }
-  return { ...whole, encodeHead, headBytes }
+  function decodeHead(packet: DataPacket): Shape<F> & { crc: number; size: number } {
+    const value = head.decode(packet.head.subarray(8)) as unknown as Shape<F> & { crc: number; size: number }
+    if (value.size !== packet.bytes) {
+      throw new ProtocolError(`${name}: data of ${value.size} bytes announced, ${packet.bytes} there`)
+    }
+    return value
+  }
+  return { ...whole, encodeHead, decodeHead, headBytes }
 }

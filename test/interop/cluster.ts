@@ -40,6 +40,9 @@ export class Cluster {
   readonly #namespace = `elkfs-${process.pid}-${Math.floor(Math.random() * 1e6)}`
   readonly #otherMounts: string[] = []
   #master: ChildProcess | undefined
+  readonly #chunkservers = new Map<number, ChildProcess>()
+  /** What our chunkservers logged so far. */
+  readonly chunkserverLogs = new Map<number, () => string>()
 
   constructor() {
     for (const folder of [this.mountPoint, this.masterFolder]) mkdirSync(folder)
@@ -126,6 +129,43 @@ export class Cluster {
     }
   }
 
+  /** Our chunkserver at 10.88.0.`host`, on the folders that a real one would use; waits until it serves. */
+  async startOurChunkserver(host: number, ...options: string[]): Promise<void> {
+    const [data, disk] = [join(this.folder, `cs${host}`), join(this.folder, `disk${host}`)]
+    const disks = join(this.folder, `hdd${host}.cfg`)
+    for (const folder of [data, disk]) mkdirSync(folder, { recursive: true })
+    if (!existsSync(disks)) writeFileSync(disks, `${disk}\n`)
+    const program = join(import.meta.dirname, 'chunkserver-process.ts')
+    const where = [data, disks, `10.88.0.${host}`, MASTER_IP, ...options]
+    const net = `--net=/run/netns/${this.#namespace}`
+    const server = spawn('nsenter', [net, process.execPath, program, ...where])
+    this.#chunkservers.set(host, server)
+    let log = ''
+    this.chunkserverLogs.set(host, () => log)
+    server.stderr?.on('data', text => {
+      log += text
+    })
+    await new Promise<void>((resolve, reject) => {
+      server.stdout?.once('data', () => resolve())
+      server.once('exit', code => reject(new Error(`our chunkserver ended with ${code}:\n${log}`)))
+    })
+  }
+
+  /** Ends our chunkserver and waits for its end. */
+  stopOurChunkserver(host: number, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const server = this.#chunkservers.get(host)
+    this.#chunkservers.delete(host)
+    if (!server || server.exitCode !== null) return Promise.resolve()
+    return new Promise(resolve => {
+      server.once('exit', () => resolve())
+      server.kill(signal)
+    })
+  }
+
+  stopRealChunkserver(host: number): void {
+    this.run('mfschunkserver', '-c', join(this.folder, `chunkserver${host}.cfg`), 'stop')
+  }
+
   mountReal(): void {
     this.run('mfsmount', this.mountPoint, '-H', MASTER_IP)
   }
@@ -145,6 +185,7 @@ export class Cluster {
   async close(): Promise<void> {
     for (const folder of this.#otherMounts) spawnSync('umount', ['-l', folder])
     spawnSync('umount', ['-l', this.mountPoint])
+    for (const host of [...this.#chunkservers.keys()]) await this.stopOurChunkserver(host, 'SIGKILL')
     await this.stopOurMaster('SIGKILL')
     for (const pid of this.#pids()) spawnSync('kill', ['-9', pid])
     spawnSync('ip', ['netns', 'del', this.#namespace])

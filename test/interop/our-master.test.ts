@@ -1,63 +1,14 @@
 // Real mounts and real chunkservers on our master.
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import {
-  appendFileSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, installPackages, whyNot } from './cluster.ts'
+import { chunkCounts, differences, dropCaches, makeTree } from './tree.ts'
 
-const FILES = 10_500
 const skip = whyNot()
-
-/** A tree with what file systems meet: many files, links of both kinds, special files, odd names, old times. */
-function makeTree(root: string): void {
-  mkdirSync(root)
-  for (let i = 0; i < FILES; i++) {
-    const folder = join(root, `d${i % 100}`)
-    if (i < 100) mkdirSync(folder)
-    writeFileSync(join(folder, `f${i}`), i % 10 === 0 ? 'x'.repeat((i * 37) % 100_000) : '', {
-      mode: 0o600 | (i & 0o77),
-    })
-  }
-  const at = (name: string) => join(root, name)
-  symlinkSync('d0/f0', at('link'))
-  linkSync(at('d0/f0'), at('hard'))
-  execFileSync('mkfifo', [at('fifo')])
-  execFileSync('mknod', [at('null'), 'c', '1', '3'])
-  writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0xfe, 0x0a, 0x25, 0x2c])]), 'odd')
-  writeFileSync(at('n'.repeat(255)), 'long')
-  utimesSync(at('d1/f1'), 1_000_000_000, 1_100_000_000)
-}
-
-/** What rsync would still have to do; nothing when the trees are equal. */
-function differences(source: string, target: string): string {
-  const args = ['-aHc', '--delete', '--dry-run', '--itemize-changes', `${source}/`, `${target}/`]
-  return execFileSync('rsync', args, { encoding: 'utf8' })
-}
-
-/** For each chunk that lies on the disks of these servers, on how many of them it does. */
-function chunkCounts(folder: string, hosts: number[]): number[] {
-  const counts = new Map<string, number>()
-  for (const host of hosts) {
-    const names = readdirSync(join(folder, `disk${host}`), { recursive: true, encoding: 'utf8' })
-    for (const name of new Set(names.map(name => /chunk_([0-9A-F]{16})_/.exec(name)?.[1]))) {
-      if (name) counts.set(name, (counts.get(name) ?? 0) + 1)
-    }
-  }
-  return [...counts.values()]
-}
-
-const dropCaches = () => writeFileSync('/proc/sys/vm/drop_caches', '3')
 
 async function withCluster(run: (cluster: Cluster) => Promise<void>): Promise<void> {
   installPackages()
@@ -76,7 +27,7 @@ async function withCluster(run: (cluster: Cluster) => Promise<void>): Promise<vo
 test('a tree goes through a real mount and real chunkservers and comes back the same', { skip: skip ?? false }, () =>
   withCluster(async ({ folder, mountPoint }) => {
     const tree = join(folder, 'tree')
-    makeTree(tree)
+    makeTree(tree, 10_500)
     execFileSync('cp', ['-a', tree, join(mountPoint, 'tree')])
     dropCaches()
     assert.equal(differences(tree, join(mountPoint, 'tree')), '')

@@ -21,6 +21,7 @@ import { Folder, FolderError, type FolderOptions, type FoundChunk } from './fold
 import type { FolderLine } from './folder-list.ts'
 import { type BlockPiece, OpenChunk, type WriteResult } from './open-chunk.ts'
 import { chooseFolder } from './placement.ts'
+import { noted } from './statistics.ts'
 
 const IDLE_CLOSE_MS = 3000
 /** Files open at a time, sessions aside. */
@@ -236,6 +237,11 @@ export class ChunkStore {
     for (const row of this.table.rows()) yield this.#entry(row)
   }
 
+  /** Chunks that were reported as damaged and are still there. */
+  *damagedChunks(): Generator<number> {
+    for (const row of this.table.rows()) if (this.table.damaged.get(row) !== 0) yield this.table.id(row)
+  }
+
   space(): Space {
     const sum = { used: 0, total: 0, chunks: 0, removedUsed: 0, removedTotal: 0, removedChunks: 0 }
     for (const folder of this.liveFolders) {
@@ -363,7 +369,8 @@ export class ChunkStore {
         if ((await file.read(head, 0)) < head.length) throw new ChunkError(Status.IO, chunkId)
         await this.#checkHeader(head.subarray(0, HEADER_TEXT_BYTES), chunkId, version, file)
         if (this.table.id(row) !== chunkId) throw new ChunkError(Status.NOCHUNK, chunkId)
-        const open = new OpenChunk(chunkId, row, file, layout, head.subarray(layout.headerBytes))
+        const counted = noted(file, folder.statistics, this.#env.clock)
+        const open = new OpenChunk(chunkId, row, counted, layout, head.subarray(layout.headerBytes))
         this.#noteBlocks(row, layout.blockCount)
         open.lastUseMs = this.#env.clock.monotonicMs()
         this.#open.set(chunkId, open)
@@ -492,8 +499,8 @@ export class ChunkStore {
     return this.#with(chunkId, version, async open => Buffer.from(open.table))
   }
 
-  /** Reads everything and checks it. @throws ChunkError CRC, IO */
-  async test(chunkId: number, version: number): Promise<void> {
+  /** Reads everything and checks it. @returns how many blocks there are @throws ChunkError CRC, IO */
+  async test(chunkId: number, version: number): Promise<number> {
     const open = await this.open(chunkId, version)
     const buffer = Buffer.allocUnsafeSlow(COPY_BLOCKS * MFSBLOCKSIZE)
     try {
@@ -501,6 +508,7 @@ export class ChunkStore {
         const count = Math.min(COPY_BLOCKS, open.blockCount - i)
         await this.read(open, version, i, buffer.subarray(0, count * MFSBLOCKSIZE))
       }
+      return open.blockCount
     } finally {
       this.done(open)
     }

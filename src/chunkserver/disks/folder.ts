@@ -4,6 +4,7 @@ import type { Env } from '../../env/env.ts'
 import { errnoOf } from './chunk-error.ts'
 import { chunkFileName, formatChunkId, parseChunkFileName, subfolderName } from './chunk-file.ts'
 import type { FolderLine } from './folder-list.ts'
+import { FolderStatistics } from './statistics.ts'
 
 const SUBFOLDERS = 256
 const SCANS_AT_A_TIME = 16
@@ -58,6 +59,7 @@ export class Folder {
   /** New chunks placed elsewhere since the last one here, and the correction that keeps shares fair. */
   turn = { distance: 0, correction: 0, used: false }
   spaceChanged = true
+  readonly statistics: FolderStatistics
   readonly #env: Env
   #lock: DiskLock | undefined
   #errors: { atMs: number; code: string }[] = []
@@ -68,6 +70,7 @@ export class Folder {
   constructor(env: Env, line: FolderLine, index: number) {
     this.#env = env
     this.line = line
+    this.statistics = new FolderStatistics(env.clock)
     this.index = index
     this.root = line.path === '/' ? '/' : line.path.slice(0, -1)
   }

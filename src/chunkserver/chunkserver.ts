@@ -1,0 +1,180 @@
+// The chunkserver: what there is, and how it starts, changes and ends.
+import type { Env, Timer } from '../env/env.ts'
+import { ClientPort } from './clients/client-port.ts'
+import { ChunkStore, type StoreOptions } from './disks/chunk-store.ts'
+import { FolderError } from './disks/folder.ts'
+import { type FolderLine, parseFolderList } from './disks/folder-list.ts'
+import { Identity } from './identity.ts'
+import { Jobs } from './jobs.ts'
+import { Commands } from './master/commands.ts'
+import { MasterLink } from './master/master-link.ts'
+import { Reports } from './master/reports.ts'
+import type { ChunkserverOptions } from './options.ts'
+import { Replicator } from './replicator.ts'
+import { answerServerQuery } from './server-queries.ts'
+import { Tester } from './tester.ts'
+
+/** So long a scan may keep us from the master; what it finds later is reported then. */
+const SCAN_WAIT_MS = 2000
+const JOBS_END_MS = 5000
+
+function storeOptions(options: ChunkserverOptions): StoreOptions {
+  const { leaveBytes, sparsify, sync, subfolderChunks, errorsTolerated, errorPeriodSeconds } = options
+  const { keepDuplicatesHours } = options
+  return { leaveBytes, sparsify, sync, subfolderChunks, errorsTolerated, errorPeriodSeconds, keepDuplicatesHours }
+}
+
+export class Chunkserver {
+  readonly #env: Env
+  #options: ChunkserverOptions
+  readonly #jobs: Jobs
+  readonly #reports: Reports
+  readonly #store: ChunkStore
+  readonly #identity: Identity
+  readonly #master: MasterLink
+  readonly #clients: ClientPort
+  readonly #tester: Tester
+  readonly #onFatal: (error: Error) => void
+  #timer: Timer | undefined
+  #ticking = false
+
+  private constructor(env: Env, options: ChunkserverOptions, onFatal: (error: Error) => void) {
+    this.#env = env
+    this.#options = options
+    this.#onFatal = onFatal
+    this.#jobs = new Jobs(options.jobsMax)
+    this.#reports = new Reports(() => this.#master.wake())
+    const store = new ChunkStore(env, storeOptions(options), this.#reports)
+    this.#store = store
+    this.#identity = new Identity(env, options.dataFolder, store)
+    const commands = new Commands(store, new Replicator(env, store), this.#jobs)
+    const { reports, jobs, identity } = { reports: this.#reports, jobs: this.#jobs, identity: this.#identity }
+    this.#master = new MasterLink(env, { store, reports, commands, jobs, identity }, options, onFatal)
+    const facts = {
+      store,
+      identity,
+      configValue: (option: string) => this.#options.configValue(option),
+      masterAddress: () => this.#master.masterAddress,
+    }
+    const queries = (type: number, payload: Buffer) => answerServerQuery(facts, type, payload)
+    this.#clients = new ClientPort({ env, store, jobs, queries, onFatal })
+    this.#tester = new Tester(env, store, options)
+  }
+
+  /**
+   * Takes the folders, opens the port and begins to look for the master; a master that is not there is no error.
+   *
+   * @param onFatal called when it cannot go on: a fault of the program, or a master of another instance
+   * @throws FolderError when a folder cannot be used, or there is none; the error of the network when the port is taken
+   */
+  static async start(
+    env: Env,
+    options: ChunkserverOptions,
+    onFatal: (error: Error) => void = error => {
+      throw error
+    },
+  ): Promise<Chunkserver> {
+    const server = new Chunkserver(env, options, onFatal)
+    try {
+      await server.#start()
+    } catch (error) {
+      await server.#store.stop()
+      throw error
+    }
+    return server
+  }
+
+  async #start(): Promise<void> {
+    const { listenHost, listenPort, folders, allowInvalidFolders } = this.#options
+    await this.#identity.read()
+    const lines = parseFolderList(folders)
+    const scans: Promise<void>[] = []
+    for (const line of lines) {
+      try {
+        scans.push((await this.#addFolder(line)).scanned)
+      } catch (error) {
+        if (!(error instanceof FolderError) || !allowInvalidFolders) throw error
+        this.#env.log.error(`${error.message}: folder skipped`)
+      }
+    }
+    if (this.#store.liveFolders.length === 0) throw new FolderError('no folder for chunks')
+    await this.#clients.listen(listenHost, listenPort)
+    this.#env.log.notice(`listen on ${listenHost}:${listenPort}`)
+    this.#timer = this.#env.clock.every(1000, () => this.#tick())
+    this.#tester.run().catch(this.#onFatal)
+    const scanned = Promise.allSettled(scans)
+    void Promise.race([scanned, this.#env.clock.sleep(SCAN_WAIT_MS)]).then(() => this.#master.start())
+  }
+
+  /** @returns its scan, which goes on */
+  async #addFolder(line: FolderLine): Promise<{ scanned: Promise<void> }> {
+    this.#env.log.notice(`path to scan: ${line.path}`)
+    const { metaId, scanned } = await this.#store.addFolder(line, this.#identity.metaId)
+    this.#identity.metaId ??= metaId
+    scanned.catch(this.#onFatal)
+    return { scanned }
+  }
+
+  #tick(): void {
+    this.#master.tick()
+    if (this.#ticking) return
+    this.#ticking = true
+    this.#store
+      .tick()
+      .catch(this.#onFatal)
+      .finally(() => {
+        this.#ticking = false
+      })
+  }
+
+  /** Where clients reach it. */
+  get port(): number {
+    return this.#clients.port
+  }
+
+  get registered(): boolean {
+    return this.#master.registered
+  }
+
+  /** Goes by new options from now on. Folders that cannot be used are logged and left out. */
+  async reload(options: ChunkserverOptions): Promise<void> {
+    const before = this.#options
+    this.#options = options
+    this.#store.options = storeOptions(options)
+    this.#jobs.max = options.jobsMax
+    this.#tester.options = options
+    if (before.listenHost !== options.listenHost || before.listenPort !== options.listenPort) {
+      await this.#clients.move(options.listenHost, options.listenPort)
+    }
+    await this.#reloadFolders(parseFolderList(options.folders))
+    this.#master.reload(options)
+  }
+
+  async #reloadFolders(lines: FolderLine[]): Promise<void> {
+    for (const folder of this.#store.liveFolders) {
+      const line = lines.find(({ path }) => path === folder.line.path)
+      if (line) this.#store.changeFolder(folder, line)?.catch(this.#onFatal)
+      else await this.#store.removeFolder(folder)
+    }
+    for (const line of lines) {
+      if (this.#store.liveFolders.some(folder => folder.line.path === line.path)) continue
+      try {
+        await this.#addFolder(line)
+      } catch (error) {
+        if (!(error instanceof FolderError)) throw error
+        this.#env.log.error(`${error.message}: folder skipped`)
+      }
+    }
+  }
+
+  /** Leaves the master, lets what is going on end, and gives the folders back. */
+  async stop(): Promise<void> {
+    this.#timer?.cancel()
+    this.#tester.stop()
+    this.#master.stop()
+    const untilMs = this.#env.clock.monotonicMs() + JOBS_END_MS
+    while (this.#jobs.running > 0 && this.#env.clock.monotonicMs() < untilMs) await this.#env.clock.sleep(20)
+    await this.#clients.close()
+    await this.#store.stop()
+  }
+}

@@ -1,0 +1,383 @@
+// The connection to the master: registration, reports, commands (spec chunkserver 2). There is one, made again
+// whenever it is lost.
+import { createHash } from 'node:crypto'
+import type { Env, Timer } from '../../env/env.ts'
+import type { Connection } from '../../env/net.ts'
+import { ProtocolError, Writer } from '../../protocol/codec.ts'
+import { VERSION, versionNumber } from '../../protocol/constants.ts'
+import * as cstoma from '../../protocol/cstoma.ts'
+import { FrameReader } from '../../protocol/frame.ts'
+import * as matocs from '../../protocol/matocs.ts'
+import { parseIpv4 } from '../../util/ipv4.ts'
+import type { ChunkStore } from '../disks/chunk-store.ts'
+import type { Identity } from '../identity.ts'
+import type { Jobs } from '../jobs.ts'
+import type { Commands } from './commands.ts'
+import type { Reports } from './reports.ts'
+
+const MAX_PAYLOAD_BYTES = 10_000
+const MAX_QUEUED_BYTES = 64 << 20
+const CONNECT_MS = 1000
+const DEFAULT_TIMEOUT_MS = 10_000
+const NOP_EVERY_MS = 1000
+const LOAD_EVERY_MS = 5000
+/** Commands that wait for their answers; a master that asks for more at once is left. */
+const COMMANDS_MAX = 10_000
+const NOP = Buffer.alloc(8)
+/** Masters before these know no labels, and no farewell. */
+const LABELS_SINCE = versionNumber(2, 1, 0)
+const FAREWELL_SINCE = versionNumber(3, 0, 75)
+/** `state` of CURRENT_LOAD. */
+const LoadState = { OK: 1, OVERLOADED: 2 } as const
+
+export interface MasterLinkOptions {
+  readonly masterHost: string
+  readonly masterPort: number
+  readonly bindHost: string
+  readonly masterTimeoutSeconds: number
+  readonly reconnectionDelaySeconds: number
+  readonly authCode: string | undefined
+  readonly labels: number
+  readonly chunksPerRegisterPacket: number
+  readonly listenHost: string
+  readonly listenPort: number
+}
+
+/** What the link works with. */
+export interface MasterServices {
+  readonly store: ChunkStore
+  readonly reports: Reports
+  readonly commands: Commands
+  readonly jobs: Jobs
+  readonly identity: Identity
+}
+
+type State = 'connecting' | 'begun' | 'listing' | 'registered' | 'closed'
+
+export class MasterLink {
+  options: MasterLinkOptions
+  readonly #env: Env
+  readonly #services: MasterServices
+  readonly #onFatal: (error: Error) => void
+  #session: Session | undefined
+  #retry: Timer | undefined
+  #connecting = false
+  #stopped = false
+  /** The leader, when a master that is none named it. */
+  #leader: string | undefined
+
+  constructor(env: Env, services: MasterServices, options: MasterLinkOptions, onFatal: (error: Error) => void) {
+    this.#env = env
+    this.#services = services
+    this.options = options
+    this.#onFatal = onFatal
+  }
+
+  get registered(): boolean {
+    return this.#session?.state === 'registered'
+  }
+
+  /** Address of the master that has us; zeros when none has. */
+  get masterAddress(): { ip: number; port: number } {
+    if (!this.#session || !this.registered) return { ip: 0, port: 0 }
+    return { ip: parseIpv4(this.#session.address) ?? 0, port: this.options.masterPort }
+  }
+
+  /** Begins to connect, now and then every few seconds. */
+  start(): void {
+    void this.#connect()
+  }
+
+  /** Something is to be reported: after what is going on now. */
+  wake(): void {
+    if (this.registered) this.#session?.reportSoon()
+  }
+
+  tick(): void {
+    this.#session?.tick()
+  }
+
+  /** New options; reconnects when these ask for it. */
+  reload(options: MasterLinkOptions): void {
+    const before = this.options
+    this.options = options
+    const reconnect = (
+      ['masterHost', 'masterPort', 'bindHost', 'masterTimeoutSeconds', 'authCode', 'listenHost', 'listenPort'] as const
+    ).some(key => before[key] !== options[key])
+    if (reconnect) {
+      this.#leader = undefined
+      this.#session?.leave()
+    } else if (before.labels !== options.labels) this.#session?.sendLabels()
+  }
+
+  /** Says good-bye. */
+  stop(): void {
+    this.#stopped = true
+    this.#retry?.cancel()
+    this.#session?.leave()
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#stopped || this.#connecting || this.#session) return
+    this.#connecting = true
+    const { masterHost, masterPort, bindHost } = this.options
+    try {
+      const [address = masterHost] = this.#leader ? [this.#leader] : await this.#env.net.resolve(masterHost)
+      const bind = bindHost === '*' ? {} : { bindHost }
+      const connection = await this.#env.net.connect(address, masterPort, { timeoutMs: CONNECT_MS, ...bind })
+      if (this.#stopped) return connection.destroy()
+      this.#env.log.notice(`connected to master ${address}:${masterPort}`)
+      this.#begin(connection)
+    } catch (error) {
+      this.#leader = undefined
+      this.#env.log.warning(`master ${masterHost}:${masterPort}: ${(error as Error).message}`)
+      this.#again()
+    } finally {
+      this.#connecting = false
+    }
+  }
+
+  #begin(connection: Connection): void {
+    const session = new Session(this.#env, this.#services, this.options, connection, {
+      closed: leader => {
+        if (this.#session !== session) return
+        this.#session = undefined
+        this.#leader = leader
+        this.#env.log.notice('connection to the master is closed')
+        this.#again()
+      },
+      fatal: this.#onFatal,
+    })
+    this.#session = session
+  }
+
+  #again(): void {
+    if (this.#stopped) return
+    this.#retry?.cancel()
+    const delayMs = this.#leader ? 0 : this.options.reconnectionDelaySeconds * 1000
+    this.#retry = this.#env.clock.after(delayMs, () => void this.#connect())
+  }
+}
+
+/** One connection, from BEGIN to its end. */
+class Session {
+  state: State = 'connecting'
+  readonly #env: Env
+  readonly #services: MasterServices
+  readonly #options: MasterLinkOptions
+  readonly #connection: Connection
+  readonly #onFatal: (error: Error) => void
+  #masterVersion = 0
+  #timeoutMs: number
+  #heardMs: number
+  #saidMs: number
+  #loadAtMs = 0
+  #overloaded = false
+  #commands = 0
+  #leader: string | undefined
+  #chunks: Iterator<{ chunkId: number; version: number }> | undefined
+  #reporting = false
+
+  constructor(
+    env: Env,
+    services: MasterServices,
+    options: MasterLinkOptions,
+    connection: Connection,
+    on: { closed: (leader: string | undefined) => void; fatal: (error: Error) => void },
+  ) {
+    this.#env = env
+    this.#services = services
+    this.#options = options
+    this.#connection = connection
+    this.#onFatal = on.fatal
+    this.#timeoutMs = options.masterTimeoutSeconds * 1000 || DEFAULT_TIMEOUT_MS
+    this.#heardMs = this.#saidMs = env.clock.monotonicMs()
+    const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
+    connection.handle({
+      data: bytes => {
+        this.#heardMs = env.clock.monotonicMs()
+        try {
+          frames.push(bytes)
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error
+          env.log.warning(`master: ${error.message}: connection closed`)
+          connection.destroy()
+        }
+      },
+      closed: () => {
+        this.state = 'closed'
+        on.closed(this.#leader)
+      },
+    })
+    this.#sendBegin()
+  }
+
+  get address(): string {
+    return this.#connection.remoteAddress
+  }
+
+  #send(packet: Buffer): void {
+    this.#saidMs = this.#env.clock.monotonicMs()
+    if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#connection.destroy(new Error('the master does not read'))
+    else this.#connection.write(packet)
+  }
+
+  tick(): void {
+    if (this.state === 'closed') return
+    const nowMs = this.#env.clock.monotonicMs()
+    if (nowMs - this.#heardMs > this.#timeoutMs) {
+      this.#env.log.warning(`master: silent for ${this.#timeoutMs / 1000} s: connection closed`)
+      return this.#connection.destroy()
+    }
+    if (this.state === 'registered') this.#sendState(nowMs)
+    if (nowMs - this.#saidMs >= NOP_EVERY_MS && this.#connection.queuedBytes === 0) this.#send(NOP)
+  }
+
+  /** Space when it changed, load every few seconds or when it becomes too much. */
+  #sendState(nowMs: number): void {
+    const { reports, store, jobs } = this.#services
+    if (reports.spaceIsNew) {
+      reports.spaceIsNew = false
+      this.#send(cstoma.space.encode(store.space()))
+    }
+    const load = jobs.running
+    const overloaded = load > jobs.max * (this.#overloaded ? 1 / 2 : 3 / 4)
+    if (overloaded === this.#overloaded && nowMs - this.#loadAtMs < LOAD_EVERY_MS) return
+    this.#overloaded = overloaded
+    this.#loadAtMs = nowMs
+    const state = Buffer.from([overloaded ? LoadState.OVERLOADED : LoadState.OK])
+    this.#send(cstoma.currentLoad.encode({ load: jobs.takePeak(), state }))
+  }
+
+  sendLabels(): void {
+    if (this.#masterVersion >= LABELS_SINCE) this.#send(cstoma.labels.encode({ mask: this.#options.labels }))
+  }
+
+  /** Tells the master that this is no accident, and closes. */
+  leave(): void {
+    if (this.state === 'registered' && this.#masterVersion >= FAREWELL_SINCE) {
+      this.#sendReports()
+      this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.DISCONNECT, body: Buffer.alloc(0) }))
+      this.#connection.end()
+    } else this.#connection.destroy()
+  }
+
+  #sendBegin(challenge?: Buffer): void {
+    const { store, identity } = this.#services
+    const { listenHost, listenPort, masterTimeoutSeconds } = this.#options
+    const out = new Writer()
+    if (challenge) {
+      const at = out.reserve(challenge.length)
+      challenge.copy(out.buffer, at)
+    }
+    cstoma.registerBegin.write(out, {
+      version: VERSION,
+      ip: parseIpv4(listenHost) ?? 0,
+      port: listenPort,
+      timeout: masterTimeoutSeconds,
+      serverId: identity.serverId,
+      ...store.space(),
+    })
+    this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.BEGIN, body: out.take() }))
+  }
+
+  #onPacket(type: number, payload: Buffer): void {
+    if (type <= 2) return
+    if (type === matocs.masterAck.code) return this.#onAck(matocs.masterAck.decode(payload))
+    if (++this.#commands > COMMANDS_MAX) throw new ProtocolError('too many commands at a time')
+    // An answer goes to the connection that asked, or nowhere. A fault of ours is not survived.
+    this.#services.commands.run(type, payload).then(
+      answer => {
+        this.#commands--
+        if (this.state !== 'closed') this.#send(answer)
+      },
+      error => this.#onFatal(error),
+    )
+  }
+
+  #onAck(ack: matocs.MasterAck): void {
+    switch (ack.kind) {
+      case 'welcome':
+        return this.#onWelcome(ack)
+      case 'goOn':
+        if (this.state !== 'listing') throw new ProtocolError('an answer to a list that was not sent')
+        return this.#sendChunks()
+      case 'leaderIs':
+        this.#leader = ack.ip === 0 ? undefined : [24, 16, 8, 0].map(shift => (ack.ip >>> shift) & 255).join('.')
+        this.#env.log.notice(`this master is not the leader; the leader is ${this.#leader ?? 'unknown'}`)
+        return this.#connection.destroy()
+      case 'wait':
+        this.#masterVersion = ack.version
+        this.#takeTimeout(ack.timeout)
+        return
+      case 'challenge': {
+        const { authCode } = this.#options
+        if (authCode === undefined) throw new ProtocolError('it wants a password, and AUTH_CODE is not set')
+        const { random } = ack
+        const hash = createHash('md5').update(random.subarray(0, 16)).update(authCode, 'latin1')
+        return this.#sendBegin(hash.update(random.subarray(16)).digest())
+      }
+    }
+  }
+
+  #takeTimeout(seconds: number | undefined): void {
+    if (this.#options.masterTimeoutSeconds === 0 && seconds) this.#timeoutMs = seconds * 1000
+  }
+
+  #onWelcome({ version, timeout, serverId, metaId }: Extract<matocs.MasterAck, { kind: 'welcome' }>): void {
+    if (this.state !== 'connecting') throw new ProtocolError('welcomed twice')
+    const { identity, reports, store } = this.#services
+    this.#masterVersion = version
+    this.#takeTimeout(timeout)
+    if (metaId !== undefined && identity.metaId !== undefined && metaId !== 0n && metaId !== identity.metaId) {
+      const [ours, its] = [identity.metaId, metaId].map(id => id.toString(16).toUpperCase().padStart(16, '0'))
+      this.#connection.destroy()
+      return this.#onFatal(new Error(`wrong master: our chunks belong to instance ${ours}, it has ${its}`))
+    }
+    identity.learn(serverId ?? 0, metaId || undefined).catch(error => this.#onFatal(error))
+    this.state = 'listing'
+    this.sendLabels()
+    reports.forget()
+    this.#chunks = store.entries()
+    this.#sendChunks()
+  }
+
+  /** The next part of the list; after the last one the registration ends. */
+  #sendChunks(): void {
+    const chunks: { chunkId: number; version: number }[] = []
+    while (this.#chunks && chunks.length < this.#options.chunksPerRegisterPacket) {
+      const { done, value } = this.#chunks.next()
+      if (done) this.#chunks = undefined
+      else chunks.push(value)
+    }
+    const { CHUNKS, END } = cstoma.RegisterForm
+    if (chunks.length > 0) {
+      const out = new Writer()
+      cstoma.registerChunks.write(out, chunks)
+      return this.#send(cstoma.register.encode({ form: CHUNKS, body: out.take() }))
+    }
+    this.#send(cstoma.register.encode({ form: END, body: Buffer.alloc(0) }))
+    this.state = 'registered'
+    this.#env.log.notice('registered with the master')
+    const { store, reports } = this.#services
+    // What was found damaged before this master counted our copies would else seem good to it.
+    for (const chunkId of store.damagedChunks()) reports.damaged(chunkId)
+    reports.spaceIsNew = true
+    this.#loadAtMs = 0
+    this.reportSoon()
+    this.tick()
+  }
+
+  reportSoon(): void {
+    if (this.#reporting) return
+    this.#reporting = true
+    this.#env.clock.soon(() => {
+      this.#reporting = false
+      if (this.state === 'registered') this.#sendReports()
+    })
+  }
+
+  #sendReports(): void {
+    for (const packet of this.#services.reports.take()) this.#send(packet)
+  }
+}

@@ -1,0 +1,80 @@
+// Our chunkservers under real masters and mounts, beside real chunkservers, and on each other's disks.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster, installPackages, whyNot } from './cluster.ts'
+import { differences, dropCaches, makeTree } from './tree.ts'
+
+const FILES = 1000
+const skip = whyNot() ?? false
+
+type Kind = 'our' | 'real'
+
+async function withCluster(
+  master: Kind,
+  servers: Kind[],
+  run: (cluster: Cluster, tree: string, copy: string) => Promise<void>,
+): Promise<void> {
+  installPackages()
+  const cluster = new Cluster()
+  try {
+    if (master === 'our') await cluster.startOurMaster()
+    else cluster.startRealMaster()
+    for (const [i, kind] of servers.entries()) await start(cluster, i + 2, kind)
+    await sleep(2500)
+    cluster.mountReal()
+    const tree = join(cluster.folder, 'tree')
+    makeTree(tree, FILES)
+    execFileSync('dd', ['if=/dev/urandom', `of=${join(tree, 'big')}`, 'bs=1M', 'count=70'], { stdio: 'ignore' })
+    await run(cluster, tree, join(cluster.mountPoint, 'tree'))
+  } catch (error) {
+    for (const [host, log] of cluster.chunkserverLogs) console.error(`chunkserver ${host}:\n${log()}`)
+    throw error
+  } finally {
+    await cluster.close()
+  }
+}
+
+async function start(cluster: Cluster, host: number, kind: Kind): Promise<void> {
+  if (kind === 'our') await cluster.startOurChunkserver(host)
+  else cluster.startRealChunkserver(host)
+}
+
+async function stop(cluster: Cluster, host: number, kind: Kind): Promise<void> {
+  if (kind === 'our') await cluster.stopOurChunkserver(host, 'SIGTERM')
+  else cluster.stopRealChunkserver(host)
+}
+
+const combinations: [Kind, Kind[]][] = [
+  ['real', ['our', 'our']],
+  ['real', ['our', 'real']],
+  ['our', ['our', 'our']],
+  ['our', ['our', 'real']],
+]
+for (const [master, servers] of combinations) {
+  test(`a tree goes to ${servers.join(' and ')} chunkservers under the ${master} master and comes back`, { skip }, () =>
+    withCluster(master, servers, async (_cluster, tree, copy) => {
+      execFileSync('cp', ['-a', tree, copy])
+      dropCaches()
+      assert.equal(differences(tree, copy), '')
+    }),
+  )
+}
+
+for (const [first, second] of [
+  ['our', 'real'],
+  ['real', 'our'],
+] as [Kind, Kind][]) {
+  test(`what one chunkserver (${first}) stored, another (${second}) serves`, { skip }, () =>
+    withCluster('real', [first], async (cluster, tree, copy) => {
+      execFileSync('cp', ['-a', tree, copy])
+      await stop(cluster, 2, first)
+      await start(cluster, 2, second)
+      await sleep(4000)
+      dropCaches()
+      assert.equal(differences(tree, copy), '')
+    }),
+  )
+}
