@@ -9,13 +9,15 @@ import { defaultConfig, parseConfig } from './parse.ts'
 import { parseDuration, parseSize, printSize } from './units.ts'
 
 const master = (contents: string) => parseConfig(masterConfigFile, 'm.cfg', contents)
+/** Warnings about values; options without effect are another matter. */
+const aboutValues = (warnings: string[]) => warnings.filter(warning => !warning.includes('has no effect'))
 const chunkserver = (contents: string) => parseConfig(chunkserverConfigFile, 'c.cfg', contents)
 
 test('comments, blanks and repeated options are read as the original reads them', () => {
   const { values, warnings, errors } = master(
     '# BACK_LOGS = 1\n\n  BACK_LOGS=7  \nBACK_LOGS\t= 8\r\nAUTH_CODE = a # b\nFILE_UMASK = 022\nNICE_LEVEL = -5\nATIME_MODE = 0x4\n',
   )
-  assert.deepEqual([...warnings, ...errors], [])
+  assert.deepEqual([...aboutValues(warnings), ...errors], [])
   assert.equal(values.BACK_LOGS, 8)
   assert.equal(values.AUTH_CODE, 'a # b')
   assert.equal(values.FILE_UMASK, 0o22)
@@ -54,7 +56,7 @@ test('numbers out of range are replaced with a warning', () => {
   assert.equal(values.BACK_LOGS, 1000)
   assert.equal(values.ATIME_MODE, 0)
   assert.equal(values.CHUNKS_LOOP_MIN_TIME, 60)
-  assert.equal(warnings.length, 4)
+  assert.equal(aboutValues(warnings).length, 4)
   assert.deepEqual(errors, [])
 })
 

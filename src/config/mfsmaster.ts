@@ -17,6 +17,9 @@ import {
 } from './kinds.ts'
 import { configFile, sameValue, type Values } from './option.ts'
 
+/** For options whose behaviour is missing: a file that sets one gets a warning, never silence. */
+const missing = 'not implemented yet'
+
 export const masterConfigFile = configFile({
   program: 'mfsmaster',
   options: {
@@ -30,6 +33,7 @@ export const masterConfigFile = configFile({
       kind: path,
       default: `${CONFIG_ROOT}/mfs/mfstopology.cfg`,
       doc: 'Which machines are near each other; read again at each reload.',
+      ignored: missing,
     },
     BACK_LOGS: { kind: whole({ min: 0, max: 1000 }), default: 50, doc: 'Older changelogs kept.' },
     METADATA_SAVE_FREQ: {
@@ -44,6 +48,7 @@ export const masterConfigFile = configFile({
       default: 1800,
       unit: 'seconds',
       doc: 'How long changes are kept in memory for metaloggers that come back.',
+      ignored: missing,
     },
     CHANGELOG_SAVE_MODE: {
       kind: choice([0, 1, 2], 0),
@@ -58,9 +63,14 @@ export const masterConfigFile = configFile({
         'When a change counts as safe and is answered: commit, once its changelog line is on the disk; interval, once it ' +
         'is written, with a sync every so many milliseconds; none, once it is written (a power cut may lose it).',
     },
-    MISSING_LOG_CAPACITY: { kind: whole(), default: 100000, doc: 'Entries in the list of missing chunks.' },
-    MATOML_LISTEN_HOST: { kind: listenHost, default: '*', doc: 'Address for metaloggers.' },
-    MATOML_LISTEN_PORT: { kind: port, default: 9419, doc: 'Port for metaloggers.' },
+    MISSING_LOG_CAPACITY: {
+      kind: whole(),
+      default: 100000,
+      doc: 'Entries in the list of missing chunks.',
+      ignored: missing,
+    },
+    MATOML_LISTEN_HOST: { kind: listenHost, default: '*', doc: 'Address for metaloggers.', ignored: missing },
+    MATOML_LISTEN_PORT: { kind: port, default: 9419, doc: 'Port for metaloggers.', ignored: missing },
     MATOCS_LISTEN_HOST: { kind: listenHost, default: '*', doc: 'Address for chunkservers.' },
     MATOCS_LISTEN_PORT: { kind: port, default: 9420, doc: 'Port for chunkservers.' },
     MATOCS_TIMEOUT: {
@@ -73,21 +83,25 @@ export const masterConfigFile = configFile({
       kind: optionalText,
       default: undefined as string | undefined,
       doc: 'Secret that chunkservers must know; without it all are accepted.',
+      ignored: `${missing}: every chunkserver is accepted`,
     },
     REMAP_BITS: {
       kind: whole({ min: 0, max: 32 }),
       default: 0,
       doc: 'Leading bits of chunkserver addresses that are replaced for clients; 0: none. Needs the next two.',
+      ignored: missing,
     },
     REMAP_SOURCE_IP_CLASS: {
       kind: ipv4,
       default: undefined as string | undefined,
       doc: 'Addresses that begin like this one are replaced.',
+      ignored: missing,
     },
     REMAP_DESTINATION_IP_CLASS: {
       kind: ipv4,
       default: undefined as string | undefined,
       doc: 'Their replacement begins like this one.',
+      ignored: missing,
     },
     REPLICATIONS_DELAY_INIT: {
       kind: whole(),
@@ -99,21 +113,25 @@ export const masterConfigFile = configFile({
       kind: choice([0, 1, 2], 0),
       default: 0 as const,
       doc: '0: ignore topology; 1: nearest source; 2: target in the rack of a copy if possible.',
+      ignored: missing,
     },
     CREATIONS_RESPECT_TOPOLOGY: {
       kind: whole(),
       default: 0,
       doc: 'New chunks first go to servers nearer to the client than this; 0: ignore topology.',
+      ignored: missing,
     },
     CHUNKS_UNIQUE_MODE: {
       kind: choice([0, 1, 2], 0),
       default: 0 as const,
       doc: '1: avoid two copies on one address; 2: avoid two copies in one rack.',
+      ignored: missing,
     },
     CHUNKS_LOOP_MAX_CPS: {
       kind: whole({ min: 10000, max: 10000000 }),
       default: 100000,
       doc: 'Chunks checked per second at most.',
+      ignored: missing,
     },
     CHUNKS_LOOP_MIN_TIME: {
       kind: whole({ min: 60, max: 7200 }),
@@ -121,42 +139,50 @@ export const masterConfigFile = configFile({
       unit: 'seconds',
       doc: 'Shortest time for a check of all chunks.',
       oldNames: { CHUNKS_LOOP_TIME: sameValue },
+      ignored: missing,
     },
     CHUNKS_SOFT_DEL_LIMIT: {
       kind: whole({ min: 1 }),
       default: 10,
       doc: 'Simultaneous deletions on one chunkserver, normally.',
+      ignored: missing,
     },
     CHUNKS_HARD_DEL_LIMIT: {
       kind: whole({ min: 1 }),
       default: 25,
       doc: 'Simultaneous deletions on one chunkserver at most.',
+      ignored: missing,
     },
     CHUNKS_WRITE_REP_LIMIT: {
       kind: fourLimits,
       default: [2, 1, 1, 4] as FourLimits,
       doc: 'Replications to one chunkserver: endangered, undergoal, rebalance near average, other rebalance.',
+      ignored: missing,
     },
     CHUNKS_READ_REP_LIMIT: {
       kind: fourLimits,
       default: [10, 5, 2, 5] as FourLimits,
       doc: 'Replications from one chunkserver: endangered, undergoal, rebalance near average, other rebalance.',
+      ignored: missing,
     },
     CS_HEAVY_LOAD_THRESHOLD: {
       kind: whole(),
       default: 150,
       doc: 'Load above which a chunkserver may get a grace period.',
+      ignored: missing,
     },
     CS_HEAVY_LOAD_RATIO_THRESHOLD: {
       kind: real({ min: 0 }),
       default: 3,
       doc: 'And its load must be so many times the average.',
+      ignored: missing,
     },
     CS_HEAVY_LOAD_GRACE_PERIOD: {
       kind: whole(),
       default: 900,
       unit: 'seconds',
       doc: 'Length of the grace period.',
+      ignored: missing,
     },
     ACCEPTABLE_PERCENTAGE_DIFFERENCE: {
       kind: real({ min: 0.1, max: 10 }),
@@ -164,29 +190,34 @@ export const masterConfigFile = configFile({
       unit: 'percent points',
       doc: 'Wanted maximum difference of usage between chunkservers.',
       oldNames: { ACCEPTABLE_DIFFERENCE: text => String(Number(text) * 100) },
+      ignored: missing,
     },
     PRIORITY_QUEUES_LENGTH: {
       kind: whole({ min: 10000 }),
       default: 1000000,
       doc: 'Length of the queues of chunks that need work first.',
+      ignored: missing,
     },
     CS_MAINTENANCE_MODE_TIMEOUT: {
       kind: whole(),
       default: 0,
       unit: 'seconds',
       doc: 'Maintenance mode ends after so long; 0: never by itself.',
+      ignored: missing,
     },
     CS_TEMP_MAINTENANCE_MODE_TIMEOUT: {
       kind: whole(),
       default: 1800,
       unit: 'seconds',
       doc: 'How long a chunkserver that was stopped in order is expected back.',
+      ignored: missing,
     },
     CS_DAYS_TO_REMOVE_UNUSED: {
       kind: whole(),
       default: 7,
       unit: 'days',
       doc: 'Disconnected chunkservers without chunks are forgotten after so long; 0 or more than 365: never.',
+      ignored: missing,
     },
     MATOCL_LISTEN_HOST: {
       kind: listenHost,
@@ -222,6 +253,7 @@ export const masterConfigFile = configFile({
       kind: reserve,
       default: { kind: 'bytes', bytes: 0 } as Reserve,
       doc: 'Space that only root may use.',
+      ignored: missing,
     },
     MAX_ALLOWED_HARD_LINKS: { kind: whole({ min: 8, max: 65000 }), default: 32767, doc: 'Most hard links of a file.' },
     INODE_REUSE_DELAY: {

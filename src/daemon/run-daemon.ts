@@ -1,6 +1,7 @@
 // A daemon as a process: from its command line to its exit code (spec daemons-and-config 1).
 import { writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import type { commonOptions } from '../config/common.ts'
 import { describeOptions } from '../config/describe.ts'
 import type { ConfigFile, Values } from '../config/option.ts'
@@ -51,6 +52,8 @@ export interface DaemonProgram<O extends DaemonOptions> {
   readonly configFile: ConfigFile<O>
   /** Wanted limit of open files. */
   readonly openFiles: number
+  /** Options that a reload takes on; others that have changed keep their value until the next start. */
+  readonly reloads: readonly string[]
   /** Whether it has the switches -i -a -x. */
   readonly restoreSwitches: boolean
   /** Resolves once it serves. @throws StartError with the reason why it can't */
@@ -140,8 +143,11 @@ class Process<O extends DaemonOptions> {
     return values
   }
 
+  /** For talking to a process that runs: what is odd in its file is no reason not to, and was said when it started. */
   #lockPath(): string {
-    return lockFilePath(common(this.#loadConfig()).DATA_PATH, this.#program.name)
+    const { path } = findConfigFile(this.#program.name, this.#command.configFile)
+    const { values } = loadConfig(this.#program.configFile, path)
+    return lockFilePath(common(values).DATA_PATH, this.#program.name)
   }
 
   #owner(path = this.#lockPath()): number | undefined {
@@ -386,12 +392,12 @@ class Life<O extends DaemonOptions> {
     }
   }
 
-  /** Options that are read at start only keep their value; says so when the file wants another. */
+  /** Options that a reload cannot change keep their value; says so when the file wants another. */
   #withoutRestartOptions(values: Values<O>): Values<O> {
     const kept: Record<string, unknown> = { ...values }
     const before: Readonly<Record<string, unknown>> = this.#config
-    for (const [name, { needsRestart }] of Object.entries(this.#program.configFile.options)) {
-      if (!needsRestart || kept[name] === before[name]) continue
+    for (const name of Object.keys(this.#program.configFile.options)) {
+      if (this.#program.reloads.includes(name) || isDeepStrictEqual(kept[name], before[name])) continue
       this.#context.env.log.warning(`${name} has changed: takes effect after a restart`)
       kept[name] = before[name]
     }

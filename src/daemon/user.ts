@@ -37,6 +37,19 @@ export function resolveIdentity(user: string, group: string | undefined): Identi
   return { uid, gid: Number(account[3]) }
 }
 
+/** Users and groups of this machine, for files that name them. */
+export const systemNames = {
+  /** @param name or number */
+  uid(name: string): Identity | undefined {
+    const account = entry('/etc/passwd', ([other, , uid]) => other === name || uid === name)
+    return account && { uid: Number(account[2]), gid: Number(account[3]) }
+  },
+  gid(name: string): number | undefined {
+    const group = entry('/etc/group', ([other]) => other === name)
+    return group && Number(group[2])
+  },
+}
+
 function numbered(text: string): number | undefined {
   return /^#\d+$/.test(text) ? Number(text.slice(1)) : undefined
 }

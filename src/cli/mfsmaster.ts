@@ -1,0 +1,112 @@
+// The command mfsmaster (spec daemons-and-config 3).
+import { readFileSync } from 'node:fs'
+import { type MasterConfig, masterConfigFile } from '../config/mfsmaster.ts'
+import { findListFile, StartError } from '../daemon/config-file.ts'
+import { type DaemonContext, type RunningDaemon, runDaemon } from '../daemon/run-daemon.ts'
+import { systemNames } from '../daemon/user.ts'
+import type { Env } from '../env/env.ts'
+import { realClock } from '../env/real.ts'
+import { storeCheckpoint } from '../journal/checkpoint-files.ts'
+import { RecoveryError, recover } from '../journal/recovery.ts'
+import { type Exports, parseExports } from '../master/clients/exports.ts'
+import { Master, type MasterOptions } from '../master/master.ts'
+import { VERSION_TEXT } from '../protocol/constants.ts'
+
+/** @throws StartError when the file is missing or allows nobody anything */
+function loadExports(config: MasterConfig, log: Env['log']): Exports {
+  const path = findListFile(config.EXPORTS_FILENAME)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT') throw new StartError(`mfsexports configuration file: ${message}`)
+    throw new StartError(
+      `mfsexports configuration file (${path}) not found - please create one: it says who may mount what, for example ` +
+        '"* / rw,alldirs,maproot=0" and "* . rw"',
+    )
+  }
+  const exports = parseExports(text, path, systemNames)
+  for (const warning of exports.warnings) log.warning(warning)
+  if (exports.rules.length === 0) throw new StartError(`no exports defined in ${path} !!!`)
+  log.info('exports file has been loaded')
+  return exports
+}
+
+function masterOptions(config: MasterConfig, exports: Exports): MasterOptions {
+  return {
+    dataFolder: config.DATA_PATH,
+    exports,
+    clientsHost: config.MATOCL_LISTEN_HOST,
+    clientsPort: config.MATOCL_LISTEN_PORT,
+    chunkserversHost: config.MATOCS_LISTEN_HOST,
+    chunkserversPort: config.MATOCS_LISTEN_PORT,
+    sync: config.CHANGELOG_SYNC,
+    backLogs: config.BACK_LOGS,
+    keepPrevious: config.BACK_META_KEEP_PREVIOUS,
+    saveEveryHours: config.METADATA_SAVE_FREQ,
+    replicationsDelaySeconds: config.REPLICATIONS_DELAY_INIT,
+    chunkserverTimeoutSeconds: config.MATOCS_TIMEOUT,
+    sessionSustainSeconds: config.SESSION_SUSTAIN_TIME,
+    inodeReuseDelaySeconds: config.INODE_REUSE_DELAY,
+    client: {
+      atimeMode: config.ATIME_MODE,
+      maxHardLinks: config.MAX_ALLOWED_HARD_LINKS,
+      quotaGraceSeconds: config.QUOTA_DEFAULT_GRACE_PERIOD,
+    },
+  }
+}
+
+/** What an administrator can do something about, as a StartError; our own mistakes as they are. */
+function explained(error: unknown): unknown {
+  const isKnown = error instanceof RecoveryError || (error as NodeJS.ErrnoException).syscall !== undefined
+  return isKnown ? new StartError((error as Error).message, { cause: error }) : error
+}
+
+async function start({ env, config, fatal }: DaemonContext<MasterConfig>): Promise<RunningDaemon<MasterConfig>> {
+  const { log } = env
+  const exports = loadExports(config, log)
+  log.info('loading metadata ...')
+  const master = await Master.start(env, masterOptions(config, exports), fatal).catch(error => {
+    throw explained(error)
+  })
+  log.info(`master <-> chunkservers module: listen on ${config.MATOCS_LISTEN_HOST}:${config.MATOCS_LISTEN_PORT}`)
+  log.info(`main master server module: listen on ${config.MATOCL_LISTEN_HOST}:${config.MATOCL_LISTEN_PORT}`)
+  return {
+    stop: () => master.stop(),
+    reload: async changed => master.reloadExports(loadExports(changed, log)),
+    info: () => {
+      const { state } = master.ledger
+      log.notice(
+        `metadata version ${state.version}, ${state.nodes.count} inodes, ${state.chunks.count} chunks, ` +
+          `${master.connectedChunkservers} chunkservers`,
+      )
+    },
+  }
+}
+
+/** `mfsmaster restore`: leaves one metadata.mfs that holds all that the files of the data folder promise. */
+async function restore({ env, config }: DaemonContext<MasterConfig>): Promise<void> {
+  const now = Math.floor(realClock.nowMs() / 1000)
+  try {
+    const { state, checkpoint, replayed, notes } = await recover(env.disk, config.DATA_PATH, now)
+    for (const note of notes) env.log.warning(note)
+    env.log.info(`using ${checkpoint} and ${replayed} changes of the changelogs`)
+    await storeCheckpoint(env.disk, config.DATA_PATH, 'metadata.mfs', state, now)
+    env.log.info(`stored ${config.DATA_PATH}/metadata.mfs, metadata version ${state.version}`)
+  } catch (error) {
+    throw explained(error)
+  }
+}
+
+await runDaemon({
+  name: 'mfsmaster',
+  version: VERSION_TEXT,
+  description: 'The master: keeps all metadata of the file system and knows where the data is.',
+  configFile: masterConfigFile,
+  openFiles: 16384,
+  restoreSwitches: true,
+  reloads: ['EXPORTS_FILENAME'],
+  start,
+  restore,
+})
