@@ -581,3 +581,11 @@ export const fuseTimeSync = message(704, 'CLTOMA_FUSE_TIME_SYNC', { msgid: optio
 
 export const getVersion = message(10, 'ANTOAN_GET_VERSION', { msgid: optional(u32) })
 export const getConfig = message(80, 'ANTOAN_GET_CONFIG', { msgid: u32, option: name })
+
+// Questions of monitors: no session, no msgid (spec tools-and-admin A.5).
+export const cservList = message(500, 'CLTOMA_CSERV_LIST', {})
+export const info = message(510, 'CLTOMA_INFO', {})
+export const chunksMatrix = message(516, 'CLTOMA_CHUNKS_MATRIX', {
+  /** 0 all copies, 1 those not on disks marked for removal; both, after a byte of progress, when missing. */
+  kind: optional(u8),
+})

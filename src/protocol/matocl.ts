@@ -325,3 +325,61 @@ export const nop = message(0, 'ANTOAN_NOP', { msgid: optional(u32) })
 export const fuseTimeSync = message(705, 'MATOCL_FUSE_TIME_SYNC', { msgid: optional(u32), microseconds: u64n })
 export const version = message(11, 'ANTOAN_VERSION', { msgid: optional(u32), version: u32, text: rest })
 export const configValue = message(81, 'ANTOAN_CONFIG_VALUE', { msgid: u32, value: name })
+
+// Answers to monitors (spec tools-and-admin A.5).
+export const ServerFlag = { DISCONNECTED: 1, MAINTENANCE: 2, TEMPORARY_MAINTENANCE: 4 } as const
+const monitoredServer = record({
+  flags: u8,
+  /** The low 24 bits of the version, as high:8 low:16. */
+  versionHigh: u8,
+  versionLow: u16,
+  ip: u32,
+  port: u16,
+  serverId: u16,
+  used: u64n,
+  total: u64n,
+  chunks: u32,
+  removalUsed: u64n,
+  removalTotal: u64n,
+  removalChunks: u32,
+  errors: u32,
+  load: u32,
+  grace: u32,
+  labels: u32,
+  removalStatus: u8,
+})
+export const cservList = message(501, 'MATOCL_CSERV_LIST', { servers: many(monitoredServer) })
+export const info = message(511, 'MATOCL_INFO', {
+  version: u32,
+  memory: u64n,
+  systemCpu: u64n,
+  userCpu: u64n,
+  total: u64n,
+  available: u64n,
+  free: u64n,
+  trashSpace: u64n,
+  trashNodes: u32,
+  sustainedSpace: u64n,
+  sustainedNodes: u32,
+  nodes: u32,
+  folders: u32,
+  files: u32,
+  chunks: u32,
+  copies: u32,
+  regularCopies: u32,
+  lastStore: u32,
+  lastDuration: u32,
+  lastStatus: u8,
+  state: u8,
+  nextState: u8,
+  stable: u8,
+  sync: u8,
+  leaderIp: u32,
+  stateChange: u32,
+  metaVersion: u64n,
+  exportsChecksum: u64,
+  microseconds: u64n,
+  lastChangelog: u32,
+})
+/** `progress:8` and two matrices, or one: 11 rows (copies wanted, 0 to 10 and more) of 11 numbers (good copies). */
+export const chunksMatrix = message(517, 'MATOCL_CHUNKS_MATRIX', { body: rest })

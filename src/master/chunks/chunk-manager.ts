@@ -252,6 +252,10 @@ export class ChunkManager implements ChunkService {
     attempt()
   }
 
+  servers(): Iterable<ChunkServer> {
+    return this.#servers
+  }
+
   space(): SpaceTotals {
     const totals = { total: 0, available: 0, free: 0 }
     for (const server of this.#servers) {

@@ -3,6 +3,7 @@
 import type { Inode, SessionId } from '../../metadata/types.ts'
 import type { CopyLocation } from '../../protocol/attributes.ts'
 import type { Status } from '../../protocol/status.ts'
+import type { ChunkServer } from './chunk-server.ts'
 
 export interface LocatedChunk {
   status: 0
@@ -39,6 +40,8 @@ export interface ChunkService {
   /** Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK. */
   truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void
   space(): SpaceTotals
+  /** Those that are connected. */
+  servers(): Iterable<ChunkServer>
   /** Number of good copies of the chunk in this row. */
   goodCopies(row: number): number
   /** Copies on connected servers, good or not, that are not being deleted. */

@@ -14,6 +14,7 @@ import { parseIpv4 } from '../../util/ipv4.ts'
 import { type ClientPeer, type ClientServices, type News, RequestContext } from './context.ts'
 import type { Exports } from './exports.ts'
 import { fileHandlers } from './file-handlers.ts'
+import { answerMonitor } from './monitoring.ts'
 import { namespaceHandlers } from './namespace-handlers.ts'
 import { awaitsClose, grantMount, reconnectAnswer, welcome } from './registration.ts'
 import { toolHandlers, toolMessages } from './tool-handlers.ts'
@@ -208,6 +209,8 @@ class ClientLink implements ClientPeer {
         return this.send(matocl.fuseTimeSync.encode({ ...(msgid === undefined ? {} : { msgid }), microseconds }))
       }
     }
+    const monitored = answerMonitor(this.#port, type, payload)
+    if (monitored) return this.send(monitored)
     const session = this.#ledger.state.sessions.get(this.sessionId)
     if (!session) throw new ProtocolError(`message ${type} without a session`)
     const handler = handlers.get(type)
