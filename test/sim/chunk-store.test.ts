@@ -187,6 +187,7 @@ test('a disk with too many errors is given up with all its chunks', async () => 
   const machine = new Machine(6)
   const store = await machine.start()
   for (const id of [1, 2]) await machine.run(store.create(id, 1))
+  await write(machine, store, 1, 1, [piece(0, 0, Buffer.alloc(10, 1))])
   machine.host.disk.fault = { reads: 'EIO' }
   for (let i = 0; i < 3; i++) await assert.rejects(contents(machine, store, 1, 1), { status: Status.IO })
   assert.deepEqual(

@@ -90,6 +90,15 @@ export function clearTable(table: Buffer, blockIndex: number): void {
   for (let i = blockIndex; i < MFSBLOCKSINCHUNK; i++) table.writeUInt32BE(ZERO_BLOCK_CRC, i * 4)
 }
 
+/** Whether no block from `blockIndex` on ever got a CRC; new files of the original have zeros there. */
+export function isClearTable(table: Buffer, blockIndex: number): boolean {
+  for (let i = blockIndex; i < MFSBLOCKSINCHUNK; i++) {
+    const crc = table.readUInt32BE(i * 4)
+    if (crc !== ZERO_BLOCK_CRC && crc !== 0) return false
+  }
+  return true
+}
+
 /** One number for all CRCs (spec chunkserver 3.6). */
 export function tableChecksum(table: Buffer): number {
   let checksum = 1

@@ -11,6 +11,8 @@ import {
   emptyTable,
   formatChunkId,
   HEADER_TEXT_BYTES,
+  isClearTable,
+  type Layout,
   layoutOf,
   newLayout,
   TABLE_BYTES,
@@ -363,7 +365,8 @@ export class ChunkStore {
     try {
       const file = await this.#openPath(this.#pathOf(row), folder)
       try {
-        const layout = layoutOf((await file.stat()).size)
+        const { size } = await file.stat()
+        const layout = layoutOf(size) ?? (await this.#cutTail(file, size))
         if (!layout) throw new ChunkError(Status.NOCHUNK, chunkId)
         const head = Buffer.allocUnsafeSlow(layout.headerBytes + TABLE_BYTES)
         if ((await file.read(head, 0)) < head.length) throw new ChunkError(Status.IO, chunkId)
@@ -383,6 +386,21 @@ export class ChunkStore {
       const missing = errnoOf(error) === 'ENOENT' && fresh
       throw this.#failed(chunkId, folder, error, missing ? Status.NOCHUNK : Status.IO)
     }
+  }
+
+  /**
+   * Cuts off the part of a block that a kill in the middle of appending left. Only if no block that is not wholly
+   * there ever got a CRC: otherwise the file lost something, and stays as it is.
+   */
+  async #cutTail(file: DiskFile, size: number): Promise<Layout | undefined> {
+    const dataStart = newLayout.headerBytes + TABLE_BYTES
+    const blockCount = Math.floor((size - dataStart) / MFSBLOCKSIZE)
+    if (blockCount < 0) return undefined
+    const table = Buffer.alloc(TABLE_BYTES)
+    await file.read(table, newLayout.headerBytes)
+    if (!isClearTable(table, blockCount)) return undefined
+    await file.truncate(dataStart + blockCount * MFSBLOCKSIZE)
+    return { ...newLayout, blockCount }
   }
 
   /** A disk that is to be removed may be mounted for reading only. */
@@ -523,7 +541,7 @@ export class ChunkStore {
     const path = folder.path(chunkId, version, subfolder)
     this.#building.add(chunkId)
     try {
-      const file = await this.#env.disk.open(path, 'wx+')
+      const file = noted(await this.#env.disk.open(path, 'wx+'), folder.statistics, this.#env.clock)
       const open = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
       try {
         await open.writeHead(version)
@@ -533,8 +551,11 @@ export class ChunkStore {
         await this.#env.disk.unlink(path).catch(() => undefined)
         throw error
       }
-      await file.close()
-      this.#added(chunkId, version, folder, subfolder, 0)
+      open.row = this.#added(chunkId, version, folder, subfolder, 0)
+      // The write that it was created for comes soon.
+      open.lastUseMs = this.#env.clock.monotonicMs()
+      this.#open.set(chunkId, open)
+      if (this.#open.size > IDLE_OPEN_MAX) this.#closeIdle(open.lastUseMs)
     } catch (error) {
       throw this.#notMade(chunkId, folder, error)
     } finally {
@@ -542,10 +563,11 @@ export class ChunkStore {
     }
   }
 
-  #added(chunkId: number, version: number, folder: Folder, subfolder: number, blockCount: number): void {
+  #added(chunkId: number, version: number, folder: Folder, subfolder: number, blockCount: number): number {
     const row = this.table.add(chunkId, version, folder.index, subfolder, UNKNOWN_BLOCKS)
     folder.chunkAdded(subfolder)
     this.#noteBlocks(row, blockCount)
+    return row
   }
 
   #notMade(chunkId: number, folder: Folder, error: unknown): ChunkError {

@@ -2,7 +2,8 @@
 // change of a block is followed by the change of its CRC in the file before anybody hears that it was done, so that a
 // killed server loses nothing that it acknowledged.
 //
-// The size of the file is that of a chunk at every moment: it grows and shrinks by whole blocks.
+// The file grows and shrinks by whole blocks. Only a kill in the middle of appending can leave a part of a block, which
+// has no CRC yet and is cut off when the file is opened.
 import type { DiskFile } from '../../env/disk.ts'
 import { MFSBLOCKSINCHUNK, MFSBLOCKSIZE } from '../../protocol/constants.ts'
 import { Status } from '../../protocol/status.ts'
@@ -10,7 +11,7 @@ import { crc32 } from '../../util/crc32.ts'
 import { Mutex } from '../../util/mutex.ts'
 import { ChunkError, errnoOf } from './chunk-error.ts'
 import { clearTable, encodeHeader, type Layout, TABLE_BYTES, VERSION_POSITION } from './chunk-file.ts'
-import { nonZeroRange } from './sparse.ts'
+import { hasSolidEnds, nonZeroRange } from './sparse.ts'
 
 /** Bytes for one block, as they came: in pieces. */
 export interface BlockPiece {
@@ -50,7 +51,8 @@ interface Run {
 
 export class OpenChunk {
   readonly chunkId: number
-  readonly row: number
+  /** In the table of chunks; 0 for a chunk that is being made. */
+  row: number
   /** Held for one operation on the file. */
   readonly mutex = new Mutex()
   /** Sessions that have it open. */
@@ -111,7 +113,9 @@ export class OpenChunk {
     if (usable.length === 0) return wrong ? { done: 0, error: wrong } : { done: 0 }
     const before = this.blockCount
     try {
-      await this.#grow(usable.reduce((most, { blockIndex }) => Math.max(most, blockIndex + 1), 0))
+      const blockCount = usable.reduce((most, { blockIndex }) => Math.max(most, blockIndex + 1), before)
+      if (this.#isAppend(usable)) this.blockCount = blockCount
+      else await this.#grow(blockCount)
       await this.#writeBlocks(usable, before, options.sparsify)
       await this.#writeTable(usable, before)
       if (options.sync) await this.file.sync()
@@ -134,6 +138,14 @@ export class OpenChunk {
     } catch (cause) {
       return new ChunkError(Status.IO, this.chunkId, { cause })
     }
+  }
+
+  /** Whole blocks after the last one, without holes: writing them makes the file as long as it must be. */
+  #isAppend(pieces: readonly BlockPiece[]): boolean {
+    return pieces.every(
+      ({ blockIndex, size, parts }, i) =>
+        blockIndex === this.blockCount + i && size === MFSBLOCKSIZE && hasSolidEnds(parts),
+    )
   }
 
   async #grow(blockCount: number): Promise<void> {

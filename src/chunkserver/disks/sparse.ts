@@ -14,12 +14,17 @@ function isZero(parts: readonly Buffer[]): boolean {
   return parts.every(part => part.equals(zeros.subarray(0, part.length)))
 }
 
+/** Whether neither the first nor the last byte is zero: nothing can be left out at the ends. */
+export function hasSolidEnds(parts: readonly Buffer[]): boolean {
+  const last = parts.at(-1)
+  return parts[0]?.[0] !== 0 && last?.[last.length - 1] !== 0
+}
+
 /** @returns the part of a piece of a block that must be written: all of it, or without the zeros at its ends */
 export function nonZeroRange(parts: readonly Buffer[], offset: number, size: number, sparsify: boolean): Range {
   const first = parts[0]
-  const last = parts.at(-1)
   const all = { from: offset, to: offset + size, parts }
-  if (!sparsify || !first || !last || (first[0] !== 0 && last[last.length - 1] !== 0)) return all
+  if (!sparsify || !first || hasSolidEnds(parts)) return all
   if (isZero(parts)) return { from: offset, to: offset, parts: [] }
   const bytes = parts.length === 1 ? first : Buffer.concat(parts)
   let [from, to] = [0, bytes.length]
