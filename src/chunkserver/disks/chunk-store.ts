@@ -670,7 +670,7 @@ export class ChunkStore {
   }
 
   async truncate(chunkId: number, length: number, version: number, previousVersion: number): Promise<void> {
-    if (length > MFSCHUNKSIZE) throw new ChunkError(Status.WRONGSIZE, chunkId)
+    if (length > MFSCHUNKSIZE) throw new ChunkError(Status.EINVAL, chunkId)
     await this.#with(chunkId, previousVersion, async open => {
       await this.#setVersion(open, version)
       await open.truncate(length)
@@ -691,7 +691,7 @@ export class ChunkStore {
     length?: number
   }): Promise<void> {
     const { chunkId, version, sourceChunkId, sourceVersion, sourceNewVersion, length } = request
-    if (length !== undefined && length > MFSCHUNKSIZE) throw new ChunkError(Status.WRONGSIZE, chunkId)
+    if (length !== undefined && length > MFSCHUNKSIZE) throw new ChunkError(Status.EINVAL, chunkId)
     const source = await this.open(sourceChunkId, sourceVersion)
     try {
       const builder = await this.build(chunkId)

@@ -122,21 +122,23 @@ export class OpenChunk {
     } catch (error) {
       this.#cached = undefined
       if (error instanceof ChunkError) return { done: 0, error }
-      return { done: 0, error: await this.#afterFailure(before, error) }
+      return { done: 0, error: await this.#afterFailure(usable, before, error) }
     }
     return { done: usable.length, ...(wrong ? { error: wrong } : {}) }
   }
 
-  /** A disk that is full takes back the growth: nothing happened then. Anything else leaves a damaged chunk. */
-  async #afterFailure(before: number, error: unknown): Promise<ChunkError> {
+  /** On a full disk growth is taken back; if no other block changed either, nothing happened and nothing is damaged. */
+  async #afterFailure(pieces: readonly BlockPiece[], before: number, error: unknown): Promise<ChunkError> {
     if (errnoOf(error) === undefined) throw error
-    const isFull = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT'
-    if (!isFull || before === this.blockCount) return new ChunkError(Status.IO, this.chunkId, { cause: error })
+    const failed = new ChunkError(Status.IO, this.chunkId, { cause: error })
+    if (errnoOf(error) !== 'ENOSPC' && errnoOf(error) !== 'EDQUOT') return failed
     try {
       await this.#shrink(before)
+      const block = Buffer.allocUnsafeSlow(MFSBLOCKSIZE)
+      for (const { blockIndex } of pieces) if (blockIndex < before) await this.read(blockIndex, block)
       return new ChunkError(Status.NOSPACE, this.chunkId, { cause: error })
-    } catch (cause) {
-      return new ChunkError(Status.IO, this.chunkId, { cause })
+    } catch {
+      return failed
     }
   }
 
