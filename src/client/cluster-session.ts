@@ -37,6 +37,9 @@ const INODES_REPORT_S = 61
 const CHAINS_MAX = 16
 const TRUNCATE_TRIES = 30
 const LOCKED_PAUSE_MS = 10
+const [FILE, DIRECTORY, SYMLINK] = [1, 2, 3]
+/** Clocks of master and client agree about so well. */
+const CLOCK_TOLERANCE_S = 2
 const NO_CALLER: Caller = { uid: 0, gids: [0] }
 
 export interface ClientOptions extends SessionOptions {
@@ -285,7 +288,8 @@ export class ClusterSession implements Cluster, MetaCluster {
   }
 
   symlink(parent: number, name: string, target: string, caller: Caller): Outcome<Node> {
-    return this.#ask(cltoma.fuseSymlink, { parent, name, target: `${target}\0`, caller }, matocl.fuseSymlink)
+    const question = { parent, name, target: `${target}\0`, caller }
+    return this.#make(cltoma.fuseSymlink, question, matocl.fuseSymlink, SYMLINK)
   }
 
   mknod(
@@ -297,25 +301,78 @@ export class ClusterSession implements Cluster, MetaCluster {
     rdev: number,
     caller: Caller,
   ): Outcome<Node> {
-    return this.#ask(cltoma.fuseMknod, { parent, name, type, mode, umask, caller, rdev }, matocl.fuseMknod)
+    const question = { parent, name, type, mode, umask, caller, rdev }
+    return this.#make(cltoma.fuseMknod, question, matocl.fuseMknod, type)
   }
 
   mkdir(parent: number, name: string, mode: number, umask: number, copySgid: boolean, caller: Caller): Outcome<Node> {
     const question = { parent, name, mode, umask, caller, copySgid: copySgid ? 1 : 0 }
-    return this.#ask(cltoma.fuseMkdir, question, matocl.fuseMkdir)
+    return this.#make(cltoma.fuseMkdir, question, matocl.fuseMkdir, DIRECTORY)
   }
 
-  async unlink(parent: number, name: string, caller: Caller): Done {
-    const answer = await this.#ask(cltoma.fuseUnlink, { parent, name, caller }, matocl.fuseUnlink)
-    return answer.status ?? Status.OK
+  unlink(parent: number, name: string, caller: Caller): Done {
+    return this.#remove(cltoma.fuseUnlink, { parent, name, caller }, matocl.fuseUnlink)
   }
 
-  async rmdir(parent: number, name: string, caller: Caller): Done {
-    const answer = await this.#ask(cltoma.fuseRmdir, { parent, name, caller }, matocl.fuseRmdir)
-    return answer.status ?? Status.OK
+  rmdir(parent: number, name: string, caller: Caller): Done {
+    return this.#remove(cltoma.fuseRmdir, { parent, name, caller }, matocl.fuseRmdir)
   }
 
-  rename(parent: number, name: string, targetParent: number, targetName: string, caller: Caller): Outcome<Node> {
+  // The answer to a change may get lost with the connection or the master, and the question is sent again. Where the
+  // second answer shows that the first question was carried out, the caller gets the answer that was lost.
+
+  /** Makes a node. A name that is in the way may be the one that we made. */
+  async #make<Q extends { msgid: number; parent: number; name: string; caller: Caller }>(
+    question: Message<Q>,
+    body: Omit<Q, 'msgid'> & { parent: number; name: string; caller: Caller },
+    answer: typeof matocl.fuseMknod,
+    type: number,
+  ): Outcome<Node> {
+    const begun = this.#master.nowSeconds()
+    let repeated = false
+    const made = await this.#master.ask(question, body, answer, () => {
+      repeated = true
+    })
+    if (!made) return noAnswer
+    if (!repeated || made.status !== Status.EEXIST) return made
+    return (await this.#lostNode(body, type, begun)) ?? made
+  }
+
+  /** The node of that name, if it looks as if it was made by our question. */
+  async #lostNode(
+    { parent, name, caller }: { parent: number; name: string; caller: Caller },
+    type: number,
+    begun: number,
+  ): Promise<Node | undefined> {
+    const there = await this.lookup(parent, name, caller)
+    if (there.status !== undefined) return undefined
+    const { attributes, inode } = there
+    const young = attributes.ctime >= begun - CLOCK_TOLERANCE_S && attributes.mtime === attributes.ctime
+    const ours = attributes.type === type && attributes.uid === this.#shownUid(caller)
+    return young && ours ? { inode, attributes } : undefined
+  }
+
+  /** The owner that a new node of this caller is shown with. */
+  #shownUid({ uid }: Caller): number {
+    return uid === 0 ? this.parameters.rootUid : uid
+  }
+
+  /** Removes a name. One that is not there any more may have been removed by us. */
+  async #remove<Q extends { msgid: number }>(
+    question: Message<Q>,
+    body: Omit<Q, 'msgid'>,
+    answer: typeof matocl.fuseUnlink,
+  ): Done {
+    let repeated = false
+    const removed = await this.#master.ask(question, body, answer, () => {
+      repeated = true
+    })
+    if (!removed) return Status.IO
+    const wasUs = repeated && removed.status === Status.ENOENT
+    return wasUs ? Status.OK : (removed.status ?? Status.OK)
+  }
+
+  async rename(parent: number, name: string, targetParent: number, targetName: string, caller: Caller): Outcome<Node> {
     const question = {
       parentSource: parent,
       nameSource: name,
@@ -323,11 +380,27 @@ export class ClusterSession implements Cluster, MetaCluster {
       nameTarget: targetName,
       caller,
     }
-    return this.#ask(cltoma.fuseRename, question, matocl.fuseRename)
+    let repeated = false
+    const moved = await this.#master.ask(cltoma.fuseRename, question, matocl.fuseRename, () => {
+      repeated = true
+    })
+    if (!moved) return noAnswer
+    if (!repeated || moved.status !== Status.ENOENT) return moved
+    const there = await this.lookup(targetParent, targetName, caller)
+    return there.status === undefined ? { inode: there.inode, attributes: there.attributes } : moved
   }
 
-  link(inode: number, targetParent: number, targetName: string, caller: Caller): Outcome<Node> {
-    return this.#ask(cltoma.fuseLink, { inode, parent: targetParent, name: targetName, caller }, matocl.fuseLink)
+  async link(inode: number, targetParent: number, targetName: string, caller: Caller): Outcome<Node> {
+    const question = { inode, parent: targetParent, name: targetName, caller }
+    let repeated = false
+    const linked = await this.#master.ask(cltoma.fuseLink, question, matocl.fuseLink, () => {
+      repeated = true
+    })
+    if (!linked) return noAnswer
+    if (!repeated || linked.status !== Status.EEXIST) return linked
+    const there = await this.lookup(targetParent, targetName, caller)
+    const isIt = there.status === undefined && there.inode === inode
+    return isIt ? { inode, attributes: there.attributes } : linked
   }
 
   async readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedName[] }> {
@@ -366,8 +439,20 @@ export class ClusterSession implements Cluster, MetaCluster {
   ): Outcome<Node & { flags: number }> {
     this.#creating++
     try {
-      const answer = await this.#ask(cltoma.fuseCreate, { parent, name, mode, umask, caller }, matocl.fuseCreate)
-      if (answer.status !== undefined) return answer
+      const question = { parent, name, mode, umask, caller }
+      const begun = this.#master.nowSeconds()
+      let repeated = false
+      const answer = await this.#master.ask(cltoma.fuseCreate, question, matocl.fuseCreate, () => {
+        repeated = true
+      })
+      if (!answer) return noAnswer
+      if (answer.status !== undefined) {
+        const lost =
+          repeated && answer.status === Status.EEXIST ? await this.#lostNode(question, FILE, begun) : undefined
+        if (!lost) return answer
+        const opened = await this.open(lost.inode, cltoma.OpenFlag.AFTER_CREATE | 3, caller)
+        return opened.status !== undefined ? opened : { ...lost, flags: opened.flags }
+      }
       const { inode, attributes, flags = 0 } = answer
       this.#locator.forgetFile(inode)
       this.#acquire(inode)

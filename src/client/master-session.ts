@@ -71,6 +71,8 @@ interface Question {
   packet: Buffer
   answerType: number
   since: number
+  /** Sent again after a lost connection: it may have been carried out before. */
+  repeated: boolean
   resolve: (payload: Buffer | undefined) => void
 }
 
@@ -88,6 +90,7 @@ export class MasterSession {
   #askedTimeMs = Number.NEGATIVE_INFINITY
   #timeOffsetMs = 0
   #closing = false
+  #served = false
   sessionId = 0
   metaId = 0n
   masterVersion = 0
@@ -112,15 +115,20 @@ export class MasterSession {
     return Math.floor((this.#env.clock.nowMs() + this.#timeOffsetMs) / 1000)
   }
 
-  /** Asks; undefined when there was no answer in time, or the session is lost. Throws away answers that are no answer. */
+  /**
+   * Asks; undefined when there was no answer in time, or the session is lost.
+   * @param onRepeated called before the answer when the question had to be sent again, so that it may have been
+   * carried out twice
+   */
   async ask<Q extends { msgid: number }, A>(
     question: Message<Q>,
     body: Omit<Q, 'msgid'>,
     answer: Message<A>,
+    onRepeated?: () => void,
   ): Promise<A | undefined> {
     const msgid = this.#newId()
     const packet = question.encode({ ...body, msgid } as Q, this.masterVersion)
-    const payload = await this.#ask(msgid, packet, answer.code)
+    const payload = await this.#ask(msgid, packet, answer.code, onRepeated)
     if (!payload) return undefined
     try {
       return answer.decode(payload, VERSION)
@@ -155,10 +163,15 @@ export class MasterSession {
     return this.#nextId
   }
 
-  #ask(msgid: number, packet: Buffer, answerType: number): Promise<Buffer | undefined> {
+  #ask(msgid: number, packet: Buffer, answerType: number, onRepeated?: () => void): Promise<Buffer | undefined> {
     return new Promise(resolve => {
       if (this.#closing) return resolve(undefined)
-      this.#questions.set(msgid, { packet, answerType, since: this.#env.clock.monotonicMs(), resolve })
+      const question = { packet, answerType, since: this.#env.clock.monotonicMs(), repeated: false }
+      const finish = (payload: Buffer | undefined) => {
+        if (question.repeated) onRepeated?.()
+        resolve(payload)
+      }
+      this.#questions.set(msgid, Object.assign(question, { resolve: finish }))
       this.#write(packet)
     })
   }
@@ -296,6 +309,8 @@ export class MasterSession {
 
   #serve(registration: Registration): void {
     const { connection } = registration
+    const wasServed = this.#served
+    this.#served = true
     this.#connection = connection
     this.#heardMs = this.#env.clock.monotonicMs()
     registration.handOver(
@@ -306,7 +321,10 @@ export class MasterSession {
       error => this.#onClosed(connection, error),
     )
     this.#syncTime()
-    for (const { packet } of this.#questions.values()) this.#write(packet)
+    for (const question of this.#questions.values()) {
+      question.repeated = wasServed
+      this.#write(question.packet)
+    }
   }
 
   #onClosed(connection: Connection, error: Error | undefined): void {

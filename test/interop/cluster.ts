@@ -12,6 +12,9 @@ const packages = {
   ip: 'iproute2',
   nsenter: 'util-linux',
   rsync: 'rsync',
+  git: 'git',
+  gcc: 'gcc',
+  python3: 'python3',
 }
 
 /** Why the tests can't run here; undefined when they can. */
@@ -168,6 +171,11 @@ export class Cluster {
 
   mountReal(): void {
     this.run('mfsmount', this.mountPoint, '-H', MASTER_IP)
+  }
+
+  mountOurs(...options: string[]): void {
+    const program = join(import.meta.dirname, '../../src/cli/mfsmount.ts')
+    this.run(process.execPath, program, this.mountPoint, '-H', MASTER_IP, ...options)
   }
 
   /** The real mount of trash and sustained files. */

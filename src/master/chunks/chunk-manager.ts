@@ -4,6 +4,7 @@
 // tried again when the chunk changes. Copies are volatile: servers tell of them anew after every start.
 import type { Env } from '../../env/env.ts'
 import type { Entry } from '../../metadata/changelog/entry.ts'
+import { CHUNK_LOCK_SECONDS } from '../../metadata/namespace/apply-files.ts'
 import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
 import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
 import * as matocs from '../../protocol/matocs.ts'
@@ -58,6 +59,8 @@ export class ChunkManager implements ChunkService {
   readonly #copies = new Map<number, Copy[]>()
   readonly #operations = new Map<number, Operation>()
   readonly #replications = new Map<number, { source: ChunkServer; target: ChunkServer }>()
+  /** Rows that another chunk is being copied from. */
+  readonly #held = new Set<number>()
   readonly #lockOwners = new Map<number, SessionId>()
   /** Rows whose version was raised in this life of the master since their copies last changed. */
   readonly #settled = new Set<number>()
@@ -165,7 +168,7 @@ export class ChunkManager implements ChunkService {
       const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
       if (row === 0) return answer({ status: Status.OK, chunkId: 0, version: 0, copies: [] })
       if (this.#isBusy(row)) return this.#park(row, attempt, () => answer({ status: Status.CHUNKBUSY }))
-      if (this.#validCopies(row).length === 0 && this.#isCertain()) return answer({ status: Status.CHUNKLOST })
+      if (this.#goodCopies(row).length === 0 && this.#isCertain()) return answer({ status: Status.CHUNKLOST })
       answer(this.#located(row, chunks.id(row)))
     }
     attempt()
@@ -188,11 +191,17 @@ export class ChunkManager implements ChunkService {
       if (!nodes.isFile(inode)) return answer({ status: Status.ENOENT })
       const row = nodes.chunkRow(inode, index)
       if (row === 0) return this.#createChunk(request, answer)
-      if (this.#isLockedFor(row, request)) {
+      if (this.#isLockedFor(row, request) && !this.#isOwnWrite(row, request)) {
         return this.#park(row, attempt, () => answer({ status: Status.LOCKED }))
       }
       if (this.#isBusy(row)) return this.#park(row, attempt, () => answer({ status: Status.CHUNKBUSY }))
-      const valid = this.#validCopies(row)
+      const valid = this.#goodCopies(row)
+      if (valid.length === 0 && this.#wasNeverWritten(row, inode, index)) {
+        // Its creation was logged, but no server has carried it out.
+        const previous = { ts: this.#ledger.now(), inode, index, previousChunkId: 0, chunkId: chunks.id(row) }
+        this.#commit({ op: 'ROLLBACK', ...previous })
+        return this.#createChunk(request, answer)
+      }
       if (valid.length === 0) {
         return answer({ status: this.#isCertain() ? Status.CHUNKLOST : Status.CSNOTPRESENT })
       }
@@ -227,7 +236,7 @@ export class ChunkManager implements ChunkService {
       if (row === 0) return answer(Status.OK)
       if (this.#isLockedFor(row, request)) return this.#park(row, attempt, () => answer(Status.LOCKED))
       if (this.#isBusy(row)) return this.#park(row, attempt, () => answer(Status.CHUNKBUSY))
-      const valid = this.#validCopies(row)
+      const valid = this.#goodCopies(row)
       if (valid.length === 0) return answer(this.#isCertain() ? Status.CHUNKLOST : Status.CSNOTPRESENT)
       const bytes = length % MFSCHUNKSIZE
       const finish = (result: ChunkAnswer) => {
@@ -352,6 +361,35 @@ export class ChunkManager implements ChunkService {
     return (this.#copies.get(row) ?? []).filter(copy => copy.state === 'valid' && copy.version === version)
   }
 
+  /**
+   * As #validCopies(). When there are none, but all copies that are left have the version right before or after the
+   * recorded one, a crash came between the log and the servers: their version is the one that counts.
+   */
+  #goodCopies(row: number): Copy[] {
+    const valid = this.#validCopies(row)
+    const present = (this.#copies.get(row) ?? []).filter(({ state }) => state === 'valid')
+    const [first] = present
+    if (valid.length > 0 || !first || !this.#isCertain()) return valid
+    const { chunks } = this.#ledger.state
+    const recorded = chunks.version.get(row)
+    const { version } = first
+    if (Math.abs(version - recorded) !== 1 || present.some(copy => copy.version !== version)) return valid
+    const chunkId = chunks.id(row)
+    this.#env.log.warning(
+      `chunk ${chunkId.toString(16)}: all copies have version ${version}, not ${recorded}: taken as good`,
+    )
+    this.#commit({ op: 'SETVERSION', ts: this.#ledger.now(), chunkId, version })
+    this.#unsettle(row)
+    return this.#validCopies(row)
+  }
+
+  /** Whether nothing that was acknowledged can be in the chunk: the file does not reach into it. */
+  #wasNeverWritten(row: number, inode: Inode, index: number): boolean {
+    const { nodes, chunks } = this.#ledger.state
+    const reaches = nodes.length.get(inode) > index * MFSCHUNKSIZE
+    return !reaches && chunks.references.get(row) === 1 && this.presentCopies(row) === 0
+  }
+
   #located(row: number, chunkId: ChunkId): LocatedChunk {
     const copies = this.#validCopies(row)
       .slice(0, MAX_COPIES_TOLD)
@@ -361,7 +399,7 @@ export class ChunkManager implements ChunkService {
   }
 
   #isBusy(row: number): boolean {
-    return this.#operations.has(row) || this.#replications.has(row)
+    return this.#operations.has(row) || this.#replications.has(row) || this.#held.has(row)
   }
 
   #isLockedFor(row: number, { session, continues }: WriteRequest): boolean {
@@ -369,6 +407,17 @@ export class ChunkManager implements ChunkService {
     const owner = this.#lockOwners.get(row)
     // A lock from before the start of this master has no owner any more: its writer comes back with `continues`.
     return !(continues && (owner === undefined || owner === session))
+  }
+
+  /**
+   * A client writes a chunk once at a time, so a lock of its own is what is left of a write whose answer was lost. After
+   * a restart nobody knows whose a lock is; nobody but the only one who has the file open can be writing.
+   */
+  #isOwnWrite(row: number, { inode, session }: WriteRequest): boolean {
+    const owner = this.#lockOwners.get(row)
+    if (owner !== undefined) return owner === session
+    const openers = this.#ledger.state.openFiles.sessionsOf(inode)
+    return openers.size === 1 && openers.has(session)
   }
 
   /** Whether a chunk without copies is lost, and not only waiting for its servers to come. */
@@ -466,16 +515,24 @@ export class ChunkManager implements ChunkService {
   ): void {
     const { chunks } = this.#ledger.state
     const source = { sourceChunkId: chunks.id(sourceRow), sourceVersion: chunks.version.get(sourceRow) }
+    const { nodes } = this.#ledger.state
     const chunkId = chunks.nextChunkId
     const { inode, index } = request
-    if (length === undefined) this.#commitWrite(request, true, chunkId)
-    else this.#commit({ op: 'TRUNC', ts: this.#ledger.now(), inode, index, chunkId })
+    const ts = this.#ledger.now()
+    // The file changes over only when the copies are made: before, a crash must find it with the chunk it had.
+    this.#commit({ op: 'CHUNKADD', ts, chunkId, version: 1, lockedTo: ts + CHUNK_LOCK_SECONDS })
     const row = chunks.find(chunkId)
-    this.#lockOwners.set(row, request.session)
+    this.#held.add(sourceRow)
     for (const { server } of valid) this.#addCopy(row, server, 1)
     const finish = (operation: Operation) => {
-      if (operation.succeeded.length > 0) return this.#settleOperation(row, chunkId, operation, answer)
-      this.#rollBack(request, source.sourceChunkId, chunkId, operation, answer)
+      this.#held.delete(sourceRow)
+      this.#wake(sourceRow)
+      if (operation.succeeded.length === 0) return answer({ status: failureOf(operation) })
+      if (!nodes.isFile(inode) || nodes.chunkRow(inode, index) !== sourceRow) return answer({ status: Status.NOTDONE })
+      this.#commit({ op: 'SETFILECHUNK', ts: this.#ledger.now(), inode, index, chunkId })
+      if (length === undefined) this.#commitWrite(request, false, chunkId)
+      this.#lockOwners.set(row, request.session)
+      this.#settleOperation(row, chunkId, operation, answer)
     }
     const command = { chunkId, version: 1, ...source }
     this.#operate(row, this.#copiesOf(row), finish, server =>
@@ -540,10 +597,7 @@ export class ChunkManager implements ChunkService {
    */
   #settleOperation(row: number, chunkId: ChunkId, operation: Operation, answer: (answer: ChunkAnswer) => void): void {
     if (operation.succeeded.length === 0) {
-      answer({
-        status:
-          operation.noSpace > 0 && operation.noSpace === operation.failed.length ? Status.NOSPACE : Status.NOTDONE,
-      })
+      answer({ status: failureOf(operation) })
       return
     }
     if (operation.failed.length === 0) {
@@ -572,7 +626,7 @@ export class ChunkManager implements ChunkService {
     answer: (answer: ChunkAnswer) => void,
   ): void {
     this.#commit({ op: 'ROLLBACK', ts: this.#ledger.now(), inode, index, previousChunkId, chunkId })
-    const status = operation.noSpace === operation.failed.length ? Status.NOSPACE : Status.NOTDONE
+    const status = failureOf(operation)
     this.#ledger.whenCommitted(() => answer({ status }))
   }
 
@@ -645,6 +699,11 @@ export class ChunkManager implements ChunkService {
     const [chunkId, version] = [chunks.id(row), chunks.version.get(row)]
     target.send(matocs.replicate.encode({ chunkId, version, ip: source.ip, port: source.port }))
   }
+}
+
+/** Why no server could do it. */
+function failureOf({ noSpace, failed }: Operation): Exclude<Status, 0> {
+  return noSpace > 0 && noSpace === failed.length ? Status.NOSPACE : Status.NOTDONE
 }
 
 function shuffled<T>(items: T[], below: (limit: number) => number): T[] {
