@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { type MasterConfig, masterConfigFile } from '../config/mfsmaster.ts'
 import { findListFile, StartError } from '../daemon/config-file.ts'
+import { explained } from '../daemon/explain.ts'
 import { type DaemonContext, type RunningDaemon, runDaemon } from '../daemon/run-daemon.ts'
 import { systemNames } from '../daemon/user.ts'
 import type { Env } from '../env/env.ts'
@@ -57,18 +58,12 @@ function masterOptions(config: MasterConfig, exports: Exports): MasterOptions {
   }
 }
 
-/** What an administrator can do something about, as a StartError; our own mistakes as they are. */
-function explained(error: unknown): unknown {
-  const isKnown = error instanceof RecoveryError || (error as NodeJS.ErrnoException).syscall !== undefined
-  return isKnown ? new StartError((error as Error).message, { cause: error }) : error
-}
-
 async function start({ env, config, fatal }: DaemonContext<MasterConfig>): Promise<RunningDaemon<MasterConfig>> {
   const { log } = env
   const exports = loadExports(config, log)
   log.info('loading metadata ...')
   const master = await Master.start(env, masterOptions(config, exports), fatal).catch(error => {
-    throw explained(error)
+    throw explained(error, [RecoveryError])
   })
   log.info(`master <-> chunkservers module: listen on ${config.MATOCS_LISTEN_HOST}:${config.MATOCS_LISTEN_PORT}`)
   log.info(`main master server module: listen on ${config.MATOCL_LISTEN_HOST}:${config.MATOCL_LISTEN_PORT}`)
@@ -95,7 +90,7 @@ async function restore({ env, config }: DaemonContext<MasterConfig>): Promise<vo
     await storeCheckpoint(env.disk, config.DATA_PATH, 'metadata.mfs', state, now)
     env.log.info(`stored ${config.DATA_PATH}/metadata.mfs, metadata version ${state.version}`)
   } catch (error) {
-    throw explained(error)
+    throw explained(error, [RecoveryError])
   }
 }
 

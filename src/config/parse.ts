@@ -4,8 +4,8 @@ import type { ConfigFile, Option, Options, Values } from './option.ts'
 
 export interface ParsedConfig<O extends Options> {
   values: Values<O>
-  /** Names that the file sets. */
-  set: ReadonlySet<string>
+  /** What the file sets, with the text that stands there. */
+  written: ReadonlyMap<string, string>
   /** The start goes on: `FILE:LINE: OPTION …`. */
   warnings: string[]
   /** Values that nothing can be made of; the value before (or the default) stands in `values`. */
@@ -29,11 +29,11 @@ export function parseConfig<O extends Options>(
 ): ParsedConfig<O> {
   const reading = new Reading(declaration.options, file, before)
   for (const [i, line] of contents.split('\n').entries()) reading.line(line.slice(0, LINE_CHARACTERS_MAX), i + 1)
-  const { values, set, warnings, errors } = reading
+  const { values, written, warnings, errors } = reading
   const read = values as Values<O>
-  const reconciled = declaration.reconcile?.(read, name => set.has(String(name)))
+  const reconciled = declaration.reconcile?.(read, name => written.has(String(name)))
   for (const note of reconciled?.notes ?? []) warnings.push(`${file}: ${note}`)
-  return { values: { ...read, ...reconciled?.values }, set, warnings, errors }
+  return { values: { ...read, ...reconciled?.values }, written, warnings, errors }
 }
 
 /** The values when there is no file. */
@@ -48,7 +48,7 @@ function shownLine(line: string): string {
 
 class Reading {
   readonly values: Record<string, unknown> = {}
-  readonly set = new Set<string>()
+  readonly written = new Map<string, string>()
   readonly warnings: string[] = []
   readonly errors: string[] = []
   readonly #options: Options
@@ -96,6 +96,6 @@ class Reading {
     }
     if (parsed.note) this.warnings.push(`${shown}: ${parsed.note}`)
     this.values[name] = parsed.value
-    this.set.add(name)
+    this.written.set(name, value)
   }
 }

@@ -28,6 +28,8 @@ export interface DaemonContext<C> {
   readonly env: Env
   readonly config: C
   readonly command: Command
+  /** What the configuration file says now; empty for an option that it does not set. */
+  configValue(option: string): string
   /** Ends the process after a mistake that cannot be lived with: the message is logged, the exit code is 1. */
   fatal(error: Error): void
 }
@@ -89,6 +91,7 @@ class Process<O extends DaemonOptions> {
   readonly #program: DaemonProgram<O>
   readonly #command: Command
   #configPath: string | undefined
+  #written: ReadonlyMap<string, string> = new Map()
 
   constructor(program: DaemonProgram<O>, command: Command) {
     this.#program = program
@@ -131,12 +134,13 @@ class Process<O extends DaemonOptions> {
   #loadConfig(): Values<O> {
     const found = findConfigFile(this.#program.name, this.#command.configFile)
     this.#configPath = found.path
-    const { values, warnings, errors, set } = loadConfig(this.#program.configFile, found.path)
+    const { values, warnings, errors, written } = loadConfig(this.#program.configFile, found.path)
     for (const note of [...this.#command.notes, ...found.notes, ...warnings]) writeTerminal(`${note}\n`)
     if (errors.length > 0) throw new StartError(errors.join('\n'))
+    this.#written = written
     if (this.#command.showDefaults) {
       for (const [name, { kind, default: standard }] of Object.entries(this.#program.configFile.options)) {
-        if (set.has(name)) continue
+        if (written.has(name)) continue
         writeTerminal(`config: using default value for option '${name}' - '${kind.print(standard as never)}'\n`)
       }
     }
@@ -197,7 +201,12 @@ class Process<O extends DaemonOptions> {
     this.#prepareProcess(common(config), log)
     messages.useFileInstead(`${DATA_PATH}/${this.#program.name}.log`)
     if (!(await this.#lock(DATA_PATH, log))) return 1
-    const life = new Life(this.#program, this.#command, config, this.#configPath, messages)
+    const life = new Life(
+      this.#program,
+      this.#command,
+      { config, path: this.#configPath, written: this.#written },
+      messages,
+    )
     return this.#command.action === 'restore' ? life.restore() : life.live()
   }
 
@@ -265,6 +274,13 @@ class Process<O extends DaemonOptions> {
   }
 }
 
+interface LoadedConfig<O extends DaemonOptions> {
+  config: Values<O>
+  /** Undefined when there is no file. */
+  path: string | undefined
+  written: ReadonlyMap<string, string>
+}
+
 /** The time between the lock and the exit. */
 class Life<O extends DaemonOptions> {
   readonly #program: DaemonProgram<O>
@@ -272,6 +288,7 @@ class Life<O extends DaemonOptions> {
   readonly #messages: Messages
   readonly #context: DaemonContext<Values<O>>
   #config: Values<O>
+  #written: ReadonlyMap<string, string>
   #running: RunningDaemon<Values<O>> | undefined
   #reloading: Promise<void> = Promise.resolve()
   #stopWanted = false
@@ -280,15 +297,21 @@ class Life<O extends DaemonOptions> {
   constructor(
     program: DaemonProgram<O>,
     command: Command,
-    config: Values<O>,
-    configPath: string | undefined,
+    { config, path, written }: LoadedConfig<O>,
     messages: Messages,
   ) {
     this.#program = program
     this.#config = config
-    this.#configPath = configPath
+    this.#configPath = path
+    this.#written = written
     this.#messages = messages
-    this.#context = { env: realEnv(messages.log), config, command, fatal: error => this.#fatal(error) }
+    this.#context = {
+      env: realEnv(messages.log),
+      config,
+      command,
+      configValue: option => this.#written.get(option) ?? '',
+      fatal: error => this.#fatal(error),
+    }
   }
 
   /** Resolves to the exit code. */
@@ -380,10 +403,11 @@ class Life<O extends DaemonOptions> {
     if (!this.#running || this.#stopWanted) return
     log.notice(`reloading ${this.#configPath ?? 'defaults'}`)
     try {
-      const { values, warnings, errors } = loadConfig(this.#program.configFile, this.#configPath, this.#config)
+      const { values, warnings, errors, written } = loadConfig(this.#program.configFile, this.#configPath, this.#config)
       for (const warning of warnings) log.warning(warning)
       for (const error of errors) log.error(`${error}; the value before stays`)
       const config = this.#withoutRestartOptions(values)
+      this.#written = written
       await this.#running.reload(config)
       this.#config = config
       log.notice('reloaded')
