@@ -20,6 +20,7 @@ const mayImport: Record<string, string[]> = {
   chunkserver: ['util', 'env', 'protocol', 'config', 'daemon'],
   metalogger: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'daemon'],
   mount: ['util', 'env', 'protocol', 'config', 'client', 'daemon'],
+  start: ['util', 'env', 'protocol', 'daemon'],
   // Each command starts one program.
   cli: [
     'util',
@@ -34,6 +35,7 @@ const mayImport: Record<string, string[]> = {
     'chunkserver',
     'metalogger',
     'mount',
+    'start',
   ],
 }
 
