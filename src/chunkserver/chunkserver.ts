@@ -24,6 +24,11 @@ function storeOptions(options: ChunkserverOptions): StoreOptions {
   return { leaveBytes, sparsify, sync, subfolderChunks, errorsTolerated, errorPeriodSeconds, keepDuplicatesHours }
 }
 
+/** Each folder once, as its last line says. */
+function folderLines(text: string): FolderLine[] {
+  return [...new Map(parseFolderList(text).map(line => [line.path, line])).values()]
+}
+
 export class Chunkserver {
   readonly #env: Env
   #options: ChunkserverOptions
@@ -87,9 +92,8 @@ export class Chunkserver {
   async #start(): Promise<void> {
     const { listenHost, listenPort, folders, allowInvalidFolders } = this.#options
     await this.#identity.read()
-    const lines = parseFolderList(folders)
     const scans: Promise<void>[] = []
-    for (const line of lines) {
+    for (const line of folderLines(folders)) {
       try {
         scans.push((await this.#addFolder(line)).scanned)
       } catch (error) {
@@ -146,7 +150,7 @@ export class Chunkserver {
     if (before.listenHost !== options.listenHost || before.listenPort !== options.listenPort) {
       await this.#clients.move(options.listenHost, options.listenPort)
     }
-    await this.#reloadFolders(parseFolderList(options.folders))
+    await this.#reloadFolders(folderLines(options.folders))
     this.#master.reload(options)
   }
 

@@ -1,11 +1,12 @@
 // Our chunkservers under real masters and mounts, beside real chunkservers, and on each other's disks.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, installPackages, whyNot } from './cluster.ts'
-import { differences, dropCaches, makeTree } from './tree.ts'
+import { chunkCounts, differences, dropCaches, makeTree } from './tree.ts'
 
 const FILES = 1000
 const skip = whyNot() ?? false
@@ -78,3 +79,40 @@ for (const [first, second] of [
     }),
   )
 }
+
+test('copies that were on a lost server are made anew, by ours from a real one and the other way round', { skip }, () =>
+  withCluster('our', ['our', 'real', 'our'], async (cluster, tree, copy) => {
+    execFileSync('cp', ['-a', tree, copy])
+    await cluster.stopOurChunkserver(4, 'SIGKILL')
+    const underGoal = () => chunkCounts(cluster.folder, [2, 3]).filter(count => count < 2).length
+    assert.ok(underGoal() > 0)
+    for (let second = 0; second < 60 && underGoal() > 0; second++) await sleep(1000)
+    assert.equal(underGoal(), 0)
+    dropCaches()
+    assert.equal(differences(tree, copy), '')
+    await cluster.stopOurChunkserver(2, 'SIGTERM')
+    dropCaches()
+    assert.equal(differences(tree, copy), '')
+  }),
+)
+
+test("the original's tool finds nothing wrong with our files", { skip }, () =>
+  withCluster('real', ['our', 'our'], async ({ folder, mountPoint }, tree, copy) => {
+    execFileSync('cp', ['-a', tree, copy])
+    const script = `
+      mfsmakesnapshot tree snapshot
+      for i in 100 200 300; do echo more >> snapshot/d0/f$i; done
+      truncate -s 5000 snapshot/d50/f150; truncate -s 200000 tree/d60/f160; truncate -s 2m snapshot/big
+      dd if=/dev/zero of=holes bs=1M count=3; printf x | dd of=holes bs=1 seek=2000000 conv=notrunc`
+    execFileSync('sh', ['-c', script], { cwd: mountPoint, stdio: 'ignore' })
+    await sleep(1000)
+    const files = [2, 3].flatMap(host => {
+      const disk = join(folder, `disk${host}`)
+      const names = readdirSync(disk, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.mfs'))
+      return names.map(name => join(disk, name))
+    })
+    assert.ok(files.length > 200)
+    const { status, stdout, stderr } = spawnSync('mfschunktool', ['-e', ...files], { encoding: 'utf8' })
+    assert.deepEqual([status, stdout, stderr], [0, '', ''])
+  }),
+)

@@ -17,8 +17,8 @@ import { type WriteHost, WriteSession } from './write-session.ts'
 const MAX_PAYLOAD_BYTES = 100_000
 const NOP_EVERY_MS = 5000 / 3
 const SILENCE_MS = 5000
-/** A client that takes nothing for so long is gone. */
-const STUCK_MS = 5000
+/** A client that takes nothing for so long is gone: not one group of blocks. */
+const STUCK_MS = 30_000
 const TICK_MS = 500
 const READ_GROUP_BYTES = 8 * 65536
 const READ_BUFFERS_KEPT = 32

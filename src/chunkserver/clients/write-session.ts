@@ -295,8 +295,11 @@ export class WriteSession {
   }
 
   #checkSilence(): void {
-    if (this.#over || this.#paused || !this.#ready) return
+    if (this.#over) return
+    // A client whose NOPs are not read must hear that the disk is slow, not dead.
+    if (this.#paused && this.#request.protocol !== undefined) this.#host.send(NOP)
     this.#pressure()
+    if (this.#paused || !this.#ready) return
     if (this.#env.clock.monotonicMs() - this.#heardMs > SILENCE_MS) {
       this.#close()
       this.#host.end()

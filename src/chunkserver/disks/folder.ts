@@ -83,6 +83,8 @@ export class Folder {
     try {
       this.#lock = await this.#env.disk.lock(`${this.line.path}.lock`)
     } catch (error) {
+      // Nobody writes to a disk that is mounted for reading only; it may be emptied like that.
+      if (this.line.markedForRemoval && errnoOf(error) === 'EROFS') return this.readMetaId()
       const reason = errnoOf(error) === 'EAGAIN' ? 'another process uses this folder' : String(errnoOf(error))
       throw new FolderError(`can't lock '${this.line.path}.lock': ${reason}`, { cause: error })
     }
@@ -132,7 +134,7 @@ export class Folder {
     for (const name of names) {
       // What the original wrote at its last stop would be wrong from the first change on.
       const isStale = name === '.chunkdb' || name === '.tmp_chunkdb' || name.startsWith(BUILDING)
-      if (isStale && !this.line.markedForRemoval) await disk.unlink(`${this.line.path}${name}`)
+      if (isStale) await this.#unlessReadOnly(disk.unlink(`${this.line.path}${name}`))
     }
     const present = new Set(names)
     for (let i = 0; i < SUBFOLDERS && !this.line.markedForRemoval; i++) {
@@ -148,6 +150,12 @@ export class Folder {
       }
     }
     await Promise.all(Array.from({ length: SCANS_AT_A_TIME }, scanSome))
+  }
+
+  async #unlessReadOnly(action: Promise<void>): Promise<void> {
+    await action.catch(error => {
+      if (!this.line.markedForRemoval || errnoOf(error) !== 'EROFS') throw error
+    })
   }
 
   async #scanSubfolder(subfolder: number, present: Set<string>, found: (chunk: FoundChunk) => void): Promise<void> {
