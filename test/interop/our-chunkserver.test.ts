@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, installPackages, whyNot } from './cluster.ts'
 import { chunkCounts, differences, dropCaches, makeTree } from './tree.ts'
 
-const FILES = 1000
+const FILES = 10_100
 const skip = whyNot() ?? false
 
 type Kind = 'our' | 'real'

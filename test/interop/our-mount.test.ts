@@ -21,13 +21,23 @@ import { chunkCounts, differences, dropCaches, makeTree } from './tree.ts'
 const skip = whyNot() ?? false
 const MIB = 1 << 20
 
-async function withMount(master: 'ours' | 'real', run: (cluster: Cluster) => Promise<void>, servers = [2, 3]) {
+type Kind = 'ours' | 'real'
+const ours = { master: 'ours', servers: 'ours' } as const
+
+async function withMount(
+  kinds: { master: Kind; servers: Kind },
+  run: (cluster: Cluster) => Promise<void>,
+  hosts = [2, 3],
+) {
   installPackages()
   const cluster = new Cluster()
   try {
-    if (master === 'ours') await cluster.startOurMaster()
+    if (kinds.master === 'ours') await cluster.startOurMaster()
     else cluster.startRealMaster()
-    for (const host of servers) cluster.startRealChunkserver(host)
+    for (const host of hosts) {
+      if (kinds.servers === 'ours') await cluster.startOurChunkserver(host)
+      else cluster.startRealChunkserver(host)
+    }
     await sleep(3000)
     cluster.mountOurs()
     await run(cluster)
@@ -36,9 +46,16 @@ async function withMount(master: 'ours' | 'real', run: (cluster: Cluster) => Pro
   }
 }
 
-for (const master of ['real', 'ours'] as const) {
-  test(`a tree goes through our mount with the ${master} master and comes back the same`, { skip }, () =>
-    withMount(master, async ({ folder, mountPoint }) => {
+const combinations = [
+  { master: 'real', servers: 'real' },
+  { master: 'ours', servers: 'real' },
+  { master: 'real', servers: 'ours' },
+  ours,
+] as const
+for (const kinds of combinations) {
+  const { master, servers } = kinds
+  test(`a tree goes through our mount, ${master} master, ${servers} servers, and comes back the same`, { skip }, () =>
+    withMount(kinds, async ({ folder, mountPoint }) => {
       const tree = join(folder, 'tree')
       makeTree(tree, 10_500)
       execFileSync('cp', ['-a', tree, join(mountPoint, 'tree')])
@@ -55,7 +72,7 @@ async function sha256(path: string): Promise<string> {
 }
 
 test('big, sparse, overwritten and mapped files keep their bytes', { skip }, () =>
-  withMount('ours', async ({ folder, mountPoint }) => {
+  withMount(ours, async ({ folder, mountPoint }) => {
     const big = join(mountPoint, 'big')
     const shadow = join(folder, 'shadow')
     // Bytes that tell where they belong, so that a block in the wrong place shows.
@@ -116,7 +133,7 @@ test('big, sparse, overwritten and mapped files keep their bytes', { skip }, () 
 )
 
 test('git, sqlite and a compiler work', { skip }, () =>
-  withMount('real', async ({ mountPoint }) => {
+  withMount(ours, async ({ mountPoint }) => {
     const sh = (script: string) => {
       const { status, stdout, stderr } = spawnSync('sh', ['-ec', script], { cwd: mountPoint, encoding: 'utf8' })
       assert.equal(status, 0, `${script}\n${stdout}${stderr}`)
@@ -147,13 +164,13 @@ test('git, sqlite and a compiler work', { skip }, () =>
 
 test('a chunkserver killed while files are written and read costs no error', { skip }, () =>
   withMount(
-    'ours',
+    ours,
     async cluster => {
       const { mountPoint, folder } = cluster
       const write = `for i in $(seq 1 40); do dd if=/dev/urandom of=${mountPoint}/g$i bs=1M count=4 conv=fsync 2>/dev/null && md5sum ${mountPoint}/g$i >> ${folder}/sums || exit 1; done`
       const load = new Promise(resolve => spawn('sh', ['-c', write]).once('exit', resolve))
       await sleep(1000)
-      cluster.killRealChunkserver(3)
+      await cluster.stopOurChunkserver(3, 'SIGKILL')
       assert.equal(await load, 0)
       dropCaches()
       execFileSync('md5sum', ['--quiet', '-c', join(folder, 'sums')])
@@ -166,7 +183,7 @@ test('a chunkserver killed while files are written and read costs no error', { s
 )
 
 test('a master killed under load: every acknowledged file is there, open files go on', { skip }, () =>
-  withMount('ours', async cluster => {
+  withMount(ours, async cluster => {
     const { mountPoint, folder } = cluster
     const open = openSync(join(mountPoint, 'open'), 'w+')
     writeSync(open, 'before ')
