@@ -1,0 +1,7 @@
+// `npm run build`: dist/, the JavaScript that an installed package runs. A checkout never needs it.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, runAll } from './steps.ts'
+
+rmSync(join(root, 'dist'), { recursive: true, force: true })
+process.exitCode = runAll([['build', 'node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']]])
