@@ -5,33 +5,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const packages = {
-  mfsmaster: 'moosefs-master',
-  mfschunkserver: 'moosefs-chunkserver',
-  mfsmount: 'moosefs-client',
-  ip: 'iproute2',
-  nsenter: 'util-linux',
-  rsync: 'rsync',
-  git: 'git',
-  gcc: 'gcc',
-  python3: 'python3',
-}
-
 /** Why the tests can't run here; undefined when they can. */
 export function whyNot(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root for network namespaces and mounts'
   if (!existsSync('/dev/fuse')) return 'needs /dev/fuse'
   return undefined
-}
-
-/** Installs the Debian packages that are missing. Their services are not started. */
-export function installPackages(): void {
-  const missing = Object.entries(packages).filter(([program]) => spawnSync('which', [program]).status !== 0)
-  if (missing.length === 0) return
-  const apt = (...args: string[]) =>
-    execFileSync('apt-get', args, { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
-  apt('update')
-  apt('install', '-y', '--no-install-recommends', ...missing.map(([, name]) => name))
 }
 
 export const MASTER_IP = '10.88.0.1'

@@ -15,7 +15,8 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster, installPackages, whyNot } from './cluster.ts'
+import { Cluster, whyNot } from './cluster.ts'
+import { installPackages } from './packages.ts'
 import { chunkCounts, differences, dropCaches, makeTree } from './tree.ts'
 
 const skip = whyNot() ?? false

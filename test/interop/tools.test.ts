@@ -5,7 +5,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster, installPackages, whyNot } from './cluster.ts'
+import { Cluster, whyNot } from './cluster.ts'
+import { installPackages } from './packages.ts'
 
 /** Commands and how they answer; every line is run in the mount's root. */
 const SCRIPT = `
