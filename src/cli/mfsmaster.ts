@@ -9,6 +9,7 @@ import type { Env } from '../env/env.ts'
 import { realClock } from '../env/real.ts'
 import { storeCheckpoint } from '../journal/checkpoint-files.ts'
 import { RecoveryError, recover } from '../journal/recovery.ts'
+import { chunkOptions } from '../master/chunks/options.ts'
 import { type Exports, parseExports } from '../master/clients/exports.ts'
 import { Master, type MasterOptions } from '../master/master.ts'
 import { VERSION_TEXT } from '../protocol/constants.ts'
@@ -46,7 +47,7 @@ function masterOptions(config: MasterConfig, exports: Exports): MasterOptions {
     backLogs: config.BACK_LOGS,
     keepPrevious: config.BACK_META_KEEP_PREVIOUS,
     saveEveryHours: config.METADATA_SAVE_FREQ,
-    replicationsDelaySeconds: config.REPLICATIONS_DELAY_INIT,
+    chunks: chunkOptions(config),
     chunkserverTimeoutSeconds: config.MATOCS_TIMEOUT,
     sessionSustainSeconds: config.SESSION_SUSTAIN_TIME,
     inodeReuseDelaySeconds: config.INODE_REUSE_DELAY,

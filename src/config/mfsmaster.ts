@@ -145,7 +145,6 @@ export const masterConfigFile = configFile({
       kind: whole({ min: 1 }),
       default: 10,
       doc: 'Simultaneous deletions on one chunkserver, normally.',
-      ignored: missing,
     },
     CHUNKS_HARD_DEL_LIMIT: {
       kind: whole({ min: 1 }),
@@ -157,13 +156,11 @@ export const masterConfigFile = configFile({
       kind: fourLimits,
       default: [2, 1, 1, 4] as FourLimits,
       doc: 'Replications to one chunkserver: endangered, undergoal, rebalance near average, other rebalance.',
-      ignored: missing,
     },
     CHUNKS_READ_REP_LIMIT: {
       kind: fourLimits,
       default: [10, 5, 2, 5] as FourLimits,
       doc: 'Replications from one chunkserver: endangered, undergoal, rebalance near average, other rebalance.',
-      ignored: missing,
     },
     CS_HEAVY_LOAD_THRESHOLD: {
       kind: whole(),

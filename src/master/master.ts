@@ -11,6 +11,7 @@ import { Journal, type JournalError, type SyncMode } from '../journal/journal.ts
 import { cutTornTail, recover } from '../journal/recovery.ts'
 import type { State } from '../metadata/state.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
+import type { ChunkOptions } from './chunks/options.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
 import type { ClientOptions } from './clients/context.ts'
 import { DataCache } from './clients/data-cache.ts'
@@ -32,7 +33,7 @@ export interface MasterOptions {
   keepPrevious: number
   /** Hours between checkpoints. */
   saveEveryHours: number
-  replicationsDelaySeconds: number
+  chunks: ChunkOptions
   chunkserverTimeoutSeconds: number
   sessionSustainSeconds: number
   inodeReuseDelaySeconds: number
@@ -73,7 +74,7 @@ export class Master {
     const { dataFolder, sync, backLogs } = options
     this.#journal = new Journal(env.disk, env.clock, dataFolder, { sync, backLogs }, onFailure)
     this.ledger = new LiveLedger(state, env.clock, this.#journal)
-    this.chunks = new ChunkManager(env, this.ledger, { replicationsDelaySeconds: options.replicationsDelaySeconds })
+    this.chunks = new ChunkManager(env, this.ledger, options.chunks)
     const locks = new LockService(this.ledger)
     const services = {
       ledger: this.ledger,

@@ -19,7 +19,12 @@ const options = {
   backLogs: 50,
   keepPrevious: 1,
   saveEveryHours: 1,
-  replicationsDelaySeconds: 2,
+  chunks: {
+    replicationsDelaySeconds: 2,
+    writeReplicationLimits: [2, 1, 1, 4],
+    readReplicationLimits: [10, 5, 2, 5],
+    softDeletionLimit: 10,
+  },
   chunkserverTimeoutSeconds: 10,
   sessionSustainSeconds: 86400,
   inodeReuseDelaySeconds: 86400,

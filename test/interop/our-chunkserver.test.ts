@@ -87,7 +87,7 @@ test('copies that were on a lost server are made anew, by ours from a real one a
     await cluster.stopOurChunkserver(4, 'SIGKILL')
     const underGoal = () => chunkCounts(cluster.folder, [2, 3]).filter(count => count < 2).length
     assert.ok(underGoal() > 0)
-    for (let second = 0; second < 60 && underGoal() > 0; second++) await sleep(1000)
+    for (let second = 0; second < 300 && underGoal() > 0; second++) await sleep(1000)
     assert.equal(underGoal(), 0)
     dropCaches()
     assert.equal(differences(tree, copy), '')

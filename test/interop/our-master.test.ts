@@ -83,7 +83,7 @@ test('a chunkserver killed while files are written costs no error', { skip: skip
     dropCaches()
     for (let i = 1; i <= 30; i++) assert.equal(readFileSync(join(mountPoint, `g${i}`)).length, 4 << 20)
     const underGoal = () => chunkCounts(folder, [2, 4]).filter(count => count < 2).length
-    for (let second = 0; second < 60 && underGoal() > 0; second++) await sleep(1000)
+    for (let second = 0; second < 300 && underGoal() > 0; second++) await sleep(1000)
     assert.equal(underGoal(), 0)
   }),
 )

@@ -13,21 +13,18 @@ import type { Ledger } from '../ledger.ts'
 import { placeCopies } from '../policy/placement.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import type { ChunkAnswer, ChunkService, LocatedChunk, SpaceTotals, WriteRequest } from './chunk-service.ts'
+import { type ChunkOptions, LimitClass } from './options.ts'
 
 /** Parked requests are answered after this long (spec master-behaviour 0). */
 const PARKED_MS = 30_000
 /** A chunk that no file is known for is kept this long before its copies go (spec master-behaviour 0). */
 const UNKNOWN_KEPT_SECONDS = 604_800
 const MAX_COPIES_TOLD = 100
-const REPLICATIONS_PER_TARGET = 2
-const REPLICATIONS_PER_SOURCE = 10
-const DELETIONS_PER_SERVER = 10
+/** A chunk looked at costs some microseconds: this many at once keep clients waiting for a few milliseconds at most. */
+const CHECKED_AT_ONCE = 1000
 const CHECKED_PER_TICK = 5000
-
-export interface ChunkOptions {
-  /** No replication that long after the start (REPLICATIONS_DELAY_INIT). */
-  replicationsDelaySeconds: number
-}
+/** After so many chunks in a row that no server is free for, the rest waits until one is. */
+const REFUSED_AT_ONCE = 50
 
 interface Copy {
   server: ChunkServer
@@ -67,6 +64,9 @@ export class ChunkManager implements ChunkService {
   readonly #parked = new Map<number, Parked[]>()
   /** Rows to look at: too few copies, too many, or none wanted. */
   readonly #todo = new Set<number>()
+  /** Rows whose work waits for a server to be free: chunks with one copy left, other missing copies, deletions. */
+  readonly #waiting = [new Set<number>(), new Set<number>(), new Set<number>()] as const
+  #pumping = false
 
   constructor(env: Env, ledger: Ledger, options: ChunkOptions) {
     this.#env = env
@@ -88,7 +88,11 @@ export class ChunkManager implements ChunkService {
   serverLeft(server: ChunkServer): void {
     this.#servers.delete(server)
     for (const [row, { source, target }] of this.#replications) {
-      if (source === server || target === server) this.#replications.delete(row)
+      // A target that has lost its source answers in the end.
+      if (target !== server) continue
+      this.#replications.delete(row)
+      source.outgoing = Math.max(0, source.outgoing - 1)
+      this.#todo.add(row)
     }
     for (const row of server.rows) this.#dropCopy(row, server)
     server.rows.clear()
@@ -142,9 +146,8 @@ export class ChunkManager implements ChunkService {
       const row = this.#ledger.state.chunks.find(chunkId)
       const copy = this.#copies.get(row)?.find(copy => copy.server === server)
       if (copy) copy.state = 'invalid'
-      return
-    }
-    this.copyLost(server, chunkId)
+    } else this.copyLost(server, chunkId)
+    this.#pump()
   }
 
   replicateAnswered(server: ChunkServer, chunkId: ChunkId, version: number, status: number): void {
@@ -158,6 +161,7 @@ export class ChunkManager implements ChunkService {
     if (status === Status.OK) this.copyReported(server, chunkId, version)
     else this.#env.log.warning(`chunk ${chunkId.toString(16)}: copying to ${server.name} failed with status ${status}`)
     this.#todo.add(row)
+    this.#pump()
   }
 
   // --- for clients
@@ -290,12 +294,39 @@ export class ChunkManager implements ChunkService {
       )
       for (const { giveUp } of expired) giveUp()
     }
+    this.#check(CHECKED_PER_TICK)
+    this.#pump()
+  }
+
+  #check(limit: number): void {
+    const { chunks } = this.#ledger.state
     let checked = 0
     for (const row of this.#todo) {
-      if (checked++ >= CHECKED_PER_TICK) break
+      if (checked++ >= limit) break
       this.#todo.delete(row)
       if (chunks.id(row) !== 0) this.#care(row)
       else this.#forgetRow(row)
+    }
+  }
+
+  /** Starts what servers are free for, the most urgent first, once everything that has arrived is handled. */
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    this.#env.clock.soon(() => {
+      this.#pumping = false
+      this.#check(CHECKED_AT_ONCE)
+      for (const waiting of this.#waiting) this.#serve(waiting)
+    })
+  }
+
+  #serve(waiting: Set<number>): void {
+    let [refused, left] = [0, Math.min(waiting.size, CHECKED_AT_ONCE)]
+    for (const row of waiting) {
+      if (left-- === 0 || refused >= REFUSED_AT_ONCE) return
+      waiting.delete(row)
+      this.#care(row)
+      if (this.#waiting.some(rows => rows.has(row))) refused++
     }
   }
 
@@ -646,7 +677,7 @@ export class ChunkManager implements ChunkService {
     if (valid.length > wanted) {
       const fullest = [...valid].sort((a, b) => a.server.available - b.server.available).slice(0, valid.length - wanted)
       for (const copy of fullest) this.#deleteCopy(row, copy, 0)
-    } else if (valid.length < wanted && valid.length > 0) this.#replicate(row, valid)
+    } else if (valid.length < wanted && valid.length > 0) this.#replicate(row, valid, wanted)
   }
 
   #removeUnused(row: number, copies: Copy[]): void {
@@ -668,8 +699,8 @@ export class ChunkManager implements ChunkService {
 
   /** Deletes a copy once everything that led to it is durable. */
   #deleteCopy(row: number, copy: Copy, version: number): void {
-    if (copy.server.deletions >= DELETIONS_PER_SERVER) {
-      this.#todo.add(row)
+    if (copy.server.deletions >= this.#options.softDeletionLimit) {
+      this.#waiting[2].add(row)
       return
     }
     copy.state = 'deleting'
@@ -678,19 +709,26 @@ export class ChunkManager implements ChunkService {
     this.#ledger.whenCommitted(() => copy.server.send(matocs.remove.encode({ chunkId, version })))
   }
 
-  #replicate(row: number, valid: Copy[]): void {
+  #replicate(row: number, valid: Copy[], wanted: number): void {
     const { chunks } = this.#ledger.state
     const tooEarly = this.#env.clock.monotonicMs() - this.#startedMs < this.#options.replicationsDelaySeconds * 1000
+    if (tooEarly || chunks.isLocked(row, this.#ledger.now())) {
+      this.#todo.add(row)
+      return
+    }
+    const endangered = valid.length === 1 && wanted > 1
+    const limitClass = endangered ? LimitClass.ENDANGERED : LimitClass.UNDERGOAL
+    const { writeReplicationLimits, readReplicationLimits } = this.#options
     const holders = new Set(this.#copiesOf(row).map(({ server }) => server))
-    const targets = [...this.#servers].filter(
-      server => server.registered && !holders.has(server) && server.incoming < REPLICATIONS_PER_TARGET,
-    )
+    const others = [...this.#servers].filter(server => server.registered && !holders.has(server))
+    const targets = others.filter(server => server.incoming < writeReplicationLimits[limitClass])
     const draw = () => this.#env.random.below(2 ** 32) / 2 ** 32
     const [target] = placeCopies(targets, [[0]], false, draw)
-    const source = valid.find(({ server }) => server.outgoing < REPLICATIONS_PER_SOURCE)?.server
-    const locked = chunks.isLocked(row, this.#ledger.now())
-    if (tooEarly || locked || !target || !source) {
-      this.#todo.add(row)
+    const source = valid.find(({ server }) => server.outgoing < readReplicationLimits[limitClass])?.server
+    if (!target || !source) {
+      // When every server has a copy, or is full, only a change of the servers helps.
+      if (others.some(({ available }) => available > 0)) this.#waiting[endangered ? 0 : 1].add(row)
+      else this.#todo.add(row)
       return
     }
     source.outgoing++
