@@ -1,10 +1,12 @@
 // Load generator of the benchmarks: one operation, many times, by some processes; prints the seconds it took.
 //   load OPERATION FOLDER WORKERS COUNT [BYTES]
+//   load evict FOLDER 0 0    drops the folder's files from memory
 // In C so that on a small machine the measured file system gets the processor, not the measuring program.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,12 +119,24 @@ static void work(const char *operation, int worker, long count, long bytes) {
   }
 }
 
+static int evict(const char *file, const struct stat *st, int type, struct FTW *place) {
+  (void)st, (void)place;
+  if (type != FTW_F) return 0;
+  int fd = open(file, O_RDONLY);
+  if (fd < 0) return errno == ENOENT ? 0 : -1;
+  fdatasync(fd);
+  int failed = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  close(fd);
+  return failed;
+}
+
 int main(int argc, char **argv) {
   if (argc < 5) {
     fprintf(stderr, "usage: load OPERATION FOLDER WORKERS COUNT [BYTES]\n");
     return 64;
   }
   folder = argv[2];
+  if (strcmp(argv[1], "evict") == 0) return nftw(folder, evict, 64, FTW_PHYS) != 0;
   int workers = atoi(argv[3]);
   long count = atol(argv[4]), bytes = argc > 5 ? atol(argv[5]) : 0;
   for (int worker = 0; worker < workers; worker++) {

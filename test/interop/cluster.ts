@@ -71,11 +71,16 @@ export class Cluster {
   }
 
   startRealMaster(): void {
+    this.startMasterWith('mfsmaster')
+  }
+
+  /** A master as administrators start one: `program` is that of Debian or ours. */
+  startMasterWith(program: string): void {
     const exports = join(this.folder, 'exports.cfg')
     writeFileSync(exports, '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
     const listen = ['MATOCL', 'MATOCS', 'MATOML'].map(port => `${port}_LISTEN_HOST=${MASTER_IP}`)
     const lines = [`DATA_PATH=${this.masterFolder}`, `EXPORTS_FILENAME=${exports}`, ...listen]
-    this.run('mfsmaster', '-c', this.#config('master', lines), 'start')
+    this.run(program, '-c', this.#config('master', lines), 'start')
   }
 
   stopRealMaster(): void {
@@ -84,6 +89,11 @@ export class Cluster {
 
   /** A real chunkserver at 10.88.0.`host`. */
   startRealChunkserver(host: number): void {
+    this.startChunkserverWith('mfschunkserver', host)
+  }
+
+  /** A chunkserver as administrators start one, at 10.88.0.`host`. */
+  startChunkserverWith(program: string, host: number): void {
     const [data, disk] = [join(this.folder, `cs${host}`), join(this.folder, `disk${host}`)]
     const disks = join(this.folder, `hdd${host}.cfg`)
     for (const folder of [data, disk]) mkdirSync(folder, { recursive: true })
@@ -98,13 +108,13 @@ export class Cluster {
       `CSSERV_LISTEN_HOST=${address}`,
       'MASTER_RECONNECTION_DELAY=1',
     ]
-    this.run('mfschunkserver', '-c', this.#config(`chunkserver${host}`, lines), 'start')
+    this.run(program, '-c', this.#config(`chunkserver${host}`, lines), 'start')
   }
 
   /** kill -9. */
   killRealChunkserver(host: number): void {
     const name = `chunkserver${host}.cfg`
-    for (const pid of this.#pids()) {
+    for (const pid of this.pids()) {
       const command = spawnSync('ps', ['-o', 'args=', '-p', pid], { encoding: 'utf8' }).stdout
       if (command.includes(name)) process.kill(Number(pid), 'SIGKILL')
     }
@@ -148,7 +158,13 @@ export class Cluster {
   }
 
   mountReal(): void {
-    this.run('mfsmount', this.mountPoint, '-H', MASTER_IP)
+    this.mountWith('mfsmount', this.mountPoint)
+  }
+
+  /** A mount as administrators make one, at a folder of its own. */
+  mountWith(program: string, folder: string): void {
+    this.run(program, folder, '-H', MASTER_IP)
+    if (folder !== this.mountPoint && !this.#otherMounts.includes(folder)) this.#otherMounts.push(folder)
   }
 
   mountOurs(...options: string[]): void {
@@ -173,12 +189,13 @@ export class Cluster {
     spawnSync('umount', ['-l', this.mountPoint])
     for (const host of [...this.#chunkservers.keys()]) await this.stopOurChunkserver(host, 'SIGKILL')
     await this.stopOurMaster('SIGKILL')
-    for (const pid of this.#pids()) spawnSync('kill', ['-9', pid])
+    for (const pid of this.pids()) spawnSync('kill', ['-9', pid])
     spawnSync('ip', ['netns', 'del', this.#namespace])
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
-  #pids(): string[] {
+  /** The processes in the namespace. */
+  pids(): string[] {
     const { stdout } = spawnSync('ip', ['netns', 'pids', this.#namespace], { encoding: 'utf8' })
     return stdout.split('\n').filter(pid => pid !== '')
   }
