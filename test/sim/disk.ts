@@ -1,60 +1,145 @@
 // A disk that forgets. What a program wrote is visible to it at once, but a power cut takes back what was not synced:
-// each un-synced write is kept, lost or torn by chance, and of the changes of names in a folder only a first part stays.
+// each un-synced write is kept, lost or torn by chance, in any order, and of the changes of names only a first part stays.
 import type { Disk, DiskFile, DiskLock, DiskSpace, FileStat, OpenMode } from '../../src/env/disk.ts'
 import type { Scheduler } from './scheduler.ts'
 
-type Change = { kind: 'write'; position: number; bytes: Buffer } | { kind: 'truncate'; size: number }
+/** A change of a file's contents, with what it replaced. Without `bytes` the file gets the size `position`. */
+interface Change {
+  position: number
+  bytes: Buffer | undefined
+  sizeBefore: number
+  overwritten: Buffer
+}
+
+/** What becomes of un-synced things: gone, or kept, lost and torn by chance. */
+export type Loss = 'everything' | 'chance'
+
+const SECTOR_BYTES = 512
+/** The system writes back by itself what is older. */
+const PENDING_MAX = 64
 
 class SimInode {
-  current: Buffer = Buffer.alloc(0)
-  durable: Buffer = Buffer.alloc(0)
-  pending: Change[] = []
+  links = 0
+  #bytes: Buffer = Buffer.alloc(0)
+  #size = 0
+  /** Not synced, oldest first, each with what it replaced. */
+  #pending: Change[] = []
 
-  change(change: Change): void {
-    this.current = applied(this.current, change)
-    this.pending.push(change)
+  get size(): number {
+    return this.#size
+  }
+
+  get contents(): Buffer {
+    return this.#bytes.subarray(0, this.#size)
+  }
+
+  write(position: number, bytes: Buffer): void {
+    const overwritten = Buffer.from(this.contents.subarray(position, position + bytes.length))
+    this.#note({ position, bytes: Buffer.from(bytes), sizeBefore: this.#size, overwritten })
+    this.#put(position, bytes)
+  }
+
+  truncate(size: number): void {
+    const overwritten = Buffer.from(this.contents.subarray(size))
+    this.#note({ position: size, bytes: undefined, sizeBefore: this.#size, overwritten })
+    this.#resize(size)
   }
 
   sync(): void {
-    this.durable = Buffer.from(this.current)
-    this.pending = []
+    this.#pending = []
   }
 
   /** What a power cut leaves: synced bytes, and of the rest what chance had already put on the platter. */
-  lose(scheduler: Scheduler): void {
-    let left: Buffer = Buffer.from(this.durable)
-    for (const change of this.pending) {
-      const luck = scheduler.random()
-      if (luck < 0.4) continue
-      if (luck < 0.6 && change.kind === 'write') {
-        const torn = change.bytes.subarray(0, scheduler.between(0, change.bytes.length))
-        left = applied(left, { ...change, bytes: torn })
-      } else left = applied(left, change)
+  lose(scheduler: Scheduler, loss: Loss): void {
+    const pending = this.#pending
+    this.#pending = []
+    for (const { position, sizeBefore, overwritten } of pending.toReversed()) {
+      overwritten.copy(this.#bytes, position)
+      this.#size = Math.max(this.#size, position + overwritten.length)
+      this.#resize(sizeBefore)
     }
-    this.current = left
-    this.sync()
+    if (loss === 'everything') return
+    for (const { position, bytes } of pending) {
+      if (bytes) this.#keepSome(position, bytes, scheduler)
+      else if (scheduler.random() < 0.5) this.#resize(position)
+    }
   }
-}
 
-function applied(contents: Buffer, change: Change): Buffer {
-  if (change.kind === 'truncate') {
-    const next = Buffer.alloc(change.size)
-    contents.copy(next, 0, 0, Math.min(change.size, contents.length))
-    return next
+  #keepSome(position: number, bytes: Buffer, scheduler: Scheduler): void {
+    const luck = scheduler.random()
+    if (luck < 0.35) return
+    if (luck < 0.55) return this.#put(position, bytes)
+    if (luck < 0.7) return this.#put(position, bytes.subarray(0, scheduler.between(0, bytes.length)))
+    // The new size is there before the contents: zeros.
+    if (luck < 0.85) {
+      if (position + bytes.length > this.#size) this.#resize(position + bytes.length)
+      return
+    }
+    for (let from = 0; from < bytes.length; ) {
+      const to = Math.min(bytes.length, from + SECTOR_BYTES - ((position + from) % SECTOR_BYTES))
+      if (scheduler.random() < 0.5) this.#put(position + from, bytes.subarray(from, to))
+      from = to
+    }
   }
-  const end = change.position + change.bytes.length
-  const next = end > contents.length ? Buffer.alloc(end) : contents
-  if (next !== contents) contents.copy(next)
-  change.bytes.copy(next, change.position)
-  return next
+
+  /** Flips one bit, on the platter and in every cache. */
+  flip(bit: number): void {
+    this.#pending = []
+    const at = bit >> 3
+    if (at < this.#size) this.#bytes[at] = (this.#bytes[at] as number) ^ (1 << (bit & 7))
+  }
+
+  #note(change: Change): void {
+    this.#pending.push(change)
+    if (this.#pending.length > PENDING_MAX) this.#pending.splice(0, PENDING_MAX / 2)
+  }
+
+  #put(position: number, bytes: Buffer): void {
+    const end = position + bytes.length
+    if (end > this.#size) this.#resize(end)
+    bytes.copy(this.#bytes, position)
+  }
+
+  #resize(size: number): void {
+    if (size > this.#bytes.length) {
+      const grown = Buffer.alloc(Math.max(size, 2 * this.#bytes.length))
+      this.#bytes.copy(grown, 0, 0, this.#size)
+      this.#bytes = grown
+    } else if (size < this.#size) this.#bytes.fill(0, size, this.#size)
+    this.#size = size
+  }
 }
 
 type Names = Map<string, SimInode>
-type Rename = (names: Names) => void
-/** A change of names in one folder that a power cut may still take back. */
-interface PendingName {
+/** A change of names in one folder: one goes, one comes, or both. */
+interface NameChange {
   folder: string
-  change: Rename
+  removed?: string
+  added?: string
+  inode: SimInode
+}
+
+function rename(names: Names, { removed, added, inode }: NameChange): void {
+  if (removed !== undefined) names.delete(removed)
+  if (added !== undefined) names.set(added, inode)
+}
+
+/** Kinds of operations that a watcher hears of. */
+export type DiskOperation =
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'truncate'
+  | 'sync'
+  | 'rename'
+  | 'unlink'
+  | 'syncFolder'
+  | 'list'
+
+interface InFlight {
+  run: () => unknown
+  /** Does a part only, as a write that was killed. */
+  runPart?: (() => unknown) | undefined
 }
 
 function failure(code: string, path: string): Error {
@@ -62,104 +147,161 @@ function failure(code: string, path: string): Error {
 }
 
 const folderOf = (path: string) => path.slice(0, Math.max(1, path.lastIndexOf('/')))
+const nameOf = (path: string) => path.slice(path.lastIndexOf('/') + 1)
+const always = () => true
 
 /** The disks of one simulated host. Paths are absolute; every folder knows the folders and files in it. */
 export class SimDisk implements Disk {
   /** Set to make the next operations fail: ENOSPC on writes, EIO on anything. */
   fault: { writes?: string; reads?: string; syncs?: string } = {}
   capacityBytes = 1 << 30
+  maxDelayMs = 0.2
+  /** Hears of every operation of a program, before and after: for crashes at every point. */
+  watcher: ((operation: DiskOperation, path: string, when: 'before' | 'after') => void) | undefined
   readonly #scheduler: Scheduler
   #names: Names = new Map()
   #durableNames: Names = new Map()
-  #folders = new Set<string>(['/'])
-  /** Changes of names not yet on disk, by folder, in order. */
-  #pendingNames: PendingName[] = []
+  /** Names of files and folders in each folder. */
+  #folders = new Map<string, Set<string>>([['/', new Set()]])
+  /** Changes of names not yet on disk, in order. */
+  #pendingNames: NameChange[] = []
+  readonly #inFlight = new Set<InFlight>()
   #usedBytes = 0
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler
   }
 
-  /** The power goes: everything un-synced is lost, torn or kept, as chance will have it. */
-  powerCut(): void {
-    const kept = this.#scheduler.between(0, this.#pendingNames.length)
-    for (const { change } of this.#pendingNames.slice(0, kept)) change(this.#durableNames)
+  // --- what happens to it
+
+  /** The programs are dead: what they had asked for is done, done in part or not done, and nobody hears of it. */
+  abandon(manner: 'nothing' | 'chance' = 'chance'): void {
+    const left = [...this.#inFlight]
+    this.#inFlight.clear()
+    if (manner === 'nothing') return
+    for (const { run, runPart } of left) {
+      const luck = this.#scheduler.random()
+      if (luck < 0.4) continue
+      try {
+        if (luck < 0.7 && runPart) runPart()
+        else run()
+      } catch {
+        // Nobody is left to be told.
+      }
+    }
+  }
+
+  /** The power goes: everything un-synced is lost, torn or kept. */
+  powerCut(loss: Loss = 'chance'): void {
+    const kept = loss === 'everything' ? 0 : this.#scheduler.between(0, this.#pendingNames.length)
+    for (const change of this.#pendingNames.slice(0, kept)) rename(this.#durableNames, change)
     this.#pendingNames = []
+    const before = new Set(this.#names.values())
     this.#names = new Map(this.#durableNames)
-    for (const inode of new Set(this.#names.values())) inode.lose(this.#scheduler)
+    for (const inode of new Set([...before, ...this.#names.values()])) inode.lose(this.#scheduler, loss)
+    this.#recount()
   }
 
   /** Flips one bit of a file, on disk and in every cache: for tests of checksums. */
   flipBit(path: string, bit: number): void {
-    const inode = this.#inode(path)
-    for (const contents of [inode.current, inode.durable]) {
-      const at = bit >> 3
-      if (at < contents.length) contents[at] = (contents[at] as number) ^ (1 << (bit & 7))
-    }
+    this.#inode(path).flip(bit)
   }
 
-  async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    await this.#delay()
-    let inode = this.#names.get(path)
-    if (!inode && (mode === 'r' || mode === 'r+')) throw failure('ENOENT', path)
-    if (inode && mode === 'wx+') throw failure('EEXIST', path)
-    if (!inode) {
-      if (!this.#folders.has(folderOf(path))) throw failure('ENOENT', path)
-      inode = new SimInode()
-      const created = inode
-      this.#changeNames(folderOf(path), names => names.set(path, created))
-    } else if (mode === 'w+') inode.change({ kind: 'truncate', size: 0 })
-    return this.#file(inode, path, mode === 'a+')
+  /** As readFile(), at once and whatever fault there is. */
+  peek(path: string): Buffer {
+    return Buffer.from(this.#inode(path).contents)
   }
 
-  async readFile(path: string): Promise<Buffer> {
-    await this.#delay()
-    if (this.fault.reads) throw failure(this.fault.reads, path)
-    return Buffer.from(this.#inode(path).current)
+  /** All files below a folder. */
+  files(folder: string): string[] {
+    return [...this.#names.keys()].filter(path => path.startsWith(`${folder}/`)).sort()
   }
 
-  async rename(from: string, to: string): Promise<void> {
-    await this.#delay()
-    const inode = this.#inode(from)
-    this.#changeNames(folderOf(to), names => {
-      names.delete(from)
-      names.set(to, inode)
+  /** A file that is wholly on the disk, at once: for setting up and for damage. */
+  plant(path: string, contents: Buffer): void {
+    this.#addFolder(folderOf(path))
+    const inode = new SimInode()
+    inode.write(0, contents)
+    inode.sync()
+    for (const names of [this.#names, this.#durableNames]) names.set(path, inode)
+    this.#folders.get(folderOf(path))?.add(nameOf(path))
+    this.#recount()
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  // --- as programs see it
+
+  /** The disk for one program, while `isAlive`: then nothing it asks for happens, nor is it answered. */
+  door(isAlive: () => boolean): Disk {
+    return new Door(this, isAlive)
+  }
+
+  open(path: string, mode: OpenMode, isAlive = always): Promise<DiskFile> {
+    return this.#later('open', path, isAlive, () => {
+      let inode = this.#names.get(path)
+      if (!inode && (mode === 'r' || mode === 'r+')) throw failure('ENOENT', path)
+      if (inode && mode === 'wx+') throw failure('EEXIST', path)
+      if (!inode) {
+        if (!this.#folders.has(folderOf(path))) throw failure('ENOENT', path)
+        inode = new SimInode()
+        this.#changeNames({ folder: folderOf(path), added: path, inode })
+      } else if (mode === 'w+') {
+        this.#resized(inode, 0)
+        inode.truncate(0)
+      }
+      return this.#file(inode, path, mode === 'a+', isAlive)
     })
   }
 
-  async unlink(path: string): Promise<void> {
-    await this.#delay()
-    this.#inode(path)
-    this.#changeNames(folderOf(path), names => names.delete(path))
+  readFile(path: string, isAlive = always): Promise<Buffer> {
+    return this.#later('read', path, isAlive, () => {
+      if (this.fault.reads) throw failure(this.fault.reads, path)
+      return Buffer.from(this.#inode(path).contents)
+    })
+  }
+
+  rename(from: string, to: string, isAlive = always): Promise<void> {
+    return this.#later('rename', to, isAlive, () => {
+      const inode = this.#inode(from)
+      if (from !== to) this.#changeNames({ folder: folderOf(to), removed: from, added: to, inode })
+    })
+  }
+
+  unlink(path: string, isAlive = always): Promise<void> {
+    return this.#later('unlink', path, isAlive, () => {
+      this.#changeNames({ folder: folderOf(path), removed: path, inode: this.#inode(path) })
+    })
   }
 
   async makeFolder(path: string): Promise<void> {
-    for (let folder = path; !this.#folders.has(folder); folder = folderOf(folder)) this.#folders.add(folder)
+    this.#addFolder(path)
   }
 
-  async list(path: string): Promise<string[]> {
-    await this.#delay()
-    if (!this.#folders.has(path)) throw failure('ENOENT', path)
-    const inside = (name: string) => name !== path && folderOf(name) === path
-    const all = [...this.#names.keys(), ...this.#folders].filter(inside)
-    return all.map(name => name.slice(name.lastIndexOf('/') + 1))
+  list(path: string, isAlive = always): Promise<string[]> {
+    return this.#later('list', path, isAlive, () => {
+      const names = this.#folders.get(path)
+      if (!names) throw failure('ENOENT', path)
+      return [...names]
+    })
   }
 
-  async stat(path: string): Promise<FileStat> {
-    await this.#delay()
-    if (this.#folders.has(path)) return { size: 0, blocksBytes: 0, mtimeMs: 0, kind: 'folder' }
-    return statOf(this.#inode(path))
+  stat(path: string, isAlive = always): Promise<FileStat> {
+    return this.#later('read', path, isAlive, () => {
+      if (this.#folders.has(path)) return { size: 0, blocksBytes: 0, mtimeMs: 0, kind: 'folder' } as const
+      return statOf(this.#inode(path))
+    })
   }
 
-  async syncFolder(path: string): Promise<void> {
-    await this.#delay()
-    if (this.fault.syncs) throw failure(this.fault.syncs, path)
-    const others: PendingName[] = []
-    for (const pending of this.#pendingNames) {
-      if (pending.folder === path) pending.change(this.#durableNames)
-      else others.push(pending)
-    }
-    this.#pendingNames = others
+  syncFolder(path: string, isAlive = always): Promise<void> {
+    return this.#later('syncFolder', path, isAlive, () => {
+      if (this.fault.syncs) throw failure(this.fault.syncs, path)
+      const others = this.#pendingNames.filter(({ folder }) => folder !== path)
+      for (const change of this.#pendingNames) if (change.folder === path) rename(this.#durableNames, change)
+      this.#pendingNames = others
+    })
   }
 
   async space(): Promise<DiskSpace> {
@@ -168,15 +310,18 @@ export class SimDisk implements Disk {
   }
 
   async removeFolder(path: string): Promise<void> {
-    if ((await this.list(path)).length > 0) throw failure('ENOTEMPTY', path)
+    if ((this.#folders.get(path)?.size ?? 0) > 0) throw failure('ENOTEMPTY', path)
     this.#folders.delete(path)
+    this.#folders.get(folderOf(path))?.delete(nameOf(path))
   }
 
   /** One program at a time uses a simulated disk, and a kill frees its locks: always granted. */
-  async lock(path: string): Promise<DiskLock> {
-    await this.open(path, 'w+')
+  async lock(path: string, isAlive = always): Promise<DiskLock> {
+    await this.open(path, 'w+', isAlive)
     return { release: async () => {} }
   }
+
+  // --- inside
 
   #inode(path: string): SimInode {
     const inode = this.#names.get(path)
@@ -184,64 +329,186 @@ export class SimDisk implements Disk {
     return inode
   }
 
-  #changeNames(folder: string, change: Rename): void {
-    change(this.#names)
-    this.#pendingNames.push({ folder, change })
+  #addFolder(path: string): void {
+    for (let folder = path; !this.#folders.has(folder); folder = folderOf(folder)) this.#folders.set(folder, new Set())
+    for (let folder = path; folder !== '/'; folder = folderOf(folder)) {
+      this.#folders.get(folderOf(folder))?.add(nameOf(folder))
+    }
   }
 
-  #delay(): Promise<void> {
-    return new Promise(resolve => this.#scheduler.at(this.#scheduler.random() * 0.2, resolve))
+  #changeNames(change: NameChange): void {
+    const { removed, added, inode } = change
+    if (added !== undefined) {
+      const replaced = this.#names.get(added)
+      if (replaced) this.#unlinked(replaced)
+      this.#folders.get(folderOf(added))?.add(nameOf(added))
+      inode.links++
+      if (removed === undefined) this.#usedBytes += inode.size
+    }
+    if (removed !== undefined) {
+      this.#folders.get(folderOf(removed))?.delete(nameOf(removed))
+      this.#unlinked(inode)
+    }
+    rename(this.#names, change)
+    this.#pendingNames.push(change)
   }
 
-  #file(inode: SimInode, path: string, append: boolean): DiskFile {
-    const disk = this
-    const write = (bytes: Buffer, position: number) => {
-      if (disk.fault.writes) throw failure(disk.fault.writes, path)
-      const at = append ? inode.current.length : position
-      const growth = Math.max(0, at + bytes.length - inode.current.length)
-      if (disk.#usedBytes + growth > disk.capacityBytes) throw failure('ENOSPC', path)
-      disk.#usedBytes += growth
-      inode.change({ kind: 'write', position: at, bytes: Buffer.from(bytes) })
+  #unlinked(inode: SimInode): void {
+    if (--inode.links === 0) this.#usedBytes -= inode.size
+  }
+
+  #resized(inode: SimInode, size: number): void {
+    if (inode.links > 0) this.#usedBytes += size - inode.size
+  }
+
+  /** After a power cut: what is in which folder, and how much it takes. */
+  #recount(): void {
+    for (const names of this.#folders.values()) names.clear()
+    for (const path of this.#folders.keys()) if (path !== '/') this.#folders.get(folderOf(path))?.add(nameOf(path))
+    const inodes = new Set(this.#names.values())
+    this.#usedBytes = 0
+    for (const inode of inodes) {
+      inode.links = 0
+      this.#usedBytes += inode.size
+    }
+    for (const [path, inode] of this.#names) {
+      inode.links++
+      this.#folders.get(folderOf(path))?.add(nameOf(path))
+    }
+  }
+
+  #later<T>(
+    operation: DiskOperation,
+    path: string,
+    isAlive: () => boolean,
+    run: () => T,
+    runPart?: () => unknown,
+  ): Promise<T> {
+    if (!isAlive()) return new Promise(() => {})
+    return new Promise((resolve, reject) => {
+      const inFlight: InFlight = { run, runPart }
+      this.#inFlight.add(inFlight)
+      this.#scheduler.at(this.#scheduler.random() * this.maxDelayMs, () => {
+        if (!this.#inFlight.has(inFlight)) return
+        this.watcher?.(operation, path, 'before')
+        if (!this.#inFlight.delete(inFlight)) return
+        try {
+          const result = run()
+          this.watcher?.(operation, path, 'after')
+          if (isAlive()) resolve(result)
+        } catch (error) {
+          if (isAlive()) reject(error)
+        }
+      })
+    })
+  }
+
+  #file(inode: SimInode, path: string, append: boolean, isAlive: () => boolean): DiskFile {
+    const write = (bytes: Buffer, position: number) => this.#write(inode, path, bytes, append ? inode.size : position)
+    const later = <T>(operation: DiskOperation, run: () => T, runPart?: () => unknown) =>
+      this.#later(operation, path, isAlive, run, runPart)
+    const writeLater = (bytes: Buffer, position: number) => {
+      const part = () => write(bytes.subarray(0, this.#scheduler.between(0, bytes.length)), position)
+      return later('write', () => write(bytes, position), part)
     }
     const read = (target: Buffer, position: number) => {
-      if (disk.fault.reads) throw failure(disk.fault.reads, path)
-      return inode.current.copy(target, 0, position, position + target.length)
+      if (this.fault.reads) throw failure(this.fault.reads, path)
+      return inode.contents.copy(target, 0, position, position + target.length)
     }
     return {
-      async read(target, position) {
-        await disk.#delay()
-        return read(target, position)
-      },
-      async write(source, position) {
-        await disk.#delay()
-        write(source, position)
-      },
-      async writev(sources, position) {
-        await disk.#delay()
-        write(Buffer.concat(sources), position)
-      },
+      read: (target, position) => later('read', () => read(target, position)),
+      write: writeLater,
+      writev: (sources, position) => writeLater(Buffer.concat(sources), position),
       readSync: read,
       writeSync: write,
-      async truncate(size) {
-        await disk.#delay()
-        // A file can be made shorter on a full disk.
-        const isFree = disk.fault.writes === 'ENOSPC' && size <= inode.current.length
-        if (disk.fault.writes && !isFree) throw failure(disk.fault.writes, path)
-        inode.change({ kind: 'truncate', size })
-      },
-      async sync() {
-        await disk.#delay()
-        if (disk.fault.syncs) throw failure(disk.fault.syncs, path)
-        inode.sync()
-      },
-      async stat() {
-        return statOf(inode)
-      },
-      async close() {},
+      truncate: size =>
+        later('truncate', () => {
+          // A file can be made shorter on a full disk.
+          const isFree = this.fault.writes === 'ENOSPC' && size <= inode.size
+          if (this.fault.writes && !isFree) throw failure(this.fault.writes, path)
+          this.#resized(inode, size)
+          inode.truncate(size)
+        }),
+      sync: () =>
+        later('sync', () => {
+          if (this.fault.syncs) throw failure(this.fault.syncs, path)
+          inode.sync()
+        }),
+      stat: async () => statOf(inode),
+      close: async () => {},
     }
+  }
+
+  #write(inode: SimInode, path: string, bytes: Buffer, position: number): void {
+    if (this.fault.writes) throw failure(this.fault.writes, path)
+    const size = Math.max(inode.size, position + bytes.length)
+    const missing = size - inode.size - Math.max(0, this.capacityBytes - this.#usedBytes)
+    if (missing > 0) {
+      // What there is room for is written before the error comes.
+      const fits = bytes.length - missing
+      if (fits > 0) this.#write(inode, path, bytes.subarray(0, fits), position)
+      throw failure('ENOSPC', path)
+    }
+    this.#resized(inode, size)
+    inode.write(position, bytes)
+  }
+}
+
+/** What one program sees of the disk. */
+class Door implements Disk {
+  readonly #disk: SimDisk
+  readonly #isAlive: () => boolean
+
+  constructor(disk: SimDisk, isAlive: () => boolean) {
+    this.#disk = disk
+    this.#isAlive = isAlive
+  }
+
+  open(path: string, mode: OpenMode): Promise<DiskFile> {
+    return this.#disk.open(path, mode, this.#isAlive)
+  }
+
+  readFile(path: string): Promise<Buffer> {
+    return this.#disk.readFile(path, this.#isAlive)
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#disk.rename(from, to, this.#isAlive)
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.#disk.unlink(path, this.#isAlive)
+  }
+
+  async makeFolder(path: string): Promise<void> {
+    if (this.#isAlive()) await this.#disk.makeFolder(path)
+  }
+
+  list(path: string): Promise<string[]> {
+    return this.#disk.list(path, this.#isAlive)
+  }
+
+  stat(path: string): Promise<FileStat> {
+    return this.#disk.stat(path, this.#isAlive)
+  }
+
+  syncFolder(path: string): Promise<void> {
+    return this.#disk.syncFolder(path, this.#isAlive)
+  }
+
+  space(): Promise<DiskSpace> {
+    return this.#disk.space()
+  }
+
+  async removeFolder(path: string): Promise<void> {
+    if (this.#isAlive()) await this.#disk.removeFolder(path)
+  }
+
+  lock(path: string): Promise<DiskLock> {
+    return this.#disk.lock(path, this.#isAlive)
   }
 }
 
 function statOf(inode: SimInode): FileStat {
-  return { size: inode.current.length, blocksBytes: inode.current.length, mtimeMs: 0, kind: 'file' }
+  return { size: inode.size, blocksBytes: inode.size, mtimeMs: 0, kind: 'file' }
 }

@@ -1,6 +1,7 @@
 // The simulated doors keep the promises that the real ones make, and break the ones that the real ones break.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Connection } from '../../src/env/net.ts'
 import { realDisk } from '../../src/env/real-disk.ts'
 import { SimHost } from './host.ts'
 import { SimNetwork } from './net.ts'
@@ -109,12 +110,12 @@ test('bytes of one connection arrive in order, and the peer hears of the end', a
   assert.equal(heard, 'one two three')
 })
 
-test('a partition holds messages back and a kill resets connections', async () => {
+test('a partition holds messages back and a kill ends connections', async () => {
   const { scheduler, network, host } = world(4)
   const machine = host('10.0.0.1')
   const client = host('10.0.0.2').env('client')
   let heard = ''
-  let reset: Error | undefined
+  let ended = false
   await machine.env('server').net.listen('*', 9421, connection => {
     connection.handle({
       data: bytes => {
@@ -126,8 +127,8 @@ test('a partition holds messages back and a kill resets connections', async () =
   void client.net.connect('10.0.0.1', 9421, { timeoutMs: 1000 }).then(connection => {
     connection.handle({
       data() {},
-      closed: error => {
-        reset = error
+      closed: () => {
+        ended = true
       },
     })
     network.partition('10.0.0.1', '10.0.0.2')
@@ -138,7 +139,94 @@ test('a partition holds messages back and a kill resets connections', async () =
   network.heal()
   await scheduler.until(() => heard === 'late', 1000, 'message after healing')
   machine.kill()
-  await scheduler.until(() => reset !== undefined, 1000, 'reset')
+  await scheduler.until(() => ended, 1000, 'the end')
+})
+
+test('a program killed in the middle of a write leaves it undone, done or done in part', async () => {
+  const lengths = new Set<string>()
+  for (let seed = 1; seed <= 30; seed++) {
+    const { scheduler, host, play } = world(seed)
+    const machine = host('10.0.0.1')
+    let heard = false
+    await play(async () => {
+      const { disk } = machine.env('writer')
+      await disk.makeFolder('/data')
+      const file = await disk.open('/data/log', 'a+')
+      void file.write(Buffer.alloc(1000), 0).then(() => {
+        heard = true
+      })
+      machine.kill()
+    })
+    await scheduler.run(10)
+    assert.equal(heard, false)
+    const { length } = machine.disk.peek('/data/log')
+    lengths.add(length === 0 ? 'undone' : length === 1000 ? 'done' : 'in part')
+  }
+  assert.deepEqual([...lengths].sort(), ['done', 'in part', 'undone'])
+})
+
+test('a killed program gets no connection that it had asked for', async () => {
+  const { scheduler, network, host } = world(5)
+  const server = host('10.0.0.1')
+  const client = host('10.0.0.2')
+  await server.env('server').net.listen('*', 9421, connection => connection.handle({ data() {}, closed() {} }))
+  void client.env('client').net.connect('10.0.0.1', 9421, { timeoutMs: 1000 })
+  client.kill()
+  await scheduler.run(5000)
+  assert.equal(network.connections, 0)
+})
+
+test('a program that does not read makes the other side queue', async () => {
+  const { scheduler, host } = world(6)
+  let received = 0
+  let reader: Connection | undefined
+  await host('10.0.0.1')
+    .env('server')
+    .net.listen('*', 9421, connection => {
+      reader = connection
+      connection.handle({
+        data: bytes => {
+          received += bytes.length
+        },
+        closed() {},
+      })
+      connection.pause()
+    })
+  let writer: Connection | undefined
+  void host('10.0.0.2')
+    .env('client')
+    .net.connect('10.0.0.1', 9421, { timeoutMs: 1000 })
+    .then(connection => {
+      writer = connection
+      connection.handle({ data() {}, closed() {} })
+      for (let i = 0; i < 100; i++) connection.write(Buffer.alloc(10_000))
+    })
+  await scheduler.run(1000)
+  assert.equal(received, 0)
+  assert.ok((writer?.queuedBytes ?? 0) > 500_000)
+  reader?.resume()
+  await scheduler.until(() => received === 1_000_000, 1000, 'everything')
+  assert.equal(writer?.queuedBytes, 0)
+})
+
+test('a disk is full when its files take all of its room, and has room again without them', async () => {
+  const { host, play } = world(8)
+  const { disk } = host('10.0.0.1')
+  disk.capacityBytes = 1000
+  await play(async () => {
+    await disk.makeFolder('/d')
+    const file = await disk.open('/d/a', 'w+')
+    await file.write(Buffer.alloc(900), 0)
+    await assert.rejects(file.write(Buffer.alloc(200), 900), { code: 'ENOSPC' })
+    assert.equal((await file.stat()).size, 1000)
+    await file.write(Buffer.alloc(200), 0)
+    await file.truncate(500)
+    assert.equal((await disk.space()).availableBytes, 500)
+    await disk.rename('/d/a', '/d/b')
+    assert.equal(disk.usedBytes, 500)
+    await disk.unlink('/d/b')
+    assert.equal(disk.usedBytes, 0)
+  })
 })
 
 test('one seed gives one history', async () => {

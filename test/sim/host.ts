@@ -1,11 +1,12 @@
 // One simulated machine: its doors to the world, and the power switch.
 import type { Clock, Env, Timer } from '../../src/env/env.ts'
 import type { Log } from '../../src/env/log.ts'
-import { SimDisk } from './disk.ts'
+import { type Loss, SimDisk } from './disk.ts'
 import type { SimNetwork } from './net.ts'
 import type { Scheduler } from './scheduler.ts'
 
 const EPOCH_MS = 1_700_000_000_000
+const MESSAGES_KEPT = 400
 
 export class SimHost {
   readonly address: string
@@ -27,78 +28,64 @@ export class SimHost {
   /** The doors for a program that starts now. They go dead with the next crash. */
   env(ident: string): Env {
     const life = this.#life
+    const isAlive = () => life === this.#life
+    this.#network.hostUp(this.address)
     return {
-      clock: this.#clock(life),
+      clock: this.#clock(isAlive),
       random: {
         below: limit => Math.floor(this.#scheduler.random() * limit),
         bytes: count => Buffer.from(Array.from({ length: count }, () => this.#scheduler.between(0, 255))),
       },
-      net: this.#network.of(this.address),
-      disk: this.#mortalDisk(life),
+      net: this.#network.of(this.address, isAlive),
+      disk: this.disk.door(isAlive),
       log: this.#log(ident),
     }
   }
 
-  /** kill -9 of everything on this host: connections break, timers stop, files keep what was written. */
+  /** kill -9 of everything on this host: connections end, timers stop, files keep what was written. */
   kill(): void {
     this.#life++
-    this.#network.cutHost(this.address)
+    this.disk.abandon()
+    this.#network.cutHost(this.address, true)
   }
 
-  /** As kill(), and what was not synced is lost. */
-  powerCut(): void {
-    this.kill()
-    this.disk.powerCut()
+  /** Everything stops, what was not synced is lost, and nobody is told. */
+  powerCut(loss: Loss = 'chance'): void {
+    this.#life++
+    this.disk.abandon(loss === 'everything' ? 'nothing' : 'chance')
+    this.#network.cutHost(this.address, false)
+    this.disk.powerCut(loss)
   }
 
-  #clock(life: number): Clock {
-    const alive = () => life === this.#life
-    const after = (ms: number, action: () => void): Timer => this.#scheduler.at(ms, () => alive() && action())
+  #clock(isAlive: () => boolean): Clock {
+    const after = (ms: number, action: () => void): Timer => this.#scheduler.at(ms, () => isAlive() && action())
     return {
       nowMs: () => EPOCH_MS + this.#scheduler.nowMs,
       monotonicMs: () => this.#scheduler.nowMs,
       after,
       soon: action => void after(0, action),
       every(ms, action) {
+        let cancelled = false
         let timer: Timer
         const again = () => {
-          timer = after(ms, again)
           action()
+          if (!cancelled) timer = after(ms, again)
         }
         timer = after(ms, again)
-        return { cancel: () => timer.cancel() }
+        return {
+          cancel: () => {
+            cancelled = true
+            timer.cancel()
+          },
+        }
       },
       sleep: ms => new Promise(resolve => after(ms, resolve)),
     }
   }
 
-  /** A program that was killed never hears again of what it asked the disk for. */
-  #mortalDisk(life: number): SimDisk {
-    const alive = () => life === this.#life
-    const mortal = <T extends object>(target: T): T =>
-      new Proxy(target, {
-        get: (object, key) => {
-          const member = Reflect.get(object, key, object)
-          if (typeof member !== 'function') return member
-          return (...args: unknown[]) => {
-            if (!alive()) return new Promise(() => {})
-            const result = member.apply(object, args)
-            if (!(result instanceof Promise)) return result
-            return new Promise((resolve, reject) => {
-              result.then(
-                value => alive() && resolve(key === 'open' ? mortal(value) : value),
-                error => alive() && reject(error),
-              )
-            })
-          }
-        },
-      })
-    return mortal(this.disk)
-  }
-
   #log(ident: string): Log {
     const at = (level: string) => (message: string) => {
-      if (this.messages.length >= 1000) this.messages.shift()
+      if (this.messages.length >= 2 * MESSAGES_KEPT) this.messages.splice(0, MESSAGES_KEPT)
       this.messages.push(`${this.#scheduler.nowMs.toFixed(1)} ${ident} ${level}: ${message}`)
     }
     return { debug: () => {}, info: at('info'), notice: at('notice'), warning: at('warning'), error: at('error') }

@@ -1,4 +1,4 @@
-// A simulated network: ordered connections with random delays, cut or partitioned at will.
+// A simulated network: ordered connections with random delays and a window, cut, silenced or partitioned at will.
 import type { Connection, ConnectionHandlers, ConnectOptions, Listener, Net } from '../../src/env/net.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -6,6 +6,22 @@ interface Door {
   host: string
   onConnection: (connection: Connection) => void
 }
+
+/** What is on its way from one end of a connection to the other. */
+interface Parcel {
+  atMs: number
+  bytes?: Buffer
+  taken?: (() => void) | undefined
+  /** The end of what the other side sends. */
+  ends?: true
+}
+
+/** Bytes that the system takes for a program that does not read them. */
+const WINDOW_BYTES = 256 << 10
+/** One write of so many arrives in two pieces. */
+const SPLIT_ONE_IN = 40
+
+const reset = () => Object.assign(new Error('connection reset'), { code: 'ECONNRESET' })
 
 class SimConnection implements Connection {
   readonly remoteAddress: string
@@ -15,11 +31,14 @@ class SimConnection implements Connection {
   peer: SimConnection | undefined
   queuedBytes = 0
   #handlers: ConnectionHandlers | undefined
+  #outgoing: Parcel[] = []
+  #carrying = false
+  #lastArrivalMs = 0
   #arrived: Buffer[] = []
+  #arrivedBytes = 0
   #paused = true
   #ended: { error: Error | undefined } | undefined
   #closed = false
-  #lastArrivalMs = 0
 
   constructor(network: SimNetwork, localAddress: string, remoteAddress: string, remotePort: number) {
     this.#network = network
@@ -35,14 +54,16 @@ class SimConnection implements Connection {
 
   write(bytes: Buffer, taken?: () => void): void {
     if (this.#closed || bytes.length === 0) return
+    this.#network.watcher?.(this.localAddress, 'before')
+    if (this.#closed) return
     const copy = Buffer.from(bytes)
     this.queuedBytes += copy.length
-    this.#carry(() => {
-      this.queuedBytes -= copy.length
-      this.peer?.arrive(copy)
-      taken?.()
-      if (this.queuedBytes === 0 && !this.#closed) this.#handlers?.drain?.()
-    })
+    if (copy.length > 1 && this.#network.scheduler.between(1, SPLIT_ONE_IN) === 1) {
+      const at = this.#network.scheduler.between(1, copy.length - 1)
+      this.#send({ bytes: copy.subarray(0, at) })
+      this.#send({ bytes: copy.subarray(at), taken })
+    } else this.#send({ bytes: copy, taken })
+    this.#network.watcher?.(this.localAddress, 'after')
   }
 
   writev(buffers: readonly Buffer[], taken?: () => void): void {
@@ -56,69 +77,125 @@ class SimConnection implements Connection {
   resume(): void {
     this.#paused = false
     this.#deliver()
+    this.peer?.carry()
   }
 
   end(): void {
     if (this.#closed) return
-    this.#carry(() => this.peer?.ends(undefined))
-    this.#carry(() => this.ends(undefined))
+    this.#send({ ends: true })
   }
 
   destroy(error?: Error): void {
     if (this.#closed) return
+    this.#outgoing = []
     this.#network.scheduler.at(0, () => this.ends(error))
-    this.#carry(() => this.peer?.ends(undefined))
+    this.#send({ ends: true })
   }
 
   /** The wire is cut: both sides see an error. */
   cut(): void {
-    const error = Object.assign(new Error('connection reset'), { code: 'ECONNRESET' })
-    this.ends(error)
-    this.peer?.ends(error)
+    this.ends(reset())
+    this.peer?.ends(reset())
   }
 
-  arrive(bytes: Buffer): void {
-    if (this.#closed) return
+  /**
+   * The program of this side is dead: it hears of nothing any more. The other side gets what is on its way and then the
+   * end (`orderly`), an error at once (`reset`), or nothing at all until it sends something (`silent`).
+   */
+  abandon(manner: 'orderly' | 'reset' | 'silent'): void {
+    this.#handlers = undefined
+    this.#closed = true
+    this.#arrived = []
+    this.#network.forget(this)
+    if (manner === 'orderly') this.#send({ ends: true })
+    else this.#outgoing = []
+    if (manner === 'reset') this.peer?.ends(reset())
+  }
+
+  #arrive(bytes: Buffer): void {
     this.#arrived.push(bytes)
+    this.#arrivedBytes += bytes.length
     this.#deliver()
   }
 
   ends(error: Error | undefined): void {
     if (this.#closed) return
     this.#ended ??= { error }
-    if (error) this.#arrived = []
+    if (error) {
+      this.#arrived = []
+      this.#outgoing = []
+    }
     this.#deliver()
   }
 
   #deliver(): void {
-    if (!this.#handlers || this.#closed) return
-    while (!this.#paused && this.#arrived.length > 0) this.#handlers.data(this.#arrived.shift() as Buffer)
-    if (this.#ended && this.#arrived.length === 0) {
-      this.#closed = true
-      this.#network.forget(this)
-      this.#handlers.closed(this.#ended.error)
+    while (this.#handlers && !this.#paused && this.#arrived.length > 0) {
+      const bytes = this.#arrived.shift() as Buffer
+      this.#arrivedBytes -= bytes.length
+      this.#handlers.data(bytes)
     }
+    if (!this.#ended || this.#closed || this.#arrived.length > 0 || !this.#handlers) return
+    this.#closed = true
+    this.#network.forget(this)
+    this.#handlers.closed(this.#ended.error)
   }
 
-  /** Later than everything sent before on this connection, never in the same moment. While partitioned, not at all. */
-  #carry(action: () => void): void {
+  /** Later than everything sent before on this connection. */
+  #send(parcel: Omit<Parcel, 'atMs'>): void {
     const { scheduler } = this.#network
-    const arrival = Math.max(this.#lastArrivalMs, scheduler.nowMs + this.#network.delayMs())
-    this.#lastArrivalMs = arrival
-    const attempt = () => {
-      if (this.#network.isPartitioned(this.localAddress, this.remoteAddress)) scheduler.at(50, attempt)
-      else action()
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, scheduler.nowMs + this.#network.delayMs())
+    this.#outgoing.push({ ...parcel, atMs: this.#lastArrivalMs })
+    this.carry()
+  }
+
+  /** Sees to it that the first parcel goes on when it is due; while partitioned or with a full window, later. */
+  carry(): void {
+    const [first] = this.#outgoing
+    if (!first || this.#carrying) return
+    this.#carrying = true
+    this.#network.scheduler.at(first.atMs - this.#network.scheduler.nowMs, () => {
+      this.#carrying = false
+      this.#carryDue()
+    })
+  }
+
+  #carryDue(): void {
+    const { scheduler } = this.#network
+    if (this.#network.isPartitioned(this.localAddress, this.remoteAddress)) return
+    while (this.#outgoing[0] && this.#outgoing[0].atMs <= scheduler.nowMs) {
+      if (this.peer && this.peer.#arrivedBytes >= WINDOW_BYTES) return
+      this.#hand(this.#outgoing.shift() as Parcel)
     }
-    scheduler.at(arrival - scheduler.nowMs, attempt)
+    this.carry()
+  }
+
+  #hand({ bytes, taken, ends }: Parcel): void {
+    const { peer } = this
+    if (ends) {
+      peer?.ends(undefined)
+      this.ends(undefined)
+      return
+    }
+    this.queuedBytes -= bytes?.length ?? 0
+    if (peer && bytes) {
+      if (!peer.#closed) peer.#arrive(bytes)
+      // Nobody is there any more: a machine that runs says so.
+      else if (this.#network.isUp(this.remoteAddress)) return this.ends(reset())
+    }
+    taken?.()
+    if (this.queuedBytes === 0 && !this.#closed) this.#handlers?.drain?.()
   }
 }
 
 export class SimNetwork {
   readonly scheduler: Scheduler
   maxDelayMs = 2
+  /** Hears of every write of a program, before and after: for crashes at every point. */
+  watcher: ((host: string, when: 'before' | 'after') => void) | undefined
   readonly #doors = new Map<string, Door>()
   readonly #connections = new Set<SimConnection>()
   readonly #partitions = new Set<string>()
+  readonly #down = new Set<string>()
   #nextPort = 40000
 
   constructor(scheduler: Scheduler) {
@@ -129,8 +206,12 @@ export class SimNetwork {
     return 0.05 + this.scheduler.random() * this.maxDelayMs
   }
 
+  get connections(): number {
+    return this.#connections.size / 2
+  }
+
   isPartitioned(a: string, b: string): boolean {
-    return this.#partitions.has(a < b ? `${a} ${b}` : `${b} ${a}`)
+    return this.#partitions.size > 0 && this.#partitions.has(a < b ? `${a} ${b}` : `${b} ${a}`)
   }
 
   /** From now on nothing gets through between the two hosts, until heal(). */
@@ -140,13 +221,26 @@ export class SimNetwork {
 
   heal(): void {
     this.#partitions.clear()
+    for (const connection of this.#connections) connection.carry()
   }
 
-  /** Cuts every connection of a host and forgets its listeners: what a kill does. */
-  cutHost(address: string): void {
+  isUp(address: string): boolean {
+    return !this.#down.has(address)
+  }
+
+  /** The machine has power (again). */
+  hostUp(address: string): void {
+    this.#down.delete(address)
+  }
+
+  /** Ends every connection of a host and forgets its listeners: what a kill does. Without power, peers may not hear of it. */
+  cutHost(address: string, power: boolean): void {
+    if (!power) this.#down.add(address)
     for (const [key, door] of this.#doors) if (door.host === address) this.#doors.delete(key)
     for (const connection of [...this.#connections]) {
-      if (connection.localAddress === address) connection.cut()
+      if (connection.localAddress !== address) continue
+      const gentle = this.scheduler.random() < 0.5
+      connection.abandon(gentle ? (power ? 'orderly' : 'silent') : 'reset')
     }
   }
 
@@ -160,25 +254,33 @@ export class SimNetwork {
     this.#connections.delete(connection)
   }
 
-  /** The network as the host with this address sees it. */
-  of(address: string): Net {
+  /** The network as the host with this address sees it, while `isAlive`: a dead program gets and hears nothing. */
+  of(address: string, isAlive: () => boolean = () => true): Net {
     return {
       listen: async (_host, port, onConnection): Promise<Listener> => {
         const key = `${address}:${port}`
+        if (!isAlive()) return new Promise(() => {})
         if (this.#doors.has(key)) throw Object.assign(new Error(`EADDRINUSE: ${key}`), { code: 'EADDRINUSE' })
         this.#doors.set(key, { host: address, onConnection })
         return { port, close: async () => void this.#doors.delete(key) }
       },
-      connect: (host, port, options) => this.#connect(address, host, port, options),
+      connect: (host, port, options) => this.#connect(address, isAlive, host, port, options),
       resolve: async host => [host],
     }
   }
 
-  #connect(from: string, to: string, port: number, { timeoutMs }: ConnectOptions): Promise<Connection> {
+  #connect(
+    from: string,
+    isAlive: () => boolean,
+    to: string,
+    port: number,
+    { timeoutMs }: ConnectOptions,
+  ): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const refuse = (code: string) => reject(Object.assign(new Error(`${code}: ${to}:${port}`), { code }))
+      const refuse = (code: string) => isAlive() && reject(Object.assign(new Error(`${code}: ${to}:${port}`), { code }))
       this.scheduler.at(this.delayMs(), () => {
-        if (this.isPartitioned(from, to)) {
+        if (!isAlive()) return
+        if (this.isPartitioned(from, to) || !this.isUp(to)) {
           this.scheduler.at(timeoutMs, () => refuse('ETIMEDOUT'))
           return
         }
