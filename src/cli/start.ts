@@ -1,8 +1,7 @@
 // `npm start`: a whole cluster on this machine.
-import { existsSync, mkdirSync } from 'node:fs'
 import { relative } from 'node:path'
 import { LockFile } from '../daemon/lock-file.ts'
-import { checkAll, Refusal } from '../start/checks.ts'
+import { checkAll, makeFolder, Refusal } from '../start/checks.ts'
 import { clientsPort, HOST, type Layout, lockFile, serverPort, serversPort } from '../start/layout.ts'
 import { LocalCluster, StartFailure } from '../start/local-cluster.ts'
 import { helpText, parseStartCommand, type StartOptions } from '../start/options.ts'
@@ -38,7 +37,7 @@ ElkFS is up after ${seconds.toFixed(1)} s: a master, ${chunkservers} chunkserver
 async function start(options: StartOptions, display: StatusDisplay): Promise<number> {
   const layout = await checkAll(options)
   const began = performance.now()
-  if (!existsSync(layout.data)) mkdirSync(layout.data, { recursive: true })
+  makeFolder(layout.data)
   if (!new LockFile(lockFile(layout.data)).tryTake()) throw new Refusal(`${layout.data} is in use by another npm start`)
   const cluster = new LocalCluster(layout, options.mount, text => display.say(text))
   handleSignals(cluster, display)

@@ -1,5 +1,5 @@
 // Everything that can be in the way of a start is found before anything is touched.
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { basename, delimiter, dirname, join, sep } from 'node:path'
 import { lockFilePath, lockOwner } from '../daemon/lock-file.ts'
@@ -83,6 +83,22 @@ function checkApart(data: string, mount: string): void {
   const [a, b] = [real(data), real(mount)]
   if (`${a}${sep}`.startsWith(`${b}${sep}`) || `${b}${sep}`.startsWith(`${a}${sep}`)) {
     throw new Refusal(`--data ${data} and --mount ${mount} must not be inside each other`)
+  }
+}
+
+/**
+ * Makes the folder and its parents, one by one: Node's own `recursive` never returns where the system has no folder to
+ * give, as in /proc.
+ *
+ * @throws Refusal
+ */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  if (dirname(path) !== path) makeFolder(dirname(path))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    throw new Refusal(`${path} can't be made (${(error as NodeJS.ErrnoException).code}): choose another folder`)
   }
 }
 
