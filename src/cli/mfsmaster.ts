@@ -9,9 +9,9 @@ import type { Env } from '../env/env.ts'
 import { realClock } from '../env/real.ts'
 import { storeCheckpoint } from '../journal/checkpoint-files.ts'
 import { RecoveryError, recover } from '../journal/recovery.ts'
-import { chunkOptions } from '../master/chunks/options.ts'
 import { type Exports, parseExports } from '../master/clients/exports.ts'
-import { Master, type MasterOptions } from '../master/master.ts'
+import { Master } from '../master/master.ts'
+import { masterOptions } from '../master/options.ts'
 import { VERSION_TEXT } from '../protocol/constants.ts'
 
 /** @throws StartError when the file is missing or allows nobody anything */
@@ -33,30 +33,6 @@ function loadExports(config: MasterConfig, log: Env['log']): Exports {
   if (exports.rules.length === 0) throw new StartError(`no exports defined in ${path} !!!`)
   log.info('exports file has been loaded')
   return exports
-}
-
-function masterOptions(config: MasterConfig, exports: Exports): MasterOptions {
-  return {
-    dataFolder: config.DATA_PATH,
-    exports,
-    clientsHost: config.MATOCL_LISTEN_HOST,
-    clientsPort: config.MATOCL_LISTEN_PORT,
-    chunkserversHost: config.MATOCS_LISTEN_HOST,
-    chunkserversPort: config.MATOCS_LISTEN_PORT,
-    sync: config.CHANGELOG_SYNC,
-    backLogs: config.BACK_LOGS,
-    keepPrevious: config.BACK_META_KEEP_PREVIOUS,
-    saveEveryHours: config.METADATA_SAVE_FREQ,
-    chunks: chunkOptions(config),
-    chunkserverTimeoutSeconds: config.MATOCS_TIMEOUT,
-    sessionSustainSeconds: config.SESSION_SUSTAIN_TIME,
-    inodeReuseDelaySeconds: config.INODE_REUSE_DELAY,
-    client: {
-      atimeMode: config.ATIME_MODE,
-      maxHardLinks: config.MAX_ALLOWED_HARD_LINKS,
-      quotaGraceSeconds: config.QUOTA_DEFAULT_GRACE_PERIOD,
-    },
-  }
 }
 
 async function start({ env, config, fatal }: DaemonContext<MasterConfig>): Promise<RunningDaemon<MasterConfig>> {

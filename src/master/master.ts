@@ -7,38 +7,18 @@ import {
   rotateCheckpoints,
   storeCheckpoint,
 } from '../journal/checkpoint-files.ts'
-import { Journal, type JournalError, type SyncMode } from '../journal/journal.ts'
+import { Journal, type JournalError } from '../journal/journal.ts'
 import { cutTornTail, recover } from '../journal/recovery.ts'
 import type { State } from '../metadata/state.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
-import type { ChunkOptions } from './chunks/options.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
-import type { ClientOptions } from './clients/context.ts'
 import { DataCache } from './clients/data-cache.ts'
 import type { Exports } from './clients/exports.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { LiveLedger } from './live-ledger.ts'
+import type { MasterOptions } from './options.ts'
 import { Rounds } from './rounds.ts'
-
-export interface MasterOptions {
-  dataFolder: string
-  exports: Exports
-  clientsHost: string
-  clientsPort: number
-  chunkserversHost: string
-  chunkserversPort: number
-  sync: SyncMode
-  backLogs: number
-  keepPrevious: number
-  /** Hours between checkpoints. */
-  saveEveryHours: number
-  chunks: ChunkOptions
-  chunkserverTimeoutSeconds: number
-  sessionSustainSeconds: number
-  inodeReuseDelaySeconds: number
-  client: ClientOptions
-}
 
 export class Master {
   readonly #env: Env

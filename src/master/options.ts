@@ -1,0 +1,50 @@
+// What the master is told at start and at reload.
+import type { MasterConfig } from '../config/mfsmaster.ts'
+import type { SyncMode } from '../journal/journal.ts'
+import { type ChunkOptions, chunkOptions } from './chunks/options.ts'
+import type { ClientOptions } from './clients/context.ts'
+import type { Exports } from './clients/exports.ts'
+
+export interface MasterOptions {
+  dataFolder: string
+  exports: Exports
+  clientsHost: string
+  clientsPort: number
+  chunkserversHost: string
+  chunkserversPort: number
+  sync: SyncMode
+  backLogs: number
+  keepPrevious: number
+  /** Hours between checkpoints. */
+  saveEveryHours: number
+  chunks: ChunkOptions
+  chunkserverTimeoutSeconds: number
+  sessionSustainSeconds: number
+  inodeReuseDelaySeconds: number
+  client: ClientOptions
+}
+
+/** From mfsmaster.cfg and mfsexports.cfg. */
+export function masterOptions(config: MasterConfig, exports: Exports): MasterOptions {
+  return {
+    dataFolder: config.DATA_PATH,
+    exports,
+    clientsHost: config.MATOCL_LISTEN_HOST,
+    clientsPort: config.MATOCL_LISTEN_PORT,
+    chunkserversHost: config.MATOCS_LISTEN_HOST,
+    chunkserversPort: config.MATOCS_LISTEN_PORT,
+    sync: config.CHANGELOG_SYNC,
+    backLogs: config.BACK_LOGS,
+    keepPrevious: config.BACK_META_KEEP_PREVIOUS,
+    saveEveryHours: config.METADATA_SAVE_FREQ,
+    chunks: chunkOptions(config),
+    chunkserverTimeoutSeconds: config.MATOCS_TIMEOUT,
+    sessionSustainSeconds: config.SESSION_SUSTAIN_TIME,
+    inodeReuseDelaySeconds: config.INODE_REUSE_DELAY,
+    client: {
+      atimeMode: config.ATIME_MODE,
+      maxHardLinks: config.MAX_ALLOWED_HARD_LINKS,
+      quotaGraceSeconds: config.QUOTA_DEFAULT_GRACE_PERIOD,
+    },
+  }
+}
