@@ -63,7 +63,7 @@ export class ChunkWriter {
   #running = false
   #hurry = false
   #wake: (() => void) | undefined
-  /** End of what was acknowledged, in the chunk. */
+  /** End of what the servers have and the master was not told yet, in the chunk. */
   #writtenTo = 0
 
   /**
@@ -88,9 +88,9 @@ export class ChunkWriter {
     return !this.#running
   }
 
-  /** End of the bytes that wait, in the chunk; 0 when none do. */
+  /** End of the bytes that the master does not know of, in the chunk; 0 when it knows all. */
   get waitingTo(): number {
-    let end = 0
+    let end = this.#writtenTo
     for (const { block, to } of [...this.#pieces.values(), ...this.#early, ...this.#inFlight.values()]) {
       end = Math.max(end, block * MFSBLOCKSIZE + to)
     }
@@ -227,6 +227,8 @@ export class ChunkWriter {
       { chunkId, inode, index, length: end, flags: 0 },
       matocl.fuseWriteChunkEnd,
     )
+    const progress = this.#writtenTo > 0
+    this.#writtenTo = 0
     locator.learn(inode, index, { chunkId, version, copies })
     locator.grow(inode, Math.max(length, end))
     if (problem !== undefined) locator.forgetChunk(inode, index)
@@ -235,7 +237,7 @@ export class ChunkWriter {
     if (problem === undefined) return 'done'
     env.log.warning(`inode ${inode}, chunk ${index}: writing failed (${problem}), trying again`)
     const lastErrno = copies.length > 0 ? errno.EIO : errno.ENXIO
-    return { count: true, lastErrno, progress: this.#writtenTo > 0 }
+    return { count: true, lastErrno, progress }
   }
 
   /** Sends what waits until nothing does. @returns what went wrong; then everything unacknowledged waits again */

@@ -266,7 +266,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     caller: Caller,
     length: number,
   ): Outcome<{ attributes: NodeAttributes }> {
-    await this.#files.get(inode)?.data.flush()
+    await this.#files.get(inode)?.data.settle()
     const flags = opened ? cltoma.TruncateFlag.OPENED : 0
     for (let failures = 0; ; ) {
       const answer = await this.#ask(cltoma.fuseTruncate, { inode, flags, caller, length }, matocl.fuseTruncate)
@@ -420,6 +420,8 @@ export class ClusterSession implements Cluster, MetaCluster {
   }
 
   async open(inode: number, flags: number, caller: Caller): Outcome<{ flags: number; attributes: NodeAttributes }> {
+    // What was written before must not come after the length has become 0.
+    if (flags & cltoma.OpenFlag.TRUNCATE) await this.#files.get(inode)?.data.settle()
     const answer = await this.#ask(cltoma.fuseOpen, { inode, caller, flags }, matocl.fuseOpen)
     if (answer.status !== undefined) return answer
     this.#acquire(inode)

@@ -104,11 +104,16 @@ export class ClusterFileData implements FileData {
   }
 
   async flush(): Promise<number> {
+    await this.settle()
+    return this.#takeError()
+  }
+
+  /** Waits until nothing waits to be written any more. What went wrong is for the next flush to tell. */
+  async settle(): Promise<void> {
     while (this.#writers.size > 0) {
       for (const writer of this.#writers.values()) writer.hurry()
       await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
     }
-    return this.#takeError()
   }
 
   // --- reading

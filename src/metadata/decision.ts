@@ -1,4 +1,5 @@
 // What a request may do, decided from the state alone: a refusal, or the entries that carry it out.
+import { SessionFlag } from '../protocol/constants.ts'
 import { Status } from '../protocol/status.ts'
 import type { Entry } from './changelog/entry.ts'
 import type { Inode } from './types.ts'
@@ -18,20 +19,14 @@ export interface Actor {
   umask: number
 }
 
+export { SessionFlag }
+
 export interface Refusal {
   status: Exclude<Status, 0>
 }
 
 export type Allowed<T = object> = { status: 0; entries: Entry[] } & T
 export type Decision<T = object> = Refusal | Allowed<T>
-
-export const SessionFlag = {
-  READONLY: 0x01,
-  DYNAMICIP: 0x02,
-  IGNOREGID: 0x04,
-  ADMIN: 0x08,
-  MAPALL: 0x10,
-} as const
 
 /** Bits of `disables` (spec client-master 2.5). */
 export const Disable = {

@@ -409,19 +409,19 @@ test('what has no extended attributes is not asked for them, and answers are rem
   assert.equal(await fs.getxattr(by(), 5, 'user.x'), errno.ENODATA)
   assert.equal(await fs.getxattr(by(), 5, 'user.x'), errno.ENODATA)
   assert.equal(asked.length, 2)
-  await fs.setxattr(by(), 5, 'user.x', Buffer.from('v'), 1)
+  await fs.setxattr(by(), 5, 'user.x', Buffer.from('v'), 1, false)
   await fs.getxattr(by(), 5, 'user.x')
   assert.deepEqual(asked.slice(-2), ['setxattr 5 user.x 1 1', 'getxattr 5 user.x'])
-  assert.equal(await fs.setxattr(by(), 5, 'user.x', Buffer.alloc(65537), 0), errno.ERANGE)
+  assert.equal(await fs.setxattr(by(), 5, 'user.x', Buffer.alloc(65537), 0, false), errno.ERANGE)
   assert.equal(await setup({}, { xattrs: false }).fs.getxattr(by(), 5, 'user.x'), errno.EOPNOTSUPP)
 })
 
 test('ACL names go their own way', async () => {
   const { fs, asked } = setup()
   const acl = Buffer.from('0200000001000600ffffffff04000500ffffffff20000400ffffffff', 'hex')
-  assert.equal(await fs.setxattr(by(4), 5, 'system.posix_acl_access', acl, 0), 0)
+  assert.equal(await fs.setxattr(by(4), 5, 'system.posix_acl_access', acl, 0, false), 0)
   assert.equal(await fs.removexattr(by(4), 5, 'system.posix_acl_default'), 0)
-  assert.equal(await fs.setxattr(by(4), 5, 'system.posix_acl_access', Buffer.from('x'), 0), errno.EINVAL)
+  assert.equal(await fs.setxattr(by(4), 5, 'system.posix_acl_access', Buffer.from('x'), 0, false), errno.EINVAL)
   assert.deepEqual(asked, ['setfacl 5 4 1 0', 'setfacl 5 4 2 0'])
 })
 

@@ -593,7 +593,7 @@ export class ClusterFileSystem implements FileSystem {
   async #killPrivileges(inode: number, mode: number, caller: Caller): Promise<void> {
     if (!isPrivileged(mode)) return
     const cleared = mode & ~(S_ISUID | (mode & S_IXGRP ? S_ISGID : 0))
-    const set = { ...setAttributes({ killPrivileges: false }, this.#clock, 0), setmask: SetMask.MODE, mode: cleared }
+    const set = this.#onlyMode(cleared)
     let answer = await this.#cluster.setattr(inode, true, caller, set)
     if (answer.status !== undefined) answer = await this.#cluster.setattr(inode, true, root, set)
     if (answer.status !== undefined) return
@@ -745,7 +745,14 @@ export class ClusterFileSystem implements FileSystem {
     return this.#askXattr(request, inode, '')
   }
 
-  async setxattr(request: Request, inode: number, name: string, value: Buffer, flags: number): Promise<Errno> {
+  async setxattr(
+    request: Request,
+    inode: number,
+    name: string,
+    value: Buffer,
+    flags: number,
+    killSetGid: boolean,
+  ): Promise<Errno> {
     const refused = this.#mayNotSetXattr(inode, name)
     if (refused) return refused
     if (value.length > XATTR_BYTES_MAX) return errno.ERANGE
@@ -755,7 +762,21 @@ export class ClusterFileSystem implements FileSystem {
     }
     const acl = decodeAcl(value)
     if (!acl) return errno.EINVAL
-    return this.#afterXattr(inode, await this.#cluster.setfacl(inode, request.uid, type, acl))
+    const error = this.#afterXattr(inode, await this.#cluster.setfacl(inode, request.uid, type, acl))
+    if (error === 0 && killSetGid) await this.#killSetGid(inode)
+    return error
+  }
+
+  /** Who sets an ACL without being in the file's group takes its set-gid bit away. */
+  async #killSetGid(inode: number): Promise<void> {
+    const answer = await this.#cluster.getattr(inode, true, root)
+    if (answer.status !== undefined) return
+    const mode = answer.attributes.mode & ~S_ISGID
+    if (mode !== answer.attributes.mode) await this.#cluster.setattr(inode, true, root, this.#onlyMode(mode))
+  }
+
+  #onlyMode(mode: number) {
+    return { ...setAttributes({ killPrivileges: false }, this.#clock, 0), setmask: SetMask.MODE, mode }
   }
 
   async removexattr(request: Request, inode: number, name: string): Promise<Errno> {

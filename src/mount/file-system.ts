@@ -141,8 +141,8 @@ export interface FileSystem {
   readdir(request: Request, inode: number, handle: number, offset: number): Answer<readonly DirectoryEntry[]>
   releasedir(request: Request, inode: number, handle: number): Answer
   statfs(request: Request, inode: number): Answer<SpaceUse>
-  /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. */
-  setxattr(request: Request, inode: number, name: string, value: Buffer, flags: number): Answer
+  /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSetGid`: with the new ACL the set-gid bit goes. */
+  setxattr(request: Request, inode: number, name: string, value: Buffer, flags: number, killSetGid: boolean): Answer
   getxattr(request: Request, inode: number, name: string): Answer<Buffer>
   /** The names, each with a zero byte behind it. */
   listxattr(request: Request, inode: number): Answer<Buffer>

@@ -1,10 +1,10 @@
 // The program mfsmount, from its arguments to its exit code.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
-import type { Cluster, ClusterEvents, MetaCluster } from '../client/cluster.ts'
+import type { Cluster, ClusterEvents, MetaCluster, SessionParameters } from '../client/cluster.ts'
 import type { Env } from '../env/env.ts'
 import type { LogLevel } from '../env/real-log.ts'
-import { VERSION, VERSION_TEXT } from '../protocol/constants.ts'
+import { SessionFlag, VERSION, VERSION_TEXT } from '../protocol/constants.ts'
 import { isBackgroundProcess, receiveSecret, runInBackground, tellReady } from './background.ts'
 import { CallerGroups } from './caller-groups.ts'
 import { ClusterFileSystem } from './cluster-file-system.ts'
@@ -142,14 +142,15 @@ async function serve(
     })
     if (values.mfsmeta) {
       const trash = new MetaFileSystem(cluster, special, values.mfsflattrash, env.clock)
-      const mounted = await MountedFileSystem.mount(trash, mountRequest(command, target), env.log, env.clock)
+      const mounted = await MountedFileSystem.mount(trash, mountRequest(command, target, false), env.log, env.clock)
       return await untilUnmounted(command, mounted, env)
     }
     const groups = new CallerGroups(env.clock, values.mfsgroupscacheto, () => cluster.parameters.rootUid === 0)
     const system = new ClusterFileSystem(cluster, special, groups, fileSystemOptions(command), env.clock, env.log)
     files.system = system
     const observed = new ObservedFileSystem(system, log, statistics, env.clock)
-    const mounted = await MountedFileSystem.mount(observed, mountRequest(command, target), env.log, env.clock)
+    const request = mountRequest(command, target, kernelMayJudge(cluster.parameters))
+    const mounted = await MountedFileSystem.mount(observed, request, env.log, env.clock)
     news.connect(system, mounted)
     return await untilUnmounted(command, mounted, env)
   } finally {
@@ -172,7 +173,15 @@ function fileSystemOptions({ values }: MountCommand) {
   }
 }
 
-function mountRequest(command: MountCommand, target: string) {
+/**
+ * Whether mode and ACL as this session is shown them tell what the master permits: not where everybody is shown as the
+ * owner, nor where groups do not count.
+ */
+function kernelMayJudge({ flags }: SessionParameters): boolean {
+  return (flags & (SessionFlag.MAPALL | SessionFlag.IGNOREGID)) === 0
+}
+
+function mountRequest(command: MountCommand, target: string, kernelPermissions: boolean) {
   const { values } = command
   const isRoot = process.geteuid?.() === 0
   return {
@@ -187,6 +196,7 @@ function mountRequest(command: MountCommand, target: string) {
     writebackCache: values.writeback,
     posixLocks: !values.mfsnoposixlocks,
     flocks: !values.mfsnobsdlocks,
+    kernelPermissions,
     maxReadAheadBytes: values.mfsreadaheadleng,
     spinMs: values.spin / 1000,
   }

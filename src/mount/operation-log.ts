@@ -295,8 +295,8 @@ export class ObservedFileSystem implements FileSystem {
     return this.#see(request, 'statfs', answer, () => `(${inode})`, show)
   }
 
-  setxattr(request: Request, inode: number, name: string, value: Buffer, flags: number): Answer {
-    const answer = this.#inner.setxattr(request, inode, name, value, flags)
+  setxattr(request: Request, inode: number, name: string, value: Buffer, flags: number, killSetGid: boolean): Answer {
+    const answer = this.#inner.setxattr(request, inode, name, value, flags, killSetGid)
     const bytes = value.length
     return this.#see(request, 'setxattr', answer, () => `(${inode},${utf8(name)},${bytes},${flags})`, nothing)
   }

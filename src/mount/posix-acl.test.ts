@@ -29,6 +29,7 @@ test('three entries are enough, named ones need a mask', () => {
   const entries = (hex: string) => decodeAcl(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
   const minimal = entries('02000000 01000600ffffffff 04000500ffffffff 20000400ffffffff')
   assert.deepEqual(minimal, { user: 6, group: 5, other: 4, mask: NOT_GIVEN, users: [], groups: [] })
+  assert.deepEqual(minimal && decodeAcl(encodeAcl(minimal)), minimal, 'and it has no mask when it is read')
   assert.equal(entries('02000000 01000600ffffffff 0200050007000000 04000500ffffffff 20000400ffffffff'), undefined)
   assert.equal(entries('02000000 01000600ffffffff 01000600ffffffff'), undefined, 'doubled')
   assert.equal(entries('03000000 01000600ffffffff'), undefined, 'version')

@@ -66,14 +66,14 @@ function once(acl: Acl, key: 'user' | 'group' | 'mask' | 'other', permissions: n
   return true
 }
 
-/** The form that getxattr gives: always with user, group, mask and other, in the order that the kernel wants. */
+/** The form that getxattr gives, in the order that the kernel wants. */
 export function encodeAcl(acl: Acl): Buffer {
   const entries: [tag: number, permissions: number, id: number][] = [
     [Tag.USER_OBJ, acl.user, NO_ID],
     ...byId(acl.users).map(({ id, permissions }): [number, number, number] => [Tag.USER, permissions, id]),
     [Tag.GROUP_OBJ, acl.group, NO_ID],
     ...byId(acl.groups).map(({ id, permissions }): [number, number, number] => [Tag.GROUP, permissions, id]),
-    [Tag.MASK, acl.mask, NO_ID],
+    ...(acl.mask === NOT_GIVEN ? [] : [[Tag.MASK, acl.mask, NO_ID] as [number, number, number]]),
     [Tag.OTHER, acl.other, NO_ID],
   ]
   const value = Buffer.alloc(HEADER_BYTES + entries.length * ENTRY_BYTES)

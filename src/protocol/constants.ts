@@ -13,3 +13,12 @@ export const VERSION_TEXT = '3.0.117-elkfs'
 export function versionNumber(major: number, middle: number, minor: number): number {
   return major * 65536 + middle * 256 + (major >= 2 ? minor * 2 : minor)
 }
+
+/** What the export rule makes of a session (spec client-master 2.5). */
+export const SessionFlag = {
+  READONLY: 0x01,
+  DYNAMICIP: 0x02,
+  IGNOREGID: 0x04,
+  ADMIN: 0x08,
+  MAPALL: 0x10,
+} as const

@@ -1,4 +1,5 @@
 // Who may do what with a node: mode bits, ACLs, the extra attribute `noowner` (spec master-behaviour 1.5, 1.9).
+import { SessionFlag } from '../../protocol/constants.ts'
 import { ACL_UNSET, type Acl, AclType } from '../acl/acls.ts'
 import type { State } from '../state.ts'
 import { Eattr, type Inode } from '../types.ts'
@@ -6,9 +7,6 @@ import { Eattr, type Inode } from '../types.ts'
 export const MODE_X = 1
 export const MODE_W = 2
 export const MODE_R = 4
-
-/** Session flag: the group bits count for everybody. */
-export const SESFLAG_IGNOREGID = 0x04
 
 /** For each rwx value, the set of combinations that it allows; bit n is combination n (spec master-behaviour 0). */
 const COMBINATIONS = [0x01, 0x03, 0x05, 0x0f, 0x11, 0x33, 0x55, 0xff] as const
@@ -41,7 +39,7 @@ export function allowedCombinations(
   if (acl) return aclCombinations(state, inode, acl, uid, gids)
   const mode = nodes.mode.get(inode)
   if (uid === nodes.uid.get(inode) || nodes.eattr.get(inode) & Eattr.NOOWNER) return combinations(mode >> 6)
-  if (sessionFlags & SESFLAG_IGNOREGID) return combinations((mode >> 3) | mode)
+  if (sessionFlags & SessionFlag.IGNOREGID) return combinations((mode >> 3) | mode)
   return combinations(gids.includes(nodes.gid.get(inode)) ? mode >> 3 : mode)
 }
 

@@ -85,10 +85,12 @@ export const InitFlag = {
   ASYNC_DIO: 1 << 15,
   WRITEBACK_CACHE: 1 << 16,
   PARALLEL_DIROPS: 1 << 18,
+  POSIX_ACL: 1 << 20,
   MAX_PAGES: 1 << 22,
   CACHE_SYMLINKS: 1 << 23,
   EXPLICIT_INVAL_DATA: 1 << 25,
   HANDLE_KILLPRIV_V2: 1 << 28,
+  SETXATTR_EXT: 1 << 29,
   INIT_EXT: 1 << 30,
 } as const
 export const InitFlag2 = { DIRECT_IO_ALLOW_MMAP: 1 << 4 } as const
@@ -129,6 +131,7 @@ export const WRITE_LOCKOWNER = 1 << 1
 export const WRITE_KILL_SUIDGID = 1 << 2
 export const FSYNC_FDATASYNC = 1 << 0
 export const OPEN_KILL_SUIDGID = 1 << 0
+export const SETXATTR_ACL_KILL_SGID = 1 << 0
 
 export const inHeader = struct({
   len: u32,
@@ -240,8 +243,9 @@ export const statfsOut = struct({
   spare2: u64,
 })
 export const fsyncIn = struct({ fh: u64n, fsync_flags: u32, padding: u32 })
-/** The short form: the kernel sends eight bytes more only when SETXATTR_EXT was agreed on. */
-export const setxattrIn = struct({ size: u32, flags: u32 })
+/** With SETXATTR_EXT the long form, from kernels before 5.13 the short one. */
+export const setxattrIn = struct({ size: u32, flags: u32, setxattr_flags: u32, padding: u32 })
+export const shortSetxattrIn = struct({ size: u32, flags: u32 })
 export const getxattrIn = struct({ size: u32, padding: u32 })
 export const getxattrOut = struct({ size: u32, padding: u32 })
 export const lkIn = struct({ fh: u64n, owner: u64, lk: fileLock, lk_flags: u32, padding: u32 })

@@ -182,7 +182,7 @@ test('a folder is listed in pieces of the size asked for, each name once', async
 test('extended attributes: size first, then the value, ERANGE when it does not fit', async () => {
   const kernel = memory()
   const value = Buffer.from([1, 0, 2])
-  const set = await kernel.ask(Opcode.SETXATTR, 1, pack(abi.setxattrIn, { size: 3 }), 'user.a', value)
+  const set = await kernel.ask(Opcode.SETXATTR, 1, pack(abi.shortSetxattrIn, { size: 3 }), 'user.a', value)
   assert.equal(set.error, 0)
   const get = (size: number) => kernel.ask(Opcode.GETXATTR, 1, pack(abi.getxattrIn, { size }), 'user.a')
   assert.equal(abi.getxattrOut.read((await get(0)).body, 0).size, 3)
@@ -190,6 +190,11 @@ test('extended attributes: size first, then the value, ERANGE when it does not f
   assert.equal((await get(2)).error, errno.ERANGE)
   const list = await kernel.ask(Opcode.LISTXATTR, 1, pack(abi.getxattrIn, { size: 100 }))
   assert.equal(list.body.toString(), 'user.a\0')
+  const init = pack(abi.initIn, { major: 7, minor: 38, flags: abi.InitFlag.SETXATTR_EXT })
+  await kernel.ask(Opcode.INIT, 0, init, Buffer.alloc(48))
+  const long = pack(abi.setxattrIn, { size: 2, setxattr_flags: abi.SETXATTR_ACL_KILL_SGID })
+  assert.equal((await kernel.ask(Opcode.SETXATTR, 1, long, 'user.a', Buffer.from('ab'))).error, 0)
+  assert.equal((await get(10)).body.toString(), 'ab')
 })
 
 test('a waiting lock is answered when it is free, and EINTR when a signal comes first', async () => {

@@ -36,6 +36,11 @@ export interface DispatcherOptions {
   explicitInvalidation: boolean
   posixLocks: boolean
   flocks: boolean
+  /**
+   * The kernel tests permissions too, by mode and ACL, before it asks. It opens fifos, sockets and devices without
+   * asking anybody, so only this way their permissions count.
+   */
+  kernelPermissions: boolean
   maxReadAheadBytes: number
 }
 
@@ -44,6 +49,7 @@ export const defaultOptions: DispatcherOptions = {
   explicitInvalidation: false,
   posixLocks: true,
   flocks: true,
+  kernelPermissions: false,
   maxReadAheadBytes: 1024 * 1024,
 }
 
@@ -146,6 +152,8 @@ export class Dispatcher {
   /** Requests whose answer is still to come, for INTERRUPT. Bounded by the kernel's own limits. */
   readonly #pending = new Map<number, PendingRequest>()
   #destroyed = false
+  /** SETXATTR_EXT was agreed on. */
+  #longSetxattr = false
   #onReady: (() => void) | undefined
   /** The kernel has accepted the mount: resolves after INIT. */
   readonly ready: Promise<void>
@@ -282,12 +290,8 @@ export class Dispatcher {
         return this.#readdir(request, inode, body)
       case Opcode.RELEASEDIR:
         return this.#done(request, fs.releasedir(request, inode, body.struct(abi.releaseIn).fh))
-      case Opcode.SETXATTR: {
-        const { size, flags } = body.struct(abi.setxattrIn)
-        const name = body.text()
-        // Small and rare: copied, so that the message need not be kept.
-        return this.#done(request, fs.setxattr(request, inode, name, Buffer.from(body.bytes(size)), flags))
-      }
+      case Opcode.SETXATTR:
+        return this.#setxattr(request, inode, body)
       case Opcode.GETXATTR: {
         const { size } = body.struct(abi.getxattrIn)
         return this.#sized(request, fs.getxattr(request, inode, body.text()), size)
@@ -354,6 +358,7 @@ export class Dispatcher {
     }
     const extended = (flags & abi.InitFlag.INIT_EXT) !== 0 && message.length >= IN_HEADER_BYTES + 20
     const flags2 = extended ? message.readUInt32LE(IN_HEADER_BYTES + abi.INIT_IN_FLAGS2_AT) : 0
+    this.#longSetxattr = (flags & abi.InitFlag.SETXATTR_EXT) !== 0
     this.#reply(request, abi.initOut, {
       major: abi.KERNEL_VERSION,
       minor: Math.min(minor, abi.KERNEL_MINOR_VERSION),
@@ -417,6 +422,17 @@ export class Dispatcher {
       if (bytes > size) throw new Error(`${bytes} bytes read for a request of ${size}`)
       this.#replyParts(pending, parts, bytes)
     })
+  }
+
+  #setxattr(request: PendingRequest, inode: number, body: Body): undefined {
+    const { size, flags, setxattr_flags } = this.#longSetxattr
+      ? body.struct(abi.setxattrIn)
+      : { ...body.struct(abi.shortSetxattrIn), setxattr_flags: 0 }
+    const name = body.text()
+    // Small and rare: copied, so that the message need not be kept.
+    const value = Buffer.from(body.bytes(size))
+    const killSetGid = (setxattr_flags & abi.SETXATTR_ACL_KILL_SGID) !== 0
+    return this.#done(request, this.#fs.setxattr(request, inode, name, value, flags, killSetGid))
   }
 
   #readdir(request: PendingRequest, inode: number, body: Body): undefined {
@@ -634,7 +650,8 @@ function wantedFlags(options: DispatcherOptions): number {
     // We clear set-uid, set-gid and capabilities on writes. Else the kernel asks for `security.capability` before
     // every single write.
     InitFlag.HANDLE_KILLPRIV_V2 |
-    // Not POSIX_ACL: it would switch on the kernel's own permission checks, and those are the master's.
+    InitFlag.SETXATTR_EXT |
+    (options.kernelPermissions ? InitFlag.POSIX_ACL : 0) |
     (options.posixLocks ? InitFlag.POSIX_LOCKS : 0) |
     (options.flocks ? InitFlag.FLOCK_LOCKS : 0) |
     (options.writebackCache ? InitFlag.WRITEBACK_CACHE : 0) |
