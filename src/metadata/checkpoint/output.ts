@@ -21,20 +21,26 @@ export class CheckpointOutput {
     return this.takeFull()
   }
 
+  // Room first, in a statement of its own: it may put another buffer in place.
+
   u8(value: number): void {
-    this.#buffer[this.#room(1)] = value
+    const at = this.#room(1)
+    this.#buffer[at] = value
   }
 
   u16(value: number): void {
-    this.#buffer.writeUInt16BE(value, this.#room(2))
+    const at = this.#room(2)
+    this.#buffer.writeUInt16BE(value, at)
   }
 
   u32(value: number): void {
-    this.#buffer.writeUInt32BE(value, this.#room(4))
+    const at = this.#room(4)
+    this.#buffer.writeUInt32BE(value, at)
   }
 
   u64(value: bigint): void {
-    this.#buffer.writeBigUInt64BE(value, this.#room(8))
+    const at = this.#room(8)
+    this.#buffer.writeBigUInt64BE(value, at)
   }
 
   /** A number below 2^53 as 64 bits. */
@@ -45,7 +51,8 @@ export class CheckpointOutput {
   }
 
   text(value: string): void {
-    this.#buffer.write(value, this.#room(value.length), 'latin1')
+    const at = this.#room(value.length)
+    this.#buffer.write(value, at, 'latin1')
   }
 
   zeros(count: number): void {
