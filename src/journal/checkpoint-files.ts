@@ -4,6 +4,7 @@ import {
   CheckpointError,
   type CheckpointHeader,
   EOF_MARKER,
+  endMark,
   HEADER_BYTES,
   readHeader,
 } from '../metadata/checkpoint/format.ts'
@@ -15,6 +16,8 @@ import type { Seconds } from '../metadata/types.ts'
 export const CHECKPOINT = 'metadata.mfs'
 export const CHECKPOINT_BACK = 'metadata.mfs.back'
 export const CHECKPOINT_TEMPORARY = 'metadata.mfs.back.tmp'
+/** Where masters before 2.0 kept their sessions. */
+const OLD_SESSIONS = 'sessions.mfs'
 
 const PIECE_BYTES = 4 << 20
 
@@ -33,7 +36,7 @@ export async function inspectCheckpoint(disk: Disk, path: string): Promise<Check
     if (header.isNew) return { path, ...header }
     const tail = Buffer.alloc(EOF_MARKER.length)
     await file.read(tail, Math.max(0, size - tail.length))
-    if (tail.toString('latin1') !== EOF_MARKER) throw new CheckpointError('TAIL', size, 'the end mark is missing')
+    if (tail.toString('latin1') !== endMark(header)) throw new CheckpointError('TAIL', size, 'the end mark is missing')
     return { path, ...header }
   } finally {
     await file.close()
@@ -51,10 +54,18 @@ export async function loadCheckpoint(disk: Disk, path: string, now: Seconds): Pr
       position += count
       return count > 0 ? piece.subarray(0, count) : undefined
     }
-    return await readCheckpoint(pull, now)
+    return await readCheckpoint(pull, now, () => readOldSessionsFile(disk, path))
   } finally {
     await file.close()
   }
+}
+
+/** The sessions.mfs beside a checkpoint, if there is one. */
+async function readOldSessionsFile(disk: Disk, path: string): Promise<Buffer | undefined> {
+  const slash = path.lastIndexOf('/')
+  const folder = slash < 0 ? '.' : path.slice(0, slash) || '/'
+  if (!(await disk.list(folder)).includes(OLD_SESSIONS)) return undefined
+  return disk.readFile(`${folder}/${OLD_SESSIONS}`)
 }
 
 /** Writes the state to a new file and puts it on the disk; the name `path` is then complete or absent, never half. */

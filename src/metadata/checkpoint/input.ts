@@ -9,12 +9,16 @@ export class CheckpointInput {
   buffer: Buffer = Buffer.alloc(0)
   position = 0
   /** Offset in the file of buffer[0]. */
-  #base = 0
+  #base: number
   readonly #pull: () => Promise<Buffer | undefined>
 
-  /** @param pull the next bytes of the file; undefined at its end */
-  constructor(pull: () => Promise<Buffer | undefined>) {
+  /**
+   * @param pull the next bytes of the file; undefined at its end
+   * @param offset where in the file they begin
+   */
+  constructor(pull: () => Promise<Buffer | undefined>, offset = 0) {
     this.#pull = pull
+    this.#base = offset
   }
 
   /** Bytes that can be read without filling. */
@@ -82,9 +86,31 @@ export class CheckpointInput {
     this.position += bytes
   }
 
+  /** Skips any number of bytes, also beyond what was filled. */
+  async skipFar(bytes: bigint): Promise<void> {
+    for (let left = bytes; left > 0n; ) {
+      if (this.left === 0) await this.fill(1)
+      const step = left < BigInt(this.left) ? Number(left) : this.left
+      this.skip(step)
+      left -= BigInt(step)
+    }
+  }
+
+  /** The next bytes as text, without reading them. */
+  peek(bytes: number): string {
+    return this.buffer.toString('latin1', this.position, this.position + bytes)
+  }
+
   /** Whether the next bytes are all zero: how most sections end. */
   isZero(bytes: number): boolean {
     for (let i = 0; i < bytes; i++) if (this.buffer[this.position + i] !== 0) return false
     return true
+  }
+
+  /** Reads the end of a list, if that is what comes next. */
+  takeZeros(bytes: number): boolean {
+    const zero = this.isZero(bytes)
+    if (zero) this.skip(bytes)
+    return zero
   }
 }

@@ -6,16 +6,25 @@ import type { CheckpointInput } from './input.ts'
 import type { ReadContext } from './read.ts'
 
 const ACL_ENTRIES_MAX = 131070
+const LABEL_TEXT_MAX = 128
+/** Grace period of a quota from a file that has none, seconds. */
+export const QUOTA_GRACE_UNSTORED = 604800
+
+/** What labels A to Z once were described with. */
+export async function readLabelDescriptions(input: CheckpointInput): Promise<string[]> {
+  const descriptions: string[] = []
+  while (descriptions.length < 26) {
+    await input.fill(1)
+    const bytes = input.u8()
+    if (bytes > LABEL_TEXT_MAX) input.fail(`label description of ${bytes} bytes`)
+    await input.fill(bytes)
+    descriptions.push(input.text(bytes))
+  }
+  return descriptions
+}
 
 export async function readStorageClasses(input: CheckpointInput, { state, mver }: ReadContext): Promise<void> {
-  if (mver < 0x16) {
-    for (let label = 0; label < 26; label++) {
-      if (input.left < 129) await input.tryFill(129)
-      const bytes = input.u8()
-      if (bytes > 128) input.fail(`label description of ${bytes} bytes`)
-      input.skip(bytes)
-    }
-  }
+  if (mver < 0x16) await readLabelDescriptions(input)
   await input.fill(1)
   const groups = mver === 0x10 ? 1 : input.u8()
   if (groups < 1 || groups > OR_GROUPS) input.fail(`${groups} label groups`)
@@ -86,7 +95,7 @@ export async function readQuotas(input: CheckpointInput, { state, mver }: ReadCo
     const inode = input.u32()
     if (!state.nodes.isDirectory(inode)) input.fail(`quota of inode ${inode}, which is no directory`)
     state.quotas.set(inode, {
-      gracePeriodSeconds: mver >= 0x11 ? input.u32() : 604800,
+      gracePeriodSeconds: mver >= 0x11 ? input.u32() : QUOTA_GRACE_UNSTORED,
       exceeded: input.u8() !== 0,
       flags: input.u8(),
       softSince: input.u32(),

@@ -6,22 +6,34 @@ import { SESSION_COUNTERS, type SessionRights } from '../sessions/sessions.ts'
 import type { CheckpointInput } from './input.ts'
 import type { ReadContext } from './read.ts'
 
-const INFO_MAX = 1 << 20
+export const INFO_MAX = 1 << 20
 
-export async function readSessions(input: CheckpointInput, { state, mver, now }: ReadContext): Promise<void> {
+/** What stands before the records. The oldest sections have the version of their records inside. */
+export async function readSessionsHead(
+  input: CheckpointInput,
+  sectionVersion: number,
+): Promise<{ mver: number; nextSessionId: number; counters: number; recordBytes: number }> {
+  let mver = sectionVersion
   await input.fill(8)
   if (mver < 0x12) {
     const inner = input.u16()
     if (inner !== 1 && inner !== 2) input.fail(`unknown inner version ${inner}`)
     mver = inner === 1 ? 0x10 : 0x11
   }
-  state.sessions.nextSessionId = input.u32()
+  const nextSessionId = input.u32()
   const counters = input.u16()
-  const fixed = (mver >= 0x15 ? 61 : mver >= 0x14 ? 57 : mver >= 0x13 ? 55 : mver >= 0x11 ? 47 : 43) + 8 * counters
+  const fixed = mver >= 0x15 ? 61 : mver >= 0x14 ? 57 : mver >= 0x13 ? 55 : mver >= 0x11 ? 47 : 43
+  return { mver, nextSessionId, counters, recordBytes: fixed + 8 * counters }
+}
+
+export async function readSessions(input: CheckpointInput, context: ReadContext): Promise<void> {
+  const { state, now } = context
+  const { mver, nextSessionId, counters, recordBytes } = await readSessionsHead(input, context.mver)
+  state.sessions.nextSessionId = nextSessionId
   for (;;) {
-    if (input.left < fixed) await input.fill(fixed)
+    if (input.left < recordBytes) await input.fill(recordBytes)
     if (input.buffer.readUInt32BE(input.position) === 0) {
-      input.skip(fixed)
+      input.skip(recordBytes)
       return
     }
     await readSession(input, mver, counters, (id, rights, disconnectedAt) => {
@@ -64,18 +76,22 @@ async function readSession(
     info: '',
   }
   const disconnectedAt = mver >= 0x11 ? input.u32() : 0
-  const rows = [new Uint32Array(SESSION_COUNTERS), new Uint32Array(SESSION_COUNTERS)]
-  for (const row of rows) {
-    for (let i = 0; i < counters; i++) {
-      const value = input.u32()
-      if (i < SESSION_COUNTERS) row[i] = value
-    }
-  }
+  const [current, last] = [readCounters(input, counters), readCounters(input, counters)]
   if (input.left < infoBytes) await input.fill(infoBytes)
   rights.info = input.text(infoBytes)
   const session = add(id, rights, disconnectedAt)
-  session.currentCounters = rows[0] as Uint32Array
-  session.lastCounters = rows[1] as Uint32Array
+  session.currentCounters = current
+  session.lastCounters = last
+}
+
+/** The counters of one hour; those that we do not know are skipped. */
+export function readCounters(input: CheckpointInput, count: number): Uint32Array {
+  const row = new Uint32Array(SESSION_COUNTERS)
+  for (let i = 0; i < count; i++) {
+    const value = input.u32()
+    if (i < SESSION_COUNTERS) row[i] = value
+  }
+  return row
 }
 
 export async function readOpenFiles(input: CheckpointInput, { state }: ReadContext): Promise<void> {

@@ -1,5 +1,6 @@
 // Sections NODE, EDGE and FREE (spec metadata 2.5 to 2.7).
-import { insertEdge } from '../namespace/tree.ts'
+import { UNNUMBERED } from '../namespace/edges.ts'
+import { insertEdge, renumberEdges } from '../namespace/tree.ts'
 import type { State } from '../state.ts'
 import {
   Eattr,
@@ -14,27 +15,33 @@ import {
 } from '../types.ts'
 import type { CheckpointInput } from './input.ts'
 import type { ReadContext } from './read.ts'
+import { NODE_LETTERS, SYMLINK_MAX } from './records.ts'
 
-/** Types as letters, as NODE had them up to 0x12. */
-const LETTERS = ' fdlqbcstr'
-const SYMLINK_MAX = 4096
 const CHUNK_INDEX_MAX = 0x7fffffff
 
-export async function readNodes(input: CheckpointInput, { state, mver }: ReadContext): Promise<void> {
-  await input.fill(8)
-  const maxInode = input.u32()
-  if (mver >= 0x11) input.skip(4)
+export async function readNodes(input: CheckpointInput, context: ReadContext): Promise<void> {
+  // Before 2.0 the highest inode was in the header of the file.
+  let maxInode = context.header.old?.maxInode
+  if (maxInode === undefined) {
+    await input.fill(8)
+    maxInode = input.u32()
+    if (context.mver >= 0x11) input.skip(4)
+  }
+  await readNodeRecords(input, context)
+  context.state.nodes.maxInode = maxInode
+}
+
+async function readNodeRecords(input: CheckpointInput, { state, mver }: ReadContext): Promise<void> {
   for (;;) {
     if (input.left < 48) await input.tryFill(48)
     if (input.left < 1) await input.fill(1)
     const letter = input.u8()
-    if (letter === 0) break
-    const type = (mver <= 0x12 ? LETTERS.indexOf(String.fromCharCode(letter)) : letter) as NodeType
+    if (letter === 0) return
+    const type = (mver <= 0x12 ? NODE_LETTERS.indexOf(String.fromCharCode(letter)) : letter) as NodeType
     if (type < 1 || type > 9) input.fail(`unknown node type ${letter}`)
     if (input.left < 47) await input.fill(mver >= 0x14 ? 31 : 32)
     await readNode(input, state, mver, type)
   }
-  state.nodes.maxInode = maxInode
 }
 
 async function readNode(input: CheckpointInput, state: State, mver: number, type: NodeType): Promise<void> {
@@ -103,27 +110,36 @@ async function readFile(
 }
 
 export async function readEdges(input: CheckpointInput, { state, mver }: ReadContext): Promise<void> {
-  if (mver >= 0x11) {
+  let numbered = mver >= 0x11
+  if (numbered) {
     await input.fill(8)
-    state.nextEdgeAge = ageOf(input, input.u64())
+    const next = ageOf(input.u64())
+    if (next === undefined) numbered = false
+    else state.nextEdgeAge = next
   }
   const headBytes = mver >= 0x11 ? 18 : 10
   for (;;) {
     if (input.left < headBytes) await input.fill(headBytes)
-    if (input.isZero(headBytes)) {
-      input.skip(headBytes)
-      return
-    }
+    if (input.takeZeros(headBytes)) break
     const parent = input.u32()
     const child = input.u32()
-    const age = mver >= 0x11 ? ageOf(input, input.u64()) : state.nextEdgeAge++
+    const age = (mver >= 0x11 ? ageOf(input.u64()) : undefined) ?? UNNUMBERED
     const bytes = input.u16()
     if (input.left < bytes) await input.fill(bytes)
-    placeEdge(input, state, parent, child, age, input.text(bytes))
+    if (!placeEdge(input, state, parent, child, age, input.text(bytes))) numbered = false
   }
+  if (!numbered) renumberEdges(state)
 }
 
-function placeEdge(input: CheckpointInput, state: State, parent: Inode, child: Inode, age: number, name: string): void {
+/** @returns whether the edge's number fits the order of its list */
+function placeEdge(
+  input: CheckpointInput,
+  state: State,
+  parent: Inode,
+  child: Inode,
+  age: number,
+  name: string,
+): boolean {
   const { nodes, edges, lists } = state
   const type = nodes.type(child)
   const unlinked = type === NodeType.TRASH || type === NodeType.SUSTAINED
@@ -134,7 +150,7 @@ function placeEdge(input: CheckpointInput, state: State, parent: Inode, child: I
     const buckets = type === NodeType.TRASH ? state.trashLists : state.sustainedLists
     const list = buckets[child % (type === NodeType.TRASH ? TRASH_BUCKETS : SUSTAINED_BUCKETS)] as number
     insertEdge(state, list, child, name.slice(-TRASH_PATH_MAX), age, 'tail')
-    return
+    return true
   }
   if (!nodes.isDirectory(parent)) input.fail(`name "${name}" lies in inode ${parent}, which is no directory`)
   if (name.length === 0 || name.length > 255) input.fail(`name of ${name.length} bytes in inode ${parent}`)
@@ -142,15 +158,15 @@ function placeEdge(input: CheckpointInput, state: State, parent: Inode, child: I
   if (edges.find(list, name) !== 0) input.fail(`name "${name}" is twice in inode ${parent}`)
   if (type === NodeType.DIRECTORY && nodes.firstLink.get(child) !== 0) input.fail(`directory ${child} has two names`)
   const last = lists.tail.get(list)
-  if (last !== 0 && edges.age.get(last) <= age) input.fail(`edges of inode ${parent} are out of order`)
+  const inOrder = age !== UNNUMBERED && (last === 0 || edges.age.get(last) > age)
   insertEdge(state, list, child, name, age, 'tail')
+  return inOrder
 }
 
-/** Edge ids count down from FIRST_EDGE_ID; we keep the distance. */
-function ageOf(input: CheckpointInput, id: bigint): number {
+/** Edge ids count down from FIRST_EDGE_ID; we keep the distance. Undefined for an id that counting never comes to. */
+function ageOf(id: bigint): number | undefined {
   const age = FIRST_EDGE_ID - id
-  if (age < 0n || age > BigInt(Number.MAX_SAFE_INTEGER)) input.fail(`edge id ${id}`)
-  return Number(age)
+  return age < 0n || age > BigInt(Number.MAX_SAFE_INTEGER) ? undefined : Number(age)
 }
 
 export async function readFreeInodes(input: CheckpointInput, { state }: ReadContext): Promise<void> {

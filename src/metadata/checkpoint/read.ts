@@ -2,15 +2,17 @@
 
 import { newState, State } from '../state.ts'
 import { ROOT, type Seconds } from '../types.ts'
-import { EOF_MARKER, HEADER_BYTES, readHeader, UNKNOWN_LENGTH } from './format.ts'
+import { type CheckpointHeader, EOF_MARKER, HEADER_BYTES, readHeader, UNKNOWN_LENGTH } from './format.ts'
 import { CheckpointInput } from './input.ts'
 import { readAcls, readQuotas, readStorageClasses, readXattrs } from './read-attributes.ts'
 import { readChunks } from './read-chunks.ts'
+import { readOldSessions } from './read-old-sessions.ts'
 import { readFlocks, readKnownServers, readOpenFiles, readPosixLocks, readSessions } from './read-sessions.ts'
 import { readEdges, readFreeInodes, readNodes } from './read-tree.ts'
 
 export interface ReadContext {
   state: State
+  header: CheckpointHeader
   /** Section version: major in the high nibble. */
   mver: number
   now: Seconds
@@ -44,9 +46,14 @@ const sections: Record<string, Section> = {
  *
  * @param pull the next bytes of the file, in pieces of any size; undefined at its end
  * @param now time of the root of a new file system, and of the disconnection of sessions that were connected
+ * @param oldSessions gives the contents of the sessions.mfs beside a file from before 2.0, if there is one
  * @throws CheckpointError naming section and offset of the first thing that is wrong
  */
-export async function readCheckpoint(pull: () => Promise<Buffer | undefined>, now: Seconds): Promise<State> {
+export async function readCheckpoint(
+  pull: () => Promise<Buffer | undefined>,
+  now: Seconds,
+  oldSessions?: () => Promise<Buffer | undefined>,
+): Promise<State> {
   const input = new CheckpointInput(pull)
   await input.tryFill(HEADER_BYTES)
   const header = readHeader(input.buffer)
@@ -55,40 +62,68 @@ export async function readCheckpoint(pull: () => Promise<Buffer | undefined>, no
   const state = new State()
   state.version = header.version
   state.metaId = header.metaId
-  const seen = new Set<string>()
-  for (;;) {
-    await input.fill(16)
-    if (input.buffer.toString('latin1', input.position, input.position + 16) === EOF_MARKER) break
-    await readSection(input, state, now, seen)
+  if (header.old) {
+    state.sessions.nextSessionId = header.old.nextSessionId
+    const sessions = await oldSessions?.()
+    if (sessions) await readOldSessions(sessions, state, now)
   }
-  checkWhole(input, state, seen)
+  const context = { state, header, now, mver: OLDEST }
+  if (header.old && !header.old.sectioned) await readUnsectioned(input, context)
+  else await readSections(input, context)
+  checkWhole(input, state)
+  dropUnknownSessions(state)
   return state
 }
 
-async function readSection(input: CheckpointInput, state: State, now: Seconds, seen: Set<string>): Promise<void> {
+const OLDEST = 0x10
+
+/** The oldest files: four parts without headers. */
+async function readUnsectioned(input: CheckpointInput, context: ReadContext): Promise<void> {
+  for (const name of ['NODE', 'EDGE', 'FREE', 'CHNK']) {
+    input.section = name
+    await (sections[name] as Section).read(input, context)
+  }
+}
+
+async function readSections(input: CheckpointInput, context: ReadContext): Promise<void> {
+  const seen = new Set<string>()
+  for (;;) {
+    await input.fill(16)
+    if (input.peek(16) === EOF_MARKER) break
+    await readSection(input, context, seen)
+  }
+  input.section = 'TAIL'
+  for (const name of ['NODE', 'EDGE', 'CHNK']) if (!seen.has(name)) input.fail(`section ${name} is missing`)
+}
+
+/** Version of a section from its header: major in the high nibble. */
+export function sectionVersionOf(header: string): number {
+  const nibble = (position: number) => (header.charCodeAt(position) - 0x30) & 15
+  return (nibble(5) << 4) | nibble(7)
+}
+
+async function readSection(input: CheckpointInput, context: ReadContext, seen: Set<string>): Promise<void> {
   const header = input.text(8)
-  const match = /^([A-Z]{4}) (.)\.(.)$/s.exec(header)
+  const match = /^([A-Z]{4}) .\..$/s.exec(header)
   const section = match ? sections[match[1] as string] : undefined
   if (!match || !section) return input.fail(`unknown section "${header.replace(/[^ -~]/g, '?')}"`)
   const name = match[1] as string
   input.section = name
   if (seen.has(name)) input.fail('section appears twice')
   seen.add(name)
-  const nibble = (text: string) => (text.charCodeAt(0) - 0x30) & 15
-  const mver = (nibble(match[2] as string) << 4) | nibble(match[3] as string)
+  const mver = sectionVersionOf(header)
   if (mver > section.mver) input.fail(`stored by a newer version (${header.slice(5)})`)
-  if (mver < 0x10) input.fail(`unknown version ${header.slice(5)}`)
+  if (mver < OLDEST) input.fail(`unknown version ${header.slice(5)}`)
   const length = input.u64()
   const start = input.offset
-  await section.read(input, { state, mver, now })
+  await section.read(input, { ...context, mver })
   if (length !== UNKNOWN_LENGTH && BigInt(input.offset - start) !== length) {
     input.fail(`section says ${length} bytes and has ${input.offset - start}`)
   }
 }
 
-function checkWhole(input: CheckpointInput, state: State, seen: Set<string>): void {
+function checkWhole(input: CheckpointInput, state: State): void {
   input.section = 'TAIL'
-  for (const name of ['NODE', 'EDGE', 'CHNK']) if (!seen.has(name)) input.fail(`section ${name} is missing`)
   const { nodes, chunks } = state
   if (!nodes.isDirectory(ROOT)) input.fail('there is no root directory')
   for (const inode of nodes.inodes()) {
@@ -97,5 +132,12 @@ function checkWhole(input: CheckpointInput, state: State, seen: Set<string>): vo
   for (const row of chunks.rows()) {
     if (chunks.version.get(row) === 0)
       input.fail(`chunk ${chunks.id(row).toString(16)} belongs to a file but is not in CHNK`)
+  }
+}
+
+/** Up to NODE 0x13 each file tells who has it open, also sessions that were forgotten since. */
+function dropUnknownSessions({ sessions, openFiles }: State): void {
+  for (const [session, inode] of [...openFiles.entries()]) {
+    if (!sessions.get(session)) openFiles.release(session, inode)
   }
 }

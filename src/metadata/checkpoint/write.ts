@@ -3,7 +3,7 @@
 import type { LabelMasks } from '../chunks/storage-classes.ts'
 import { edgesOf } from '../namespace/tree.ts'
 import type { State } from '../state.ts'
-import { type Inode, isFileType, NodeType, type Seconds } from '../types.ts'
+import { type Inode, isFileType, NodeType, ROOT, type Seconds } from '../types.ts'
 import { EOF_MARKER, SIGNATURE, STORED_COUNTERS } from './format.ts'
 import { CheckpointOutput } from './output.ts'
 
@@ -156,9 +156,20 @@ function* writeNodes(output: CheckpointOutput, state: State): Generator<void> {
   output.u8(0)
 }
 
-/** Every list: the directories, then the trash, then the sustained files. */
-function* listsOf({ nodes, trashLists, sustainedLists }: State): Generator<number> {
-  for (const inode of nodes.inodes()) if (nodes.isDirectory(inode)) yield nodes.directoryRow(inode)
+/**
+ * Every list: the directories depth first from the root, then the trash, then the sustained files. The original's
+ * mfsmetadirinfo counts wrong when a directory comes before the one that it lies in.
+ */
+function* listsOf({ nodes, lists, edges, trashLists, sustainedLists }: State): Generator<number> {
+  const stack: Inode[] = [ROOT]
+  for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
+    const list = nodes.directoryRow(directory)
+    yield list
+    // Pushed from the last on, so that the first one is next.
+    for (let edge = lists.tail.get(list); edge !== 0; edge = edges.previous.get(edge)) {
+      if (nodes.isDirectory(edges.child.get(edge))) stack.push(edges.child.get(edge))
+    }
+  }
   yield* trashLists
   yield* sustainedLists
 }

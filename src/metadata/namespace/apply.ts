@@ -4,7 +4,7 @@ import { type Acl, AclType, isPlain } from '../acl/acls.ts'
 import type { Operations } from '../apply.ts'
 import { expectResult, fail } from '../replay-error.ts'
 import type { State } from '../state.ts'
-import { Eattr, FIRST_EDGE_ID, type Inode, NodeType, ROOT, type Seconds } from '../types.ts'
+import { Eattr, FIRST_EDGE_ID, type Inode, NodeType, type Seconds } from '../types.ts'
 import {
   addEdge,
   bucketOf,
@@ -15,6 +15,7 @@ import {
   pathOf,
   removeEdge,
   removeNode,
+  renumberEdges,
 } from './tree.ts'
 
 const S_ISGID = 0o2000
@@ -193,27 +194,9 @@ export const treeOperations: Operations<'CREATE' | 'SYMLINK' | 'LINK' | 'MOVE' |
   },
 
   RENUMERATEEDGES(state, { nextEdgeId }) {
-    state.nextEdgeAge = 0
-    renumber(state, ROOT)
+    renumberEdges(state)
     expectResult('the next edge id', nextEdgeId, FIRST_EDGE_ID - BigInt(state.nextEdgeAge))
   },
-}
-
-/** Children of a directory get consecutive ascending ids in list order, then each child directory (spec metadata 5.4). */
-function renumber(state: State, root: Inode): void {
-  const { nodes, lists, edges } = state
-  const stack = [root]
-  for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
-    const list = nodes.directoryRow(directory)
-    state.nextEdgeAge += lists.length.get(list)
-    let age = state.nextEdgeAge
-    const below: Inode[] = []
-    for (let edge = lists.head.get(list); edge !== 0; edge = edges.next.get(edge)) {
-      edges.age.set(edge, age--)
-      if (nodes.isDirectory(edges.child.get(edge))) below.push(edges.child.get(edge))
-    }
-    stack.push(...below.reverse())
-  }
 }
 
 /** The one edge of a trash or sustained file. @throws ReplayError for any other inode */

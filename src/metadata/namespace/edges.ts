@@ -7,6 +7,9 @@ import { FIRST_EDGE_ID, type Inode } from '../types.ts'
 
 const CURSORS = 65536
 
+/** Age of an edge that came from a file without edge ids; its id is 0. Only trash and sustained files keep it. */
+export const UNNUMBERED = -1
+
 export class EdgeTable {
   /** Row of the list (see ListTable) that the edge is in. */
   readonly list = words32()
@@ -52,7 +55,7 @@ export class EdgeTable {
   }
 
   idOfAge(age: number): bigint {
-    return FIRST_EDGE_ID - BigInt(age)
+    return age === UNNUMBERED ? 0n : FIRST_EDGE_ID - BigInt(age)
   }
 
   /** Makes an edge that is in no order yet. @param indexed whether find() shall know it */

@@ -224,6 +224,26 @@ export function keepUnlinked(state: State, inode: Inode, type: NodeType, path: s
   insertEdge(state, bucketOf(state, inode), inode, path.slice(-TRASH_PATH_MAX), edgeAge, 'head')
 }
 
+/**
+ * Numbers all edges anew: children of a directory get consecutive ascending ids in list order, then each child
+ * directory in that order. Trash and sustained files keep theirs (spec metadata 5.4).
+ */
+export function renumberEdges(state: State): void {
+  const { nodes, lists, edges } = state
+  state.nextEdgeAge = 0
+  const stack: Inode[] = [ROOT]
+  for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
+    const list = nodes.directoryRow(directory)
+    state.nextEdgeAge += lists.length.get(list)
+    let age = state.nextEdgeAge
+    for (let edge = lists.head.get(list); edge !== 0; edge = edges.next.get(edge)) edges.age.set(edge, age--)
+    // Pushed from the last on, so that the first one is next.
+    for (let edge = lists.tail.get(list); edge !== 0; edge = edges.previous.get(edge)) {
+      if (nodes.isDirectory(edges.child.get(edge))) stack.push(edges.child.get(edge))
+    }
+  }
+}
+
 /** Removes a node that has no links: its chunks lose a reference, its number waits to be used again. */
 export function removeNode(state: State, inode: Inode, now: Seconds): void {
   const { nodes } = state
