@@ -37,6 +37,14 @@ export function answerQuery(store: ChunkStore, type: number, payload: Buffer): P
         status => cstocl.chunkChecksumTab.encode({ ...about, status }),
       )
     }
+    case cltocs.syncChunk.code: {
+      const about = cltocs.syncChunk.decode(payload)
+      const answer = (status: number) => cstocl.syncStatus.encode({ ...about, status })
+      return answered(async () => {
+        await store.sync(about.chunkId, about.version)
+        return answer(0)
+      }, answer)
+    }
     default:
       throw new ProtocolError(`message ${type} is no question about a chunk`)
   }

@@ -42,7 +42,8 @@ export class Replicator {
       } finally {
         source.close()
       }
-      await builder.keep(version)
+      // The master deletes other copies on the strength of this one.
+      await builder.keep(version, true)
     })
   }
 

@@ -10,7 +10,7 @@ import * as cstocl from '../protocol/cstocl.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Status, statusName } from '../protocol/status.ts'
 import { crc32 } from '../util/crc32.ts'
-import type { ChunkLocator } from './chunk-locator.ts'
+import type { ChunkLocator, Located } from './chunk-locator.ts'
 import type { MasterSession } from './master-session.ts'
 import { patientPauseMs, pauseMs, type RetryOptions, reactionTo } from './retry.ts'
 import type { ServerConnection, ServerPool } from './server-pool.ts'
@@ -60,6 +60,7 @@ export class ChunkWriter {
   readonly #busyBlocks = new Set<number>()
   readonly #onIdle: () => void
   readonly #failed: (errno: number) => void
+  readonly #written: (located: Located) => void
   #running = false
   #hurry = false
   #wake: (() => void) | undefined
@@ -69,6 +70,7 @@ export class ChunkWriter {
   /**
    * @param onIdle everything is written, or was given up
    * @param failed bytes were given up for this reason
+   * @param written bytes are with the servers of these copies now, but perhaps not on their disks
    */
   constructor(
     services: WriteServices,
@@ -76,12 +78,14 @@ export class ChunkWriter {
     index: number,
     onIdle: () => void,
     failed: (errno: number) => void,
+    written: (located: Located) => void,
   ) {
     this.#services = services
     this.#inode = inode
     this.#index = index
     this.#onIdle = onIdle
     this.#failed = failed
+    this.#written = written
   }
 
   get isIdle(): boolean {
@@ -221,6 +225,7 @@ export class ChunkWriter {
     const length = Math.max(answer.length, this.#index * MFSCHUNKSIZE)
     this.#writtenTo = 0
     const problem = copies.length > 0 ? await this.#send(chunkId, version, copies) : 'no copy of the chunk is there'
+    if (this.#writtenTo > 0) this.#written({ chunkId, version, copies })
     const end = this.#writtenTo === 0 ? 0 : this.#index * MFSCHUNKSIZE + this.#writtenTo
     const ended = await master.ask(
       cltoma.fuseWriteChunkEnd,

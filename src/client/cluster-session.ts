@@ -9,6 +9,7 @@ import * as matocl from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import { ChunkLocator } from './chunk-locator.ts'
 import { ChunkReader } from './chunk-reader.ts'
+import { ChunkSyncer } from './chunk-syncer.ts'
 import type {
   Acl,
   Cluster,
@@ -93,6 +94,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     this.#services = {
       ...{ env, master, locator: this.#locator, pool: this.#pool, retry: options.retry },
       reader: new ChunkReader(env, this.#locator, this.#pool, options.retry),
+      syncer: new ChunkSyncer(env, this.#pool),
       turn: () => turns.take(),
       admit: async bytes => budget.take(bytes),
       freed: bytes => budget.free(bytes),

@@ -67,6 +67,8 @@ export interface FileData {
   write(offset: number, data: Buffer): Promise<number>
   /** Everything written is with the chunkservers and the master knows the length. */
   flush(): Promise<number>
+  /** As flush(), and it is on the disks of all its copies (those on servers of the original as these see fit). */
+  sync(): Promise<number>
 }
 
 export interface ClusterEvents {

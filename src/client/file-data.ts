@@ -1,11 +1,18 @@
 // The data of one file: writes are collected and sent in the background, reads are served from chunks and from what was
 // read ahead.
+import { constants } from 'node:os'
 import type { Env } from '../env/env.ts'
+import * as cltoma from '../protocol/cltoma.ts'
 import { MFSCHUNKSIZE } from '../protocol/constants.ts'
+import * as matocl from '../protocol/matocl.ts'
+import type { Located } from './chunk-locator.ts'
 import type { ChunkReader } from './chunk-reader.ts'
+import type { ChunkSyncer } from './chunk-syncer.ts'
 import { ChunkWriter, type WriteServices } from './chunk-writer.ts'
 import type { FileData } from './cluster.ts'
+import { pauseMs } from './retry.ts'
 
+const { errno } = constants
 /** Pieces that are read ahead; a whole number of them makes a chunk. */
 const SEGMENT_BYTES = 1 << 20
 const SEGMENTS_AHEAD = 4
@@ -15,6 +22,7 @@ const SEQUENTIAL_READS = 2
 export interface DataServices extends WriteServices {
   env: Env
   reader: ChunkReader
+  syncer: ChunkSyncer
   /** Waits until so many bytes may wait to be written, and counts them. */
   admit(bytes: number): Promise<void>
   /** Reading ahead may take so many bytes more; false when it may not. */
@@ -30,6 +38,8 @@ export class ClusterFileData implements FileData {
   readonly #services: DataServices
   readonly #inode: number
   readonly #writers = new Map<number, ChunkWriter>()
+  /** Chunks with bytes that may be in the memory of their servers only. */
+  readonly #unsynced = new Map<number, Located>()
   #error = 0
   #idleWaiters: (() => void)[] = []
   readonly #segments = new Map<number, Segment>()
@@ -92,6 +102,7 @@ export class ClusterFileData implements FileData {
       reason => {
         this.#error = reason
       },
+      located => this.#unsynced.set(index, located),
     )
     this.#writers.set(index, writer)
     return writer
@@ -114,6 +125,41 @@ export class ClusterFileData implements FileData {
       for (const writer of this.#writers.values()) writer.hurry()
       await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
     }
+  }
+
+  async sync(): Promise<number> {
+    for (let failures = 0; ; ) {
+      const error = await this.flush()
+      if (error !== 0 || this.#unsynced.size === 0) return error
+      const synced = await Promise.all([...this.#unsynced].map(([index, located]) => this.#syncChunk(index, located)))
+      if (synced.every(done => done)) continue
+      if (++failures >= this.#services.retry.ioRetries) return errno.EIO
+      await this.#services.env.clock.sleep(pauseMs(failures))
+    }
+  }
+
+  /** A copy that could not be put on a disk must not count any more: the master is made to go on without it. */
+  async #syncChunk(index: number, located: Located): Promise<boolean> {
+    const done = await this.#services.syncer.sync(located.chunkId, located.copies)
+    if (this.#unsynced.get(index) !== located) return true
+    if (done) this.#unsynced.delete(index)
+    else {
+      const renewed = await this.#renewed(index)
+      if (renewed && this.#unsynced.get(index) === located) this.#unsynced.set(index, renewed)
+    }
+    return done
+  }
+
+  /** The copies that are left, as the beginning of another write makes the master find them. */
+  async #renewed(index: number): Promise<Located | undefined> {
+    const { master } = this.#services
+    const inode = this.#inode
+    const begun = await master.ask(cltoma.fuseWriteChunk, { inode, index, flags: 0 }, matocl.fuseWriteChunk)
+    if (!begun || begun.status !== undefined) return undefined
+    const { chunkId, version, copies } = begun
+    const end = { chunkId, inode, index, length: 0, flags: 0 }
+    await master.ask(cltoma.fuseWriteChunkEnd, end, matocl.fuseWriteChunkEnd)
+    return { chunkId, version, copies }
   }
 
   // --- reading

@@ -129,6 +129,10 @@ function setup(answers: Partial<Cluster> = {}, options: Partial<ClusterFileSyste
         say('flush', inode)
         return 0
       },
+      sync: async () => {
+        say('sync', inode)
+        return 0
+      },
     }),
     getxattr: async (inode, name) => {
       say('getxattr', inode, name)
@@ -187,6 +191,7 @@ function setup(answers: Partial<Cluster> = {}, options: Partial<ClusterFileSyste
     copySgid: true,
     sugidClearMode: 4,
     xattrs: true,
+    syncToDisk: true,
     ...options,
   }
   const fs = new ClusterFileSystem(cluster, special, groups, all, clock, log)
@@ -316,16 +321,15 @@ test('the first write takes capabilities away from a file with extended attribut
 })
 
 test('closing waits for the data, reports its errors, and gives locks back', async () => {
-  const failing = {
-    data: () => ({ read: async () => 0, write: async () => 0, flush: async () => errno.EDQUOT }),
-  }
+  const full = async () => errno.EDQUOT
+  const failing = { data: () => ({ read: async () => 0, write: async () => 0, flush: full, sync: full }) }
   const { fs, asked } = setup()
   const { handle } = await openFile(fs)
   await fs.setlk(by(), 5, handle, 33n, { type: 1, start: 0n, end: 5n, pid: 1 }, false)
   const second = await openFile(fs)
   asked.length = 0
   assert.equal(await fs.flush(by(), 5, second.handle, 33n), 0)
-  assert.deepEqual(asked, ['flush 5', 'posixLock 5 33 1 0'], 'closing any descriptor drops record locks')
+  assert.deepEqual(asked, ['sync 5', 'posixLock 5 33 1 0'], 'closing any descriptor drops record locks')
   await fs.flock(by(), 5, handle, 44n, 1, true)
   asked.length = 0
   await fs.release(by(), 5, handle, 44n)
@@ -336,6 +340,15 @@ test('closing waits for the data, reports its errors, and gives locks back', asy
   const opened = await openFile(broken)
   assert.equal(await broken.fsync(by(), 5, opened.handle), errno.EDQUOT)
   assert.equal(await broken.flush(by(), 5, opened.handle, 0n), errno.EDQUOT)
+})
+
+test('where memory is good enough, fsync and close do not wait for disks', async () => {
+  const { fs, asked } = setup({}, { syncToDisk: false })
+  const { handle } = await openFile(fs)
+  asked.length = 0
+  await fs.fsync(by(), 5, handle)
+  await fs.flush(by(), 5, handle, 0n)
+  assert.deepEqual(asked, ['flush 5', 'flush 5'])
 })
 
 test('a lock is answered only when the kernel has dropped what others changed', async () => {

@@ -43,6 +43,8 @@ export interface ClusterFileSystemOptions {
   copySgid: boolean
   sugidClearMode: number
   xattrs: boolean
+  /** fsync and close wait for the disks of the chunkservers. */
+  syncToDisk: boolean
 }
 
 const S_IFMT = 0o170000
@@ -507,7 +509,7 @@ export class ClusterFileSystem implements FileSystem {
   async flush(_request: Request, inode: number, handle: number, lockOwner: bigint): Promise<Errno> {
     const file = this.#files.get(handle)
     if (!file) return this.#special.owns(inode) ? 0 : errno.EBADF
-    const error = (await file.opened) || (await file.state.data.flush())
+    const error = (await file.opened) || (await this.#finishWrites(file))
     // POSIX: closing any descriptor of a file drops the process's record locks on it.
     await file.state.locks.dropRecordLocks(lockOwner)
     return error
@@ -538,7 +540,12 @@ export class ClusterFileSystem implements FileSystem {
   async fsync(_request: Request, _inode: number, handle: number): Promise<Errno> {
     const file = this.#files.get(handle)
     if (!file) return 0
-    return (await file.opened) || file.state.data.flush()
+    return (await file.opened) || this.#finishWrites(file)
+  }
+
+  /** What was written before is safe when this answers, as far as the mount is meant to be safe. */
+  #finishWrites({ state }: OpenFile): Promise<Errno> {
+    return this.#options.syncToDisk ? state.data.sync() : state.data.flush()
   }
 
   // ---- data ----

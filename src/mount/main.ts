@@ -170,6 +170,7 @@ function fileSystemOptions({ values }: MountCommand) {
     copySgid: values.mfsmkdircopysgid !== 0,
     sugidClearMode: sugidClearModeOf(values.mfssugidclearmode) ?? 4,
     xattrs: !values.mfsnoxattrs,
+    syncToDisk: values.fsync === 'disk',
   }
 }
 

@@ -98,6 +98,9 @@ const declarations = {
   ),
   mfsfsyncbeforeclose: flag('close always waits for the data'),
   // Not in the original.
+  fsync: text('what fsync and close wait for: disk (the disks of all copies), or memory (of their servers: faster)', {
+    fallback: 'disk',
+  }),
   writeback: flag('let the kernel gather small writes (other clients see them later)'),
   spin: number('microseconds to stay awake for the next request', 50, 0, 1000),
 } as const satisfies Record<string, OptionDeclaration>
@@ -457,6 +460,7 @@ class CommandParser {
     if (values.mfsmd5pass !== undefined && !/^[0-9a-fA-F]{32}$/.test(values.mfsmd5pass)) {
       throw new UsageError('mfsmd5pass: 32 hexadecimal digits expected')
     }
+    if (values.fsync !== 'disk' && values.fsync !== 'memory') throw new UsageError('fsync: disk or memory expected')
     if (!/^\d{1,5}$/.test(values.mfsport)) throw new UsageError(`mfsport: '${values.mfsport}' is not a port`)
     if (values.mfsfsyncbeforeclose) values.mfsfsyncmintime = 0
   }

@@ -64,6 +64,11 @@ export const writeData = dataMessage(
 export const writeFinish = message(213, 'CLTOCS_WRITE_FINISH', { chunkId: u64n, version: u32 })
 
 const aboutChunk = { chunkId: u64n, version: u32 }
+/**
+ * Not in the original: puts the chunk on the disk, bytes and name. Answered with `cstocl.syncStatus`. Only for servers
+ * whose version text says that they are ours; others close the connection.
+ */
+export const syncChunk = message(0x7000, 'CLTOCS_SYNC_CHUNK', aboutChunk)
 export const getChunkBlocks = message(250, 'ANTOCS_GET_CHUNK_BLOCKS', aboutChunk)
 export const getChunkChecksum = message(300, 'ANTOCS_GET_CHUNK_CHECKSUM', aboutChunk)
 export const getChunkChecksumTab = message(302, 'ANTOCS_GET_CHUNK_CHECKSUM_TAB', aboutChunk)

@@ -9,6 +9,9 @@ export const MFSROOTINODE = 1
 export const VERSION = versionNumber(3, 0, 117)
 export const VERSION_TEXT = '3.0.117-elkfs'
 
+/** Whether a peer with this version text knows the messages that the original has not: those from 0x7000 on. */
+export const isElkfsVersion = (text: string) => text.includes('-elkfs')
+
 /** A version as peers announce it: major:16 middle:8 low:8, low doubled from 2.0 on (spec client-master 1.2). */
 export function versionNumber(major: number, middle: number, minor: number): number {
   return major * 65536 + middle * 256 + (major >= 2 ? minor * 2 : minor)

@@ -39,6 +39,9 @@ export const writeStatus = message(211, 'CSTOCL_WRITE_STATUS', { chunkId: u64n, 
 const aboutChunk = { chunkId: u64n, version: u32 }
 export const chunkBlocks = message(251, 'CSTOAN_CHUNK_BLOCKS', { ...aboutChunk, blockCount: u16, status: u8 })
 
+/** Not in the original. */
+export const syncStatus = message(0x7001, 'CSTOCL_SYNC_STATUS', { ...aboutChunk, status: u8 })
+
 type OrStatus<T> =
   | { chunkId: number; version: number; status: number }
   | ({

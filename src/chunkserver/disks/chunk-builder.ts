@@ -7,7 +7,7 @@ const COPY_BLOCKS = 16
 
 export interface BuildingSite {
   failed(error: unknown): ChunkError
-  keep(version: number): Promise<void>
+  keep(version: number, durable: boolean): Promise<void>
   drop(): Promise<void>
 }
 
@@ -56,8 +56,8 @@ export class ChunkBuilder {
     return this.#chunk.truncate(length)
   }
 
-  /** The chunk is complete. */
-  keep(version: number): Promise<void> {
-    return this.#site.keep(version)
+  /** The chunk is complete. @param durable it must be on the disk when this resolves */
+  keep(version: number, durable: boolean): Promise<void> {
+    return this.#site.keep(version, durable)
   }
 }

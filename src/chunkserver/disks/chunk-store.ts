@@ -413,12 +413,12 @@ export class ChunkStore {
   }
 
   /**
-   * A header that is older than the name was left by a crash between renaming and writing it: the contents of both
-   * versions are the same, so it is written now.
+   * A header that differs from the name was left by a crash between renaming and writing it, or by a power cut that
+   * kept only one of the two. It is the name that the master was told and went by, so the header is made to fit.
    */
   async #checkHeader(header: Buffer, chunkId: number, version: number, file: DiskFile): Promise<void> {
     const written = decodeHeader(header)
-    if (written?.chunkId !== chunkId || written.version > version) throw new ChunkError(Status.IO, chunkId)
+    if (written?.chunkId !== chunkId) throw new ChunkError(Status.IO, chunkId)
     if (written.version === version) return
     this.#env.log.notice(`chunk ${formatChunkId(chunkId)}: finished an interrupted change to version ${version}`)
     const bytes = Buffer.alloc(4)
@@ -508,6 +508,24 @@ export class ChunkStore {
     }
   }
 
+  /**
+   * Puts a chunk on the disk, bytes and name, for all who ask at a time. Reads and writes go on meanwhile.
+   *
+   * @throws ChunkError IO: what was written may be lost, and the chunk is reported as damaged
+   */
+  async sync(chunkId: number, version: number): Promise<void> {
+    const open = await this.open(chunkId, version)
+    const folder = this.#folderOf(open.row)
+    try {
+      await open.sync()
+      await folder.syncNames(this.table.subfolder.get(open.row))
+    } catch (error) {
+      throw open.gone ? new ChunkError(Status.NOCHUNK, chunkId, { cause: error }) : this.#failed(chunkId, folder, error)
+    } finally {
+      this.done(open)
+    }
+  }
+
   blockCount(chunkId: number, version: number): Promise<number> {
     return this.#with(chunkId, version, async open => open.blockCount)
   }
@@ -545,6 +563,7 @@ export class ChunkStore {
       const open = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
       try {
         await open.writeHead(version)
+        folder.namesChanged(subfolder)
         await this.#synced(folder, subfolder, file)
       } catch (error) {
         await file.close()
@@ -582,10 +601,10 @@ export class ChunkStore {
     return new ChunkError(Status.IO, chunkId, { cause: error })
   }
 
-  async #synced(folder: Folder, subfolder: number, file?: { sync(): Promise<void> }): Promise<void> {
+  async #synced(folder: Folder, subfolder: number, file: { sync(): Promise<void> }): Promise<void> {
     if (!this.options.sync) return
-    await file?.sync()
-    await this.#env.disk.syncFolder(folder.subfolderPath(subfolder))
+    await file.sync()
+    await folder.syncNames(subfolder)
   }
 
   /** Where a new chunk goes. @throws ChunkError CHUNKEXIST, NOSPACE */
@@ -608,13 +627,14 @@ export class ChunkStore {
       const chunk = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
       return new ChunkBuilder(chunk, this.options, {
         failed: error => this.#notMade(chunkId, folder, error),
-        keep: async version => {
+        keep: async (version, durable) => {
           await chunk.writeHead(version)
-          if (this.options.sync) await file.sync()
+          if (durable || this.options.sync) await file.sync()
           await file.close()
           if (folder.state !== 'ready') throw new ChunkError(Status.IO, chunkId)
           await disk.rename(path, folder.path(chunkId, version, subfolder))
-          await this.#synced(folder, subfolder)
+          folder.namesChanged(subfolder)
+          if (durable || this.options.sync) await folder.syncNames(subfolder)
           this.#building.delete(chunkId)
           this.#added(chunkId, version, folder, subfolder, chunk.blockCount)
         },
@@ -659,6 +679,7 @@ export class ChunkStore {
     const before = this.#pathOf(row)
     const after = folder.path(chunkId, version, subfolder)
     await this.#env.disk.rename(before, after)
+    folder.namesChanged(subfolder)
     try {
       await open.writeVersion(version)
       await this.#synced(folder, subfolder, open.file)
@@ -704,7 +725,7 @@ export class ChunkStore {
           await builder.copyFrom(source, Math.min(source.blockCount, blocksOf(length)))
         })
         if (length !== undefined) await builder.truncate(length)
-        await builder.keep(version)
+        await builder.keep(version, false)
       })
     } finally {
       this.done(source)

@@ -1,6 +1,7 @@
 // One folder of mfshdd.cfg: its lock, its sub-folders, its space, its health (spec chunkserver 5.1, 6).
 import type { DiskLock } from '../../env/disk.ts'
 import type { Env } from '../../env/env.ts'
+import { SharedRun } from '../../util/shared-run.ts'
 import { errnoOf } from './chunk-error.ts'
 import { chunkFileName, formatChunkId, parseChunkFileName, subfolderName } from './chunk-file.ts'
 import type { FolderLine } from './folder-list.ts'
@@ -65,6 +66,10 @@ export class Folder {
   #errors: { atMs: number; code: string }[] = []
   readonly #subfolderCounts = new Uint32Array(SUBFOLDERS)
   #subfolder = 0
+  /** Changes of names by sub-folder, and how many of them are on the disk. What an earlier life left counts as one. */
+  readonly #nameChanges = new Uint32Array(SUBFOLDERS).fill(1)
+  readonly #nameChangesSynced = new Uint32Array(SUBFOLDERS)
+  readonly #nameSyncs: SharedRun[] = []
   #firstTotalBytes = 0
 
   constructor(env: Env, line: FolderLine, index: number) {
@@ -174,6 +179,22 @@ export class Folder {
       if (chunk) await disk.rename(`${path}/${name}`, `${this.subfolderPath(chunk.chunkId % 256)}/${name}`)
     }
     await disk.removeFolder(path).catch(() => undefined)
+  }
+
+  /** A file of this sub-folder got a name, or another one. */
+  namesChanged(subfolder: number): void {
+    this.#nameChanges[subfolder] = ((this.#nameChanges[subfolder] ?? 0) + 1) >>> 0
+  }
+
+  /** Puts the names of a sub-folder on the disk, as they are now. @throws Error of the system */
+  async syncNames(subfolder: number): Promise<void> {
+    if (this.#nameChanges[subfolder] === this.#nameChangesSynced[subfolder]) return
+    this.#nameSyncs[subfolder] ??= new SharedRun(async () => {
+      const changes = this.#nameChanges[subfolder] as number
+      await this.#env.disk.syncFolder(this.subfolderPath(subfolder))
+      this.#nameChangesSynced[subfolder] = changes
+    })
+    await this.#nameSyncs[subfolder].run()
   }
 
   /** Keeps count of the chunks here. */

@@ -9,6 +9,7 @@ import { MFSBLOCKSINCHUNK, MFSBLOCKSIZE } from '../../protocol/constants.ts'
 import { Status } from '../../protocol/status.ts'
 import { crc32 } from '../../util/crc32.ts'
 import { Mutex } from '../../util/mutex.ts'
+import { SharedRun } from '../../util/shared-run.ts'
 import { ChunkError, errnoOf } from './chunk-error.ts'
 import { clearTable, encodeHeader, type Layout, TABLE_BYTES, VERSION_POSITION } from './chunk-file.ts'
 import { hasSolidEnds, nonZeroRange } from './sparse.ts'
@@ -65,6 +66,7 @@ export class OpenChunk {
   readonly table: Buffer
   readonly file: DiskFile
   #cached: CachedBlock | undefined
+  readonly #sync = new SharedRun(() => this.file.sync())
 
   constructor(chunkId: number, row: number, file: DiskFile, layout: Layout, table: Buffer) {
     this.chunkId = chunkId
@@ -227,6 +229,11 @@ export class OpenChunk {
 
   async writeTableRange(from: number, to: number): Promise<void> {
     await this.file.write(this.table.subarray(from * 4, to * 4), this.headerBytes + from * 4)
+  }
+
+  /** Resolves when everything that was written before this call is on the disk. */
+  sync(): Promise<void> {
+    return this.#sync.run()
   }
 
   /** Puts a new version into the header. The name of the file is the caller's. */

@@ -1,0 +1,45 @@
+// A disk whose power can be cut: an ext4 file system in a file, behind a loop device. Cutting it is that file system's
+// shutdown call without flushing its log, so that everything that was not synced is gone.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+
+const SIZE_BYTES = 512 << 20
+/** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH. */
+const SHUTDOWN = `
+import fcntl, os, struct, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))`
+
+export class LoopDisk {
+  readonly folder: string
+  readonly #image: string
+
+  /** Makes an empty disk and mounts it on the folder, which is made when it is missing. */
+  constructor(folder: string) {
+    this.folder = folder
+    this.#image = `${folder}.img`
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(this.#image, '')
+    truncateSync(this.#image, SIZE_BYTES)
+    execFileSync('mkfs.ext4', ['-q', '-F', this.#image])
+    this.on()
+  }
+
+  /** The power comes back: what was on the platter is there. */
+  on(): void {
+    execFileSync('mount', ['-o', 'loop', this.#image, this.folder])
+  }
+
+  /** Cuts the power. Every program on it gets errors from now on; end them, then off(). */
+  cut(): void {
+    execFileSync('python3', ['-c', SHUTDOWN, this.folder])
+  }
+
+  off(): void {
+    execFileSync('umount', [this.folder])
+  }
+
+  remove(): void {
+    spawnSync('umount', ['-l', this.folder])
+    rmSync(this.#image, { force: true })
+  }
+}

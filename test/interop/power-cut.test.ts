@@ -1,0 +1,134 @@
+// The power of every host goes at once, while files are written: what fsync or close has acknowledged is there.
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster, whyNot } from './cluster.ts'
+import { contentsOf } from './contents.ts'
+import { LoopDisk } from './loop-disk.ts'
+import { installPackages } from './packages.ts'
+
+const skip = whyNot() ?? false
+const HOSTS = [2, 3, 4]
+const WORKERS = 4
+const LOAD_MS = 6000
+/** Fewer acknowledged files would prove little. */
+const ACKNOWLEDGED_MIN = 50
+
+interface Acknowledged {
+  name: string
+  seed: number
+  length: number
+}
+
+/** Writes files until the end of the load; nobody hears how its last operations ended. */
+async function filesWrittenUntil(folder: string, cut: () => Promise<void>): Promise<Acknowledged[]> {
+  const writer = spawn(process.execPath, [join(import.meta.dirname, 'file-writer.ts'), folder, String(WORKERS)])
+  let said = ''
+  let problems = ''
+  writer.stdout.on('data', text => {
+    said += text
+  })
+  writer.stderr.on('data', text => {
+    problems += text
+  })
+  const ended = new Promise(resolve => writer.once('close', resolve))
+  try {
+    await sleep(LOAD_MS)
+    assert.equal(writer.exitCode, null, problems)
+    // What is said after the cut was acknowledged by nobody who could.
+    const before = said
+    await cut()
+    return before
+      .split('\n')
+      .filter(line => line !== '')
+      .map(line => line.split(' '))
+      .map(([name = '', seed, length]) => ({ name, seed: Number(seed), length: Number(length) }))
+  } finally {
+    writer.kill('SIGKILL')
+    // A process that waits for the mount ends when that does.
+    void ended
+  }
+}
+
+async function eventually(seconds: number, what: string, isSo: () => boolean): Promise<void> {
+  for (let i = 0; i < seconds * 5; i++) {
+    if (isSo()) return
+    await sleep(200)
+  }
+  throw new Error(`not within ${seconds} s: ${what}`)
+}
+
+class Hosts {
+  readonly cluster = new Cluster()
+  readonly disks: LoopDisk[] = []
+
+  makeDisks(): void {
+    const { folder, masterFolder } = this.cluster
+    for (const path of [masterFolder, ...HOSTS.map(host => join(folder, `disk${host}`))]) {
+      this.disks.push(new LoopDisk(path))
+    }
+    writeFileSync(join(masterFolder, 'metadata.mfs'), 'MFSM NEW')
+    spawnSync('sync')
+  }
+
+  async start(...options: string[]): Promise<void> {
+    await this.cluster.startOurMaster()
+    for (const host of HOSTS) await this.cluster.startOurChunkserver(host, ...options)
+    await sleep(1500)
+  }
+
+  async cutPower(): Promise<void> {
+    for (const disk of this.disks) disk.cut()
+    await this.cluster.stopOurMaster('SIGKILL')
+    for (const host of HOSTS) await this.cluster.stopOurChunkserver(host, 'SIGKILL')
+    spawnSync('umount', ['-l', this.cluster.mountPoint])
+    for (const disk of this.disks) disk.off()
+    for (const disk of this.disks) disk.on()
+  }
+
+  async close(): Promise<void> {
+    const { cluster, disks } = this
+    spawnSync('umount', ['-l', cluster.mountPoint])
+    for (const host of HOSTS) await cluster.stopOurChunkserver(host, 'SIGKILL')
+    await cluster.stopOurMaster('SIGKILL')
+    for (const disk of disks) disk.remove()
+    await cluster.close()
+  }
+}
+
+/** @param mount of the client that writes @param options of the chunkservers */
+async function cutUnderLoad(mount: (cluster: Cluster) => void, ...options: string[]): Promise<void> {
+  installPackages({ 'mkfs.ext4': 'e2fsprogs' })
+  const hosts = new Hosts()
+  const { cluster } = hosts
+  try {
+    hosts.makeDisks()
+    await hosts.start(...options)
+    mount(cluster)
+    const folder = join(cluster.mountPoint, 'files')
+    mkdirSync(folder)
+    const acknowledged = await filesWrittenUntil(folder, () => hosts.cutPower())
+    assert.ok(acknowledged.length >= ACKNOWLEDGED_MIN, `only ${acknowledged.length} files were acknowledged`)
+    await hosts.start(...options)
+    cluster.mountOurs()
+    await eventually(60, 'the folder is back', () => existsSync(folder))
+    const lost = acknowledged.filter(({ name, seed, length }) => {
+      const path = join(folder, name)
+      return !existsSync(path) || !readFileSync(path).equals(contentsOf(seed, length))
+    })
+    assert.deepEqual(lost, [], `${lost.length} of ${acknowledged.length} acknowledged files are lost`)
+  } finally {
+    await hosts.close()
+  }
+}
+
+test('no file that fsync or close acknowledged on our mount is lost with the power of all hosts', { skip }, () =>
+  cutUnderLoad(cluster => cluster.mountOurs()),
+)
+
+test('the same for the real mount, when the chunkservers sync each write', { skip }, () =>
+  cutUnderLoad(cluster => cluster.mountReal(), 'HDD_FSYNC_BEFORE_CLOSE=1'),
+)
