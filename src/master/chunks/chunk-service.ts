@@ -51,6 +51,8 @@ export interface ChunkService {
    * any other number is the version of the newest copy, which shall count as good.
    */
   repairVersion(row: number): number | undefined
+  /** REPAIR has given the chunk another version: copies that have it are good now. */
+  versionRepaired(row: number): void
   /** CHECK's answer for one chunk: chunkid:64 version:32 N*[ip:32 port:16 kind:8] (spec client-master 5.6). */
   describe(inode: Inode, index: number): Buffer
 }

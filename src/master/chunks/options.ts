@@ -1,15 +1,9 @@
-// How much chunks are worked on at once (spec master-behaviour 6, 7).
+// How chunks are looked after (spec master-behaviour 5 to 7).
 import type { MasterConfig } from '../../config/mfsmaster.ts'
-
-/** What a replication counts as; each class has a limit of its own. */
-export const LimitClass = { ENDANGERED: 0, UNDERGOAL: 1, REBALANCE_NEAR: 2, REBALANCE: 3 } as const
-export type LimitClass = (typeof LimitClass)[keyof typeof LimitClass]
-
-/** A limit for each class. */
-export type ReplicationLimits = readonly [number, number, number, number]
+import type { ReplicationLimits } from '../policy/repair.ts'
 
 export interface ChunkOptions {
-  /** No replication that long after the start (REPLICATIONS_DELAY_INIT). */
+  /** Nothing is copied or deleted that long after the start (REPLICATIONS_DELAY_INIT). */
   replicationsDelaySeconds: number
   /** Replications to one server at a time (CHUNKS_WRITE_REP_LIMIT). */
   writeReplicationLimits: ReplicationLimits

@@ -7,9 +7,9 @@ import { VERSION } from '../../protocol/constants.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matocs from '../../protocol/matocs.ts'
-import { formatIpv4, parseIpv4 } from '../../util/ipv4.ts'
+import { parseIpv4 } from '../../util/ipv4.ts'
 import type { ChunkManager } from '../chunks/chunk-manager.ts'
-import type { ChunkServer } from '../chunks/chunk-server.ts'
+import { type ChunkServer, LoadState } from '../chunks/chunk-server.ts'
 import type { Ledger } from '../ledger.ts'
 
 const MAX_PAYLOAD_BYTES = 500_000_000
@@ -21,6 +21,12 @@ export interface ChunkserverPortOptions {
   timeoutSeconds: number
   /** A server has told all that it has, or is gone: what clients know of copies is stale. */
   onServersChanged: () => void
+}
+
+type SpaceReport = Omit<ReturnType<typeof cstoma.space.decode>, 'chunks'>
+interface Address {
+  ip: number
+  port: number
 }
 
 export class ChunkserverPort {
@@ -64,26 +70,15 @@ export class ChunkserverPort {
 }
 
 /** One connection of a chunkserver. */
-class ServerLink implements ChunkServer {
-  ip = 0
-  port = 0
-  version = 0
-  labels = 0
-  registered = false
-  total = 0
-  available = 0
-  readonly rows = new Set<number>()
-  deletions = 0
-  incoming = 0
-  outgoing = 0
+class ServerLink {
   readonly #env: Env
   readonly #ledger: Ledger
   readonly #manager: ChunkManager
   readonly #connection: Connection
-  readonly #onServersChanged: () => void
+  readonly #options: ChunkserverPortOptions
+  /** From the beginning of its registration. */
+  #server: ChunkServer | undefined
   #timeoutMs: number
-  #defaultTimeoutSeconds: number
-  #begun = false
   #heardMs: number
   #saidMs: number
 
@@ -99,8 +94,7 @@ class ServerLink implements ChunkServer {
     this.#ledger = ledger
     this.#manager = manager
     this.#connection = connection
-    this.#onServersChanged = options.onServersChanged
-    this.#defaultTimeoutSeconds = options.timeoutSeconds
+    this.#options = options
     this.#timeoutMs = options.timeoutSeconds * 1000
     this.#heardMs = this.#saidMs = env.clock.monotonicMs()
     const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
@@ -111,25 +105,32 @@ class ServerLink implements ChunkServer {
           frames.push(bytes)
         } catch (error) {
           if (!(error instanceof ProtocolError)) throw error
-          env.log.warning(`chunkserver ${this.name}: ${error.message}: connection closed`)
+          env.log.warning(`chunkserver ${this.#name}: ${error.message}: connection closed`)
           connection.destroy()
         }
       },
       closed: () => {
         onClosed(this)
-        if (!this.#begun) return
-        env.log.notice(`chunkserver ${this.name} is disconnected`)
-        manager.serverLeft(this)
-        options.onServersChanged()
+        if (this.#server) this.#onLeft(this.#server)
       },
     })
   }
 
-  get name(): string {
-    return this.port ? `${formatIpv4(this.ip)}:${this.port}` : this.#connection.remoteAddress
+  get registered(): boolean {
+    return this.#server?.registered ?? false
   }
 
-  send(packet: Buffer): void {
+  get #name(): string {
+    return this.#server?.name ?? this.#connection.remoteAddress
+  }
+
+  #onLeft(server: ChunkServer): void {
+    this.#env.log.notice(`chunkserver ${server.name} is disconnected`)
+    this.#manager.serverLeft(server)
+    this.#options.onServersChanged()
+  }
+
+  #send(packet: Buffer): void {
     this.#saidMs = this.#env.clock.monotonicMs()
     if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#connection.destroy(new Error('it does not read'))
     else this.#connection.write(packet)
@@ -142,30 +143,29 @@ class ServerLink implements ChunkServer {
   tick(): void {
     const now = this.#env.clock.monotonicMs()
     if (now - this.#heardMs > this.#timeoutMs) this.#connection.destroy(new Error('it is silent'))
-    else if (now - this.#saidMs > this.#timeoutMs / 3) this.send(NOP)
+    else if (now - this.#saidMs > this.#timeoutMs / 3) this.#send(NOP)
   }
 
   #onPacket(type: number, payload: Buffer): void {
     if (type === 0) return
     if (type === cstoma.register.code) return this.#onRegister(payload)
-    if (!this.#begun) throw new ProtocolError(`message ${type} before registration`)
-    this.#onReport(type, payload)
+    if (!this.#server) throw new ProtocolError(`message ${type} before registration`)
+    this.#onReport(this.#server, type, payload)
   }
 
   #onRegister(payload: Buffer): void {
     const { form, body } = cstoma.register.decode(payload)
+    if (form === cstoma.RegisterForm.BEGIN) return this.#onBegin(body)
+    const server = this.#server
+    if (!server) throw new ProtocolError(`registration of form ${form} before its beginning`)
     switch (form) {
-      case cstoma.RegisterForm.BEGIN:
-        return this.#onBegin(body)
       case cstoma.RegisterForm.CHUNKS:
-        if (!this.#begun) throw new ProtocolError('chunks before the beginning of the registration')
-        this.#onChunks(cstoma.registerChunks.read(new Reader(body)))
-        return this.send(matocs.masterGoOn.encode({ kind: 0 }))
+        this.#onChunks(server, cstoma.registerChunks.read(new Reader(body)))
+        return this.#send(matocs.masterGoOn.encode({ kind: 0 }))
       case cstoma.RegisterForm.END:
-        if (!this.#begun) throw new ProtocolError('end before the beginning of the registration')
-        this.registered = true
-        this.#env.log.notice(`chunkserver ${this.name} is registered with ${this.rows.size} chunks`)
-        this.#onServersChanged()
+        this.#manager.serverRegistered(server)
+        this.#env.log.notice(`chunkserver ${server.name} is registered with ${server.copies} chunks`)
+        this.#options.onServersChanged()
         return
       case cstoma.RegisterForm.DISCONNECT:
         return this.#connection.end()
@@ -175,97 +175,118 @@ class ServerLink implements ChunkServer {
   }
 
   #onBegin(body: Buffer): void {
-    if (this.#begun) throw new ProtocolError('second registration')
+    if (this.#server) throw new ProtocolError('second registration')
     const begin = cstoma.registerBegin.read(new Reader(body))
-    this.ip = begin.ip || (parseIpv4(this.#connection.remoteAddress) ?? 0)
-    this.port = begin.port
-    this.version = begin.version
     if (begin.timeout > 0 && begin.timeout < 10) throw new ProtocolError(`time-out of ${begin.timeout} s`)
     if (begin.timeout > 0) this.#timeoutMs = begin.timeout * 1000
-    this.#onSpace(begin)
-    const serverId = this.#knownAs(begin.serverId)
-    this.#begun = true
-    this.#manager.serverJoined(this)
+    const address = { ip: begin.ip || (parseIpv4(this.#connection.remoteAddress) ?? 0), port: begin.port }
+    const id = knownAs(this.#ledger, this.#manager, begin.serverId, address)
+    const identity = { id, ...address, version: begin.version }
+    const server = this.#manager.serverJoined(identity, packet => this.#send(packet))
+    this.#server = server
+    this.#onSpace(server, begin)
     this.#ledger.whenCommitted(() =>
-      this.send(
+      this.#send(
         matocs.masterWelcome.encode({
           kind: 0,
           version: VERSION,
-          timeout: begin.timeout || this.#defaultTimeoutSeconds,
-          serverId,
+          timeout: begin.timeout || this.#options.timeoutSeconds,
+          serverId: id,
           metaId: this.#ledger.state.metaId,
         }),
       ),
     )
   }
 
-  /** The stable id of this server, by its id or its address; a new server gets one (spec chunkserver 2.3.4). */
-  #knownAs(givenId: number): number {
-    const { knownServers } = this.#ledger.state
-    const { ip, port } = this
-    const ts = this.#ledger.now()
-    const there = knownServers.at(ip, port)
-    if (there && there.id !== 0) return there.id
-    const moved = givenId === 0 ? undefined : knownServers.byId(givenId)
-    if (moved) {
-      this.#ledger.commit({ op: 'CSDBOP', ts, operation: ServerOperation.MOVE, ip, port, argument: givenId })
-      return givenId
-    }
-    const id = givenId || knownServers.nextId()
-    if (!there) this.#ledger.commit({ op: 'CSDBOP', ts, operation: ServerOperation.ADD, ip, port, argument: 0 })
-    this.#ledger.commit({ op: 'CSDBOP', ts, operation: ServerOperation.SET_ID, ip, port, argument: id })
-    return id
+  #onSpace(server: ChunkServer, space: SpaceReport): void {
+    const wasFull = server.isFull
+    server.used = space.used
+    server.total = space.total
+    server.removedUsed = space.removedUsed
+    server.removedTotal = space.removedTotal
+    server.removedChunks = space.removedChunks
+    if (server.isFull !== wasFull) this.#manager.serverChanged()
   }
 
-  #onSpace({ used, total }: { used: number; total: number }): void {
-    this.total = total
-    this.available = Math.max(0, total - used)
+  #onChunks(server: ChunkServer, chunks: { chunkId: number; version: number }[]): void {
+    const copies = chunks.map(({ chunkId, version }) => ({
+      chunkId,
+      version: version & ~cstoma.MARKED_FOR_REMOVAL,
+      marked: (version & cstoma.MARKED_FOR_REMOVAL) !== 0,
+    }))
+    this.#manager.copiesReported(server, copies)
   }
 
-  #onChunks(chunks: { chunkId: number; version: number }[]): void {
-    for (const { chunkId, version } of chunks) {
-      // A copy on a disk marked for removal still serves.
-      this.#manager.copyReported(this, chunkId, version & ~cstoma.MARKED_FOR_REMOVAL)
-    }
-  }
-
-  #onReport(type: number, payload: Buffer): void {
+  #onReport(server: ChunkServer, type: number, payload: Buffer): void {
     const manager = this.#manager
     switch (type) {
       case cstoma.space.code:
-        return this.#onSpace(cstoma.space.decode(payload))
+        return this.#onSpace(server, cstoma.space.decode(payload))
       case cstoma.chunkDamaged.code:
-        for (const id of cstoma.chunkDamaged.decode(payload).chunkIds) manager.copyDamaged(this, id)
+        for (const id of cstoma.chunkDamaged.decode(payload).chunkIds) manager.copyDamaged(server, id)
         return
       case cstoma.chunkLost.code:
-        for (const id of cstoma.chunkLost.decode(payload).chunkIds) manager.copyLost(this, id)
+        for (const id of cstoma.chunkLost.decode(payload).chunkIds) manager.copyLost(server, id)
         return
       case cstoma.chunkNew.code:
-        return this.#onChunks(cstoma.chunkNew.decode(payload).chunks)
+        return this.#onChunks(server, cstoma.chunkNew.decode(payload).chunks)
       case cstoma.labels.code:
-        this.labels = cstoma.labels.decode(payload).mask
-        return
+        server.labels = cstoma.labels.decode(payload).mask
+        return manager.serverChanged()
       case cstoma.currentLoad.code:
+        return this.#onLoad(server, cstoma.currentLoad.decode(payload))
       case cstoma.errorOccurred.code:
+        server.errors++
         return
       case cstoma.remove.code: {
         const { chunkId, status } = cstoma.remove.decode(payload)
-        return manager.deleteAnswered(this, chunkId, status)
+        return manager.deleteAnswered(server, chunkId, status)
       }
       case cstoma.replicate.code: {
         const { chunkId, version, status } = cstoma.replicate.decode(payload)
-        return manager.replicateAnswered(this, chunkId, version, status)
+        return manager.replicateAnswered(server, chunkId, version, status)
       }
       default:
-        return this.#onCommandAnswer(type, payload)
+        return this.#onCommandAnswer(server, type, payload)
     }
   }
 
-  #onCommandAnswer(type: number, payload: Buffer): void {
+  #onLoad(server: ChunkServer, { load, state }: { load: number; state: Buffer }): void {
+    const wasStrained = server.isStrained
+    server.load = load
+    const told = state[0] ?? LoadState.UNKNOWN
+    server.loadState = told === LoadState.OK || told === LoadState.OVERLOADED || told === LoadState.REBALANCE ? told : 0
+    if (server.isStrained !== wasStrained) this.#manager.serverChanged()
+  }
+
+  #onCommandAnswer(server: ChunkServer, type: number, payload: Buffer): void {
     const answers = [cstoma.create, cstoma.setVersion, cstoma.duplicate, cstoma.truncate, cstoma.duptrunc]
     const answer = answers.find(({ code }) => code === type)
     if (!answer) throw new ProtocolError(`unknown message ${type}`)
     const { chunkId, status } = answer.decode(payload)
-    this.#manager.commandAnswered(this, chunkId, status)
+    this.#manager.commandAnswered(server, chunkId, status)
   }
+}
+
+/**
+ * The stable id of a server, by its id or its address; a new server gets one (spec chunkserver 2.3.4).
+ * @throws ProtocolError when it is connected already
+ */
+function knownAs(ledger: Ledger, manager: ChunkManager, givenId: number, { ip, port }: Address): number {
+  const { knownServers } = ledger.state
+  const ts = ledger.now()
+  const there = knownServers.at(ip, port)
+  if (there && there.id !== 0) {
+    if (manager.isConnected(there.id)) throw new ProtocolError('it is connected already')
+    return there.id
+  }
+  const moved = givenId === 0 || there ? undefined : knownServers.byId(givenId)
+  if (moved && !manager.isConnected(givenId)) {
+    ledger.commit({ op: 'CSDBOP', ts, operation: ServerOperation.MOVE, ip, port, argument: givenId })
+    return givenId
+  }
+  const id = givenId !== 0 && !knownServers.byId(givenId) ? givenId : knownServers.nextId()
+  if (!there) ledger.commit({ op: 'CSDBOP', ts, operation: ServerOperation.ADD, ip, port, argument: 0 })
+  ledger.commit({ op: 'CSDBOP', ts, operation: ServerOperation.SET_ID, ip, port, argument: id })
+  return id
 }

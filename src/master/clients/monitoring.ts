@@ -58,14 +58,14 @@ function serverList({ ledger, chunks }: ClientServices) {
       ip,
       port,
       serverId: id,
-      used: server ? server.total - server.available : 0,
+      used: server?.used ?? 0,
       total: server?.total ?? 0,
-      chunks: server?.rows.size ?? 0,
-      removalUsed: 0,
-      removalTotal: 0,
-      removalChunks: 0,
-      errors: 0,
-      load: 0,
+      chunks: server?.copies ?? 0,
+      removalUsed: server?.removedUsed ?? 0,
+      removalTotal: server?.removedTotal ?? 0,
+      removalChunks: server?.removedChunks ?? 0,
+      errors: server?.errors ?? 0,
+      load: server?.load ?? 0,
       grace: 0,
       labels: server?.labels ?? 0,
       removalStatus: 0,
@@ -78,7 +78,7 @@ function infoOf({ env, services, exports }: Monitored) {
   const { total, available, free } = services.chunks.space()
   const whole = statsOf(state, ROOT)
   let copies = 0
-  for (const server of services.chunks.servers()) copies += server.rows.size
+  for (const server of services.chunks.servers()) copies += server.copies
   return {
     version: VERSION,
     memory: 0,

@@ -188,6 +188,7 @@ function onRepair(context: RequestContext, payload: Buffer): void {
       continue
     }
     context.commit([{ op: 'REPAIR', ts: context.now(), inode: decision.inode, index, version }])
+    if (version !== 0) context.services.chunks.versionRepaired(row)
     counts[version === 0 ? 'erased' : 'repaired']++
   }
   context.answer(matocl.fuseRepair, { msgid, ...counts })

@@ -1,0 +1,235 @@
+// Looks after all chunks: notices which have too few copies, too many or useless ones, and has that mended, the most
+// urgent first (spec master-behaviour 6.2, 6.3).
+//
+// Nothing walks the table of chunks. Whatever changes a chunk tells so; it is looked at once the turn of the event loop
+// is over, and if it needs something, it waits in the queue of its priority. Queues are served whenever a server may be
+// free again: after every answer. So the cost follows the number of chunks that need work.
+import type { Env } from '../../env/env.ts'
+import type { LabelMasks } from '../../metadata/chunks/storage-classes.ts'
+import { bytes8 } from '../../util/column.ts'
+import { RowQueue } from '../../util/row-queue.ts'
+import type { Ledger } from '../ledger.ts'
+import { PRIORITIES, planRepair, priorityOf, type RepairChunk, type RepairRules, type Work } from '../policy/repair.ts'
+import type { ChunkServer } from './chunk-server.ts'
+import type { Copies } from './copies.ts'
+import type { Deletions } from './deletions.ts'
+import type { Leases } from './leases.ts'
+import type { Replications } from './replications.ts'
+import type { Servers } from './servers.ts'
+
+/** A chunk looked at costs a microsecond or two: so many at once keep nobody waiting for longer than a disk does. */
+const LOOKED_AT_ONCE = 2000
+const TRIED_AT_ONCE = 500
+/** After so many chunks in a row that no server is free for, the rest of a queue waits until one is. */
+const REFUSED_AT_ONCE = 32
+/** After a copy could not be made, the chunk is left alone for so long. */
+const REST_SECONDS = 5
+/** Who waits for copies that are away waits for so long at most with the last copy. */
+const SOON_MS = 60_000
+
+// Marks of a chunk.
+const CHANGED = 0x80
+const STUCK = 0x40
+/** Number of its queue plus one; 0 when it waits in none. */
+const QUEUE_BITS = 0x0f
+
+export interface RepairParts {
+  servers: Servers
+  copies: Copies
+  leases: Leases
+  replications: Replications
+  deletions: Deletions
+  /** Whether an operation on the chunk is under way. */
+  isBusy: (row: number) => boolean
+  /** Makes copies of a wrong version count as good when that is surely right. @returns whether it did */
+  fixVersion: (row: number) => boolean
+}
+
+const UNKNOWN_CLASS: readonly LabelMasks[] = [[0, 0, 0, 0]]
+
+export class Repairer {
+  readonly #env: Env
+  readonly #ledger: Ledger
+  readonly #parts: RepairParts
+  readonly #rules: RepairRules
+  readonly #delaySeconds: number
+  readonly #marks = bytes8()
+  /** Chunks to look at. */
+  readonly #changed = new RowQueue()
+  /** Chunks that need something, by priority. What is out of date in them is skipped. */
+  readonly #queues = Array.from({ length: PRIORITIES }, () => new RowQueue())
+  /** Chunks that nothing can be done for before the servers change. */
+  #stuck: number[] = []
+  /** Chunks that are left alone for a moment. */
+  readonly #resting = new Set<number>()
+  #pumping = false
+
+  constructor(env: Env, ledger: Ledger, parts: RepairParts, rules: RepairRules, delaySeconds: number) {
+    this.#env = env
+    this.#ledger = ledger
+    this.#parts = parts
+    this.#rules = rules
+    this.#delaySeconds = delaySeconds
+  }
+
+  /** Something about the chunk is not as it was. */
+  changed(row: number): void {
+    const marks = this.#marks.get(row)
+    if (marks & CHANGED) return
+    this.#marks.set(row, marks | CHANGED)
+    this.#changed.push(row)
+    this.pump()
+  }
+
+  /** Servers came, went, or got room: what was hopeless may be possible now. */
+  serversChanged(): void {
+    const stuck = this.#stuck
+    this.#stuck = []
+    for (const row of stuck) {
+      this.#marks.set(row, this.#marks.get(row) & ~STUCK)
+      this.changed(row)
+    }
+  }
+
+  /** A copy of the chunk could not be made. */
+  rest(row: number): void {
+    this.#resting.add(row)
+    this.#env.clock.after(REST_SECONDS * 1000, () => {
+      this.#resting.delete(row)
+      this.changed(row)
+    })
+  }
+
+  /** Starts what servers are free for, once everything that has arrived is handled. */
+  pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    this.#env.clock.soon(() => {
+      this.#pumping = false
+      this.#lookAtChanged()
+      if (this.#mayWork) for (const queue of this.#queues) this.#serve(queue)
+      if (this.#changed.length > 0) this.pump()
+    })
+  }
+
+  /** A master that has just started waits for its servers to tell what they have. */
+  get #mayWork(): boolean {
+    return this.#parts.servers.ageMs >= this.#delaySeconds * 1000
+  }
+
+  #lookAtChanged(): void {
+    for (let left = LOOKED_AT_ONCE; left > 0 && this.#changed.length > 0; left--) {
+      const row = this.#changed.shift()
+      this.#marks.set(row, this.#marks.get(row) & ~CHANGED)
+      this.look(row)
+    }
+  }
+
+  /** Puts a chunk into the queue that it belongs to. */
+  look(row: number): void {
+    const priority = this.#isThere(row) ? priorityOf(this.#view(row), this.#rules.unique) : undefined
+    const queue = priority === undefined ? 0 : priority + 1
+    const marks = this.#marks.get(row)
+    if ((marks & QUEUE_BITS) === queue) return
+    this.#marks.set(row, (marks & ~QUEUE_BITS) | queue)
+    if (priority !== undefined) this.#queues[priority]?.push(row)
+  }
+
+  #isThere(row: number): boolean {
+    return this.#ledger.state.chunks.id(row) !== 0
+  }
+
+  #serve(queue: RowQueue): void {
+    const number = this.#queues.indexOf(queue) + 1
+    let [refused, left] = [0, Math.min(queue.length, TRIED_AT_ONCE)]
+    while (left-- > 0 && refused < REFUSED_AT_ONCE) {
+      const row = queue.shift()
+      const marks = this.#marks.get(row)
+      if ((marks & QUEUE_BITS) !== number) continue
+      this.#marks.set(row, marks & ~QUEUE_BITS)
+      if (this.#work(row)) continue
+      refused++
+      this.#marks.set(row, marks)
+      queue.push(row)
+    }
+    if (queue.length > refused && refused < REFUSED_AT_ONCE) this.pump()
+  }
+
+  /** Does one step for a chunk. @returns false when it must wait for a server to be free */
+  #work(row: number): boolean {
+    const { leases, replications, isBusy } = this.#parts
+    // Each of these tells of a change when it ends.
+    if (!this.#isThere(row) || isBusy(row) || replications.isRunning(row) || leases.isLocked(row)) return true
+    if (this.#resting.has(row)) return true
+    const chunk = this.#view(row)
+    if (chunk.valid.length + chunk.marked.length === 0 && chunk.wanted.length > 0) {
+      if (!this.#parts.fixVersion(row)) this.#setAside(row)
+      return true
+    }
+    if (chunk.wanted.length === 0 && this.#parts.copies.first(row) === 0) return this.#removeChunk(row)
+    const servers = [...this.#parts.servers.connected()]
+    const work = planRepair(chunk, servers, this.#rules, () => this.#draw())
+    return this.#carryOut(row, work)
+  }
+
+  #carryOut(row: number, work: Work<ChunkServer>): boolean {
+    switch (work.do) {
+      case 'nothing':
+        return true
+      case 'wait':
+        return false
+      case 'stuck':
+        this.#setAside(row)
+        return true
+      case 'delete':
+        for (const server of work.servers) this.#parts.deletions.start(row, server)
+        // Whatever is left to do is found out when they are answered.
+        return true
+      case 'replicate':
+        this.#parts.replications.start(row, { source: work.source, target: work.target, blocks: true })
+        return true
+    }
+  }
+
+  #setAside(row: number): void {
+    const marks = this.#marks.get(row)
+    if (marks & STUCK) return
+    this.#marks.set(row, marks | STUCK)
+    this.#stuck.push(row)
+  }
+
+  #draw(): number {
+    return this.#env.random.below(2 ** 32) / 2 ** 32
+  }
+
+  /** A chunk without files and copies goes, once it is certain that no server has one. */
+  #removeChunk(row: number): boolean {
+    const { chunks } = this.#ledger.state
+    if (!this.#parts.servers.knowAll) this.#setAside(row)
+    else {
+      const [chunkId, version] = [chunks.id(row), chunks.version.get(row)]
+      this.#ledger.commit({ op: 'CHUNKDEL', ts: this.#ledger.now(), chunkId, version })
+      // The row may be another chunk's next.
+      this.#parts.copies.forget(row)
+      this.#parts.leases.forget(row)
+      this.#marks.set(row, this.#marks.get(row) & (CHANGED | STUCK))
+    }
+    return true
+  }
+
+  #view(row: number): RepairChunk<ChunkServer> {
+    const { chunks, storageClasses } = this.#ledger.state
+    const { awaited, ...copies } = this.#parts.copies.survey(row)
+    const isReferenced = chunks.references.get(row) > 0
+    const sclass = isReferenced ? storageClasses.get(chunks.sclassId(row)) : undefined
+    const labels = chunks.isArchived(row) ? sclass?.archive : sclass?.keep
+    const now = this.#env.clock.monotonicMs()
+    return {
+      ...copies,
+      wanted: isReferenced ? (labels ?? UNKNOWN_CLASS) : [],
+      mode: (sclass?.mode ?? 1) as 0 | 1 | 2,
+      awaited: awaited.length,
+      awaitedSoon: awaited.filter(({ leftMs }) => now - leftMs < SOON_MS).length,
+    }
+  }
+}

@@ -1,0 +1,99 @@
+// What chunkservers tell of their copies (spec master-behaviour 4.2).
+import type { Log } from '../../env/log.ts'
+import { CHUNK_ID_LEAP } from '../../metadata/chunks/apply.ts'
+import type { ChunkId } from '../../metadata/types.ts'
+import type { Ledger } from '../ledger.ts'
+import type { ChunkServer } from './chunk-server.ts'
+import { type Copies, CopyState } from './copies.ts'
+import type { Leases } from './leases.ts'
+import type { Servers } from './servers.ts'
+
+/** A chunk that no file is known for is kept this long before its copies go (spec master-behaviour 0). */
+const UNKNOWN_KEPT_SECONDS = 604_800
+/** Messages about single chunks in a minute. */
+const TOLD_PER_MINUTE = 10
+
+export interface ReportParts {
+  log: Log
+  ledger: Ledger
+  servers: Servers
+  copies: Copies
+  leases: Leases
+  /** A copy came: who waits for the chunk may try again. */
+  arrived: (row: number) => void
+}
+
+export class Reports {
+  readonly #parts: ReportParts
+  #minute = 0
+  #toldInMinute = 0
+
+  constructor(parts: ReportParts) {
+    this.#parts = parts
+  }
+
+  /** A server has a copy. `marked`: on a disk that is marked for removal. */
+  present(server: ChunkServer, chunkId: ChunkId, version: number, marked: boolean): void {
+    const { copies, ledger } = this.#parts
+    const row = this.#rowOf(chunkId, version)
+    if (row === 0) return
+    const known = copies.find(row, server)
+    // What is known of a copy stays; a server may tell of it late, before its answer to a later command.
+    if (known !== 0) return copies.setMarked(row, known, marked)
+    const isRight = version === ledger.state.chunks.version.get(row)
+    copies.add(row, server, isRight ? CopyState.VALID : CopyState.WRONG_VERSION, marked, version)
+    copies.unsettle(row)
+    this.#parts.arrived(row)
+  }
+
+  lost(server: ChunkServer, chunkId: ChunkId): void {
+    const { copies, ledger } = this.#parts
+    const row = ledger.state.chunks.find(chunkId)
+    const copy = copies.find(row, server)
+    if (copy === 0) return
+    copies.unsettle(row)
+    copies.remove(row, copy)
+  }
+
+  damaged(server: ChunkServer, chunkId: ChunkId): void {
+    const { copies } = this.#parts
+    const row = this.#rowOf(chunkId, 0)
+    if (row === 0) return
+    const copy = copies.find(row, server)
+    if (copy === 0) copies.add(row, server, CopyState.INVALID)
+    else copies.setState(row, copy, CopyState.INVALID)
+    copies.unsettle(row)
+  }
+
+  /** Row of a chunk. One that no file is known for is registered, and kept for a week before anything of it goes. */
+  #rowOf(chunkId: ChunkId, version: number): number {
+    const { chunks } = this.#parts.ledger.state
+    const row = chunks.find(chunkId)
+    if (row !== 0) return row
+    if (chunkId === 0 || chunkId > chunks.nextChunkId + CHUNK_ID_LEAP) {
+      this.#tell(`a chunkserver has a chunk with the impossible id ${chunkId.toString(16)}: ignored`)
+      return 0
+    }
+    return this.#keepUnknown(chunkId, version)
+  }
+
+  #keepUnknown(chunkId: ChunkId, version: number): number {
+    const { ledger, leases } = this.#parts
+    const { chunks } = ledger.state
+    const ahead = chunkId >= chunks.nextChunkId ? ', which was never given out: metadata may be lost' : ''
+    this.#tell(`chunk ${chunkId.toString(16)} belongs to no file${ahead}; kept for 7 days`)
+    const ts = ledger.now()
+    ledger.commit({ op: 'CHUNKADD', ts, chunkId, version: Math.max(1, version), lockedTo: ts + UNKNOWN_KEPT_SECONDS })
+    const row = chunks.find(chunkId)
+    leases.locked(row)
+    return row
+  }
+
+  #tell(message: string): void {
+    const minute = Math.floor(this.#parts.ledger.now() / 60)
+    if (minute !== this.#minute) this.#toldInMinute = 0
+    this.#minute = minute
+    if (this.#toldInMinute++ < TOLD_PER_MINUTE) this.#parts.log.warning(message)
+    else if (this.#toldInMinute === TOLD_PER_MINUTE + 1) this.#parts.log.warning('more such messages are left out')
+  }
+}

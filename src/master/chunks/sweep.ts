@@ -1,0 +1,45 @@
+// Walks through all chunks when something about many of them changed at once: a server left, a class became another one.
+// In slices, between which everything else goes on.
+import type { Clock } from '../../env/env.ts'
+
+/** About a millisecond of work. */
+const ROWS_AT_ONCE = 10_000
+
+export interface SweepParts {
+  clock: Clock
+  /** Every row is below this. */
+  rowLimit: () => number
+  look: (row: number) => void
+  /** Every row has been looked at since the last start(). */
+  done: () => void
+}
+
+export class Sweep {
+  readonly #parts: SweepParts
+  #cursor = 1
+  /** Rows that are still to be looked at. */
+  #left = 0
+
+  constructor(parts: SweepParts) {
+    this.#parts = parts
+  }
+
+  /** Looks at every row once from now on; a walk that is under way is made longer. */
+  start(): void {
+    const wasIdle = this.#left === 0
+    this.#left = this.#parts.rowLimit()
+    if (wasIdle) this.#parts.clock.soon(() => this.#slice())
+  }
+
+  #slice(): void {
+    const limit = this.#parts.rowLimit()
+    const end = Math.min(this.#left, ROWS_AT_ONCE)
+    for (let i = 0; i < end; i++) {
+      if (this.#cursor >= limit) this.#cursor = 1
+      this.#parts.look(this.#cursor++)
+    }
+    this.#left -= end
+    if (this.#left > 0) this.#parts.clock.soon(() => this.#slice())
+    else this.#parts.done()
+  }
+}

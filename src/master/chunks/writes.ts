@@ -1,0 +1,372 @@
+// Requests of clients for chunks: where to read, where to write, how long a chunk shall be
+// (spec master-behaviour 4.3 to 4.6).
+import type { Env } from '../../env/env.ts'
+import type { Entry } from '../../metadata/changelog/entry.ts'
+import { CHUNK_LOCK_SECONDS } from '../../metadata/namespace/apply-files.ts'
+import type { ChunkId, Inode } from '../../metadata/types.ts'
+import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
+import * as matocs from '../../protocol/matocs.ts'
+import { Status } from '../../protocol/status.ts'
+import type { Ledger } from '../ledger.ts'
+import { LabelsMode } from '../policy/labels.ts'
+import { placeCopies } from '../policy/placement.ts'
+import type { ChunkServer } from './chunk-server.ts'
+import type { ChunkAnswer, LocatedChunk, WriteRequest } from './chunk-service.ts'
+import type { Copies } from './copies.ts'
+import type { Leases, Waiter } from './leases.ts'
+import type { Operations } from './operations.ts'
+import type { Servers } from './servers.ts'
+
+const MAX_COPIES_TOLD = 100
+/** A plain chunk of one copy, for a class that does not exist. */
+const ONE_COPY = { create: [[0, 0, 0, 0]], mode: LabelsMode.STANDARD }
+
+export interface WriteParts {
+  env: Env
+  ledger: Ledger
+  servers: Servers
+  copies: Copies
+  leases: Leases
+  operations: Operations
+  /** Whether something is done with the chunk that a request must wait for. */
+  isBusy: (row: number) => boolean
+  /** A chunk that was locked may be looked after again. */
+  freed: (row: number) => void
+  /** See versions.ts. */
+  fixVersion: (row: number) => boolean
+}
+
+type Answer = (answer: ChunkAnswer) => void
+
+export class Writes {
+  readonly #parts: WriteParts
+  /** Servers that a chunk is being written on, until its lock ends. */
+  readonly #writtenOn = new Map<number, ChunkServer[]>()
+
+  constructor(parts: WriteParts) {
+    this.#parts = parts
+  }
+
+  get #state() {
+    return this.#parts.ledger.state
+  }
+
+  #commit(entry: Entry): void {
+    this.#parts.ledger.commit(entry)
+  }
+
+  #now(): number {
+    return this.#parts.ledger.now()
+  }
+
+  // --- reading
+
+  read(inode: Inode, index: number, answer: Answer): void {
+    const { leases, isBusy, copies } = this.#parts
+    const attempt = () => {
+      const { nodes, chunks } = this.#state
+      const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
+      if (row === 0) return answer({ status: Status.OK, chunkId: 0, version: 0, copies: [] })
+      if (isBusy(row)) return leases.park(row, waiter)
+      if (copies.good(row).length === 0 && !this.#parts.fixVersion(row) && this.#parts.servers.knowAll) {
+        return answer({ status: Status.CHUNKLOST })
+      }
+      answer(this.#located(row, chunks.id(row)))
+    }
+    const waiter = leases.waiter(attempt, () => answer({ status: Status.CHUNKBUSY }))
+    attempt()
+  }
+
+  peekOnly(inode: Inode): LocatedChunk | undefined {
+    const { nodes, chunks } = this.#state
+    if (nodes.chunkSlots(inode) !== 1) return undefined
+    const row = nodes.chunkRow(inode, 0)
+    if (row === 0) return { status: Status.OK, chunkId: 0, version: 0, copies: [] }
+    if (this.#parts.isBusy(row) || this.#parts.leases.isLocked(row)) return undefined
+    const located = this.#located(row, chunks.id(row))
+    return located.copies.length > 0 ? located : undefined
+  }
+
+  #located(row: number, chunkId: ChunkId): LocatedChunk {
+    const copies = this.#parts.copies
+      .good(row)
+      .slice(0, MAX_COPIES_TOLD)
+      .map(({ ip, port, version, labels }) => ({ ip, port, serverVersion: version, labels }))
+    const version = this.#state.chunks.version.get(row)
+    return { status: Status.OK, chunkId, version, copies: shuffled(copies, this.#parts.env.random.below) }
+  }
+
+  // --- writing
+
+  write(request: WriteRequest, answer: Answer): void {
+    const { leases, copies, isBusy, ledger } = this.#parts
+    let why: typeof Status.LOCKED | typeof Status.CHUNKBUSY = Status.LOCKED
+    const attempt = () => {
+      const { nodes, chunks } = this.#state
+      const { inode, index } = request
+      if (!nodes.isFile(inode)) return answer({ status: Status.ENOENT })
+      const row = nodes.chunkRow(inode, index)
+      if (row === 0) return this.#create(request, answer)
+      why = this.#isLockedFor(row, request) && !this.#isOwnWrite(row, request) ? Status.LOCKED : Status.CHUNKBUSY
+      if (why === Status.LOCKED || isBusy(row)) return leases.park(row, waiter)
+      const good = this.#goodOr(row)
+      if (good.length === 0 && this.#wasNeverWritten(row, inode, index)) {
+        // Its creation was logged, but no server has carried it out.
+        this.#rollBack(request, row, 0)
+        return this.#create(request, answer)
+      }
+      if (good.length === 0) return answer({ status: this.#whyNone() })
+      const shared = chunks.references.get(row) > 1
+      if (!shared && copies.isSettled(row)) {
+        this.#commitWrite(request, false, chunks.id(row))
+        this.#locked(row, request)
+        return ledger.whenCommitted(() => answer(this.#located(row, chunks.id(row))))
+      }
+      if (this.#isTooEarly(row, good.length)) return answer({ status: Status.EAGAIN })
+      if (shared) return this.#duplicate(request, row, good, undefined, answer)
+      this.#raiseVersion(request, row, good, answer)
+    }
+    const waiter: Waiter = leases.waiter(attempt, () => answer({ status: why }))
+    attempt()
+  }
+
+  #goodOr(row: number): ChunkServer[] {
+    const { copies, fixVersion } = this.#parts
+    const good = copies.good(row)
+    return good.length === 0 && fixVersion(row) ? copies.good(row) : good
+  }
+
+  #whyNone(): typeof Status.CHUNKLOST | typeof Status.CSNOTPRESENT {
+    return this.#parts.servers.knowAll ? Status.CHUNKLOST : Status.CSNOTPRESENT
+  }
+
+  /**
+   * Raising the version now would make copies worthless that are just about to be told of. A moment later they are
+   * known (spec master-behaviour 4.4).
+   */
+  #isTooEarly(row: number, good: number): boolean {
+    const { chunks, storageClasses } = this.#state
+    const sclass = storageClasses.get(chunks.sclassId(row))
+    const wanted = (chunks.isArchived(row) ? sclass?.archive : sclass?.keep)?.length ?? 1
+    return good < wanted && this.#parts.servers.areStillTelling(this.#parts.copies.survey(row).awaited)
+  }
+
+  #isLockedFor(row: number, { session, continues }: WriteRequest): boolean {
+    if (!this.#parts.leases.isLocked(row)) return false
+    const owner = this.#parts.leases.owner(row)
+    // A lock from before the start of this master has no owner any more: its writer comes back with `continues`.
+    return !(continues && (owner === undefined || owner === session))
+  }
+
+  /**
+   * A client writes a chunk once at a time, so a lock of its own is what is left of a write whose answer was lost. After
+   * a restart nobody knows whose a lock is; nobody but the only one who has the file open can be writing.
+   */
+  #isOwnWrite(row: number, { inode, session }: WriteRequest): boolean {
+    const owner = this.#parts.leases.owner(row)
+    if (owner !== undefined) return owner === session
+    const openers = this.#state.openFiles.sessionsOf(inode)
+    return openers.size === 1 && openers.has(session)
+  }
+
+  /** Whether nothing that was acknowledged can be in the chunk: the file does not reach into it. */
+  #wasNeverWritten(row: number, inode: Inode, index: number): boolean {
+    const { nodes, chunks } = this.#state
+    const reaches = nodes.length.get(inode) > index * MFSCHUNKSIZE
+    return !reaches && chunks.references.get(row) === 1 && this.#parts.copies.present(row).length === 0
+  }
+
+  #commitWrite({ inode, index }: WriteRequest, raiseVersion: boolean, chunkId: ChunkId): void {
+    this.#commit({ op: 'WRITE', ts: this.#now(), inode, index, raiseVersion, touch: false, chunkId })
+  }
+
+  /** The chunk was locked for the session: its servers are busy with it until it is let go. */
+  #locked(row: number, { session }: WriteRequest): void {
+    this.#parts.leases.locked(row, session)
+    this.#writeEnded(row)
+    const servers = this.#parts.copies.good(row)
+    for (const server of servers) server.writing++
+    this.#writtenOn.set(row, servers)
+  }
+
+  /** Nobody writes the chunk any more. */
+  #writeEnded(row: number): void {
+    for (const server of this.#writtenOn.get(row) ?? []) server.writing--
+    this.#writtenOn.delete(row)
+  }
+
+  #create(request: WriteRequest, answer: Answer): void {
+    const { nodes, chunks, storageClasses } = this.#state
+    const { servers, operations, env } = this.#parts
+    const { create: wanted, mode } = storageClasses.get(nodes.sclassId.get(request.inode)) ?? ONE_COPY
+    const draw = () => env.random.below(2 ** 32) / 2 ** 32
+    const rules = { wanted, mode: mode as LabelsMode, unique: 0 as const }
+    const placed = placeCopies([...servers.connected()], rules, draw)
+    if (!('servers' in placed)) return answer({ status: this.#whyNotPlaced(placed.refused) })
+    const chunkId = chunks.nextChunkId
+    this.#commitWrite(request, true, chunkId)
+    const row = chunks.find(chunkId)
+    const command = matocs.create.encode({ chunkId, version: 1 })
+    operations.make(
+      row,
+      placed.servers,
+      () => command,
+      status => {
+        if (status !== Status.OK) this.#rollBack(request, row, 0)
+        this.#answerWritten(row, chunkId, status, answer)
+      },
+    )
+    this.#locked(row, request)
+  }
+
+  #whyNotPlaced(refused: 'overloaded' | 'none'): Exclude<Status, 0> {
+    const { servers } = this.#parts
+    if (refused === 'overloaded') return Status.EAGAIN
+    return [...servers.connected()].some(({ registered }) => registered) ? Status.NOSPACE : Status.NOCHUNKSERVERS
+  }
+
+  #answerWritten(row: number, chunkId: ChunkId, status: Status, answer: Answer): void {
+    this.#parts.ledger.whenCommitted(() => {
+      if (status !== Status.OK) answer({ status })
+      else answer(this.#located(row, chunkId))
+    })
+  }
+
+  /** A private copy of a chunk that other files hold too; with `length`, cut to it. */
+  #duplicate(
+    request: WriteRequest,
+    sourceRow: number,
+    good: ChunkServer[],
+    length: number | undefined,
+    answer: Answer,
+  ): void {
+    const { chunks, nodes } = this.#state
+    const { operations, leases } = this.#parts
+    const { inode, index } = request
+    const chunkId = chunks.nextChunkId
+    const ts = this.#now()
+    const command = { chunkId, version: 1, ...this.#sourceOf(sourceRow) }
+    // The file changes over only when the copies are made: before, a crash must find it with the chunk it had.
+    this.#commit({ op: 'CHUNKADD', ts, chunkId, version: 1, lockedTo: ts + CHUNK_LOCK_SECONDS })
+    const row = chunks.find(chunkId)
+    leases.locked(row)
+    operations.hold(sourceRow)
+    const finish = (status: Status) => {
+      operations.release(sourceRow)
+      if (status !== Status.OK) return answer({ status })
+      if (!nodes.isFile(inode) || nodes.chunkRow(inode, index) !== sourceRow) return answer({ status: Status.NOTDONE })
+      this.#commit({ op: 'SETFILECHUNK', ts: this.#now(), inode, index, chunkId })
+      if (length === undefined) this.#commitWrite(request, false, chunkId)
+      this.#locked(row, request)
+      this.#answerWritten(row, chunkId, status, answer)
+    }
+    const packet =
+      length === undefined ? matocs.duplicate.encode(command) : matocs.duptrunc.encode({ ...command, length })
+    operations.make(row, good, () => packet, finish)
+  }
+
+  #sourceOf(row: number): { sourceChunkId: ChunkId; sourceVersion: number } {
+    const { chunks } = this.#state
+    return { sourceChunkId: chunks.id(row), sourceVersion: chunks.version.get(row) }
+  }
+
+  /** Copies that missed writes would look good with the old version, so all good ones get a new one first. */
+  #raiseVersion(request: WriteRequest, row: number, good: ChunkServer[], answer: Answer): void {
+    const chunkId = this.#state.chunks.id(row)
+    this.#commitWrite(request, true, chunkId)
+    this.#parts.operations.raiseVersion(row, good, status => {
+      // Without a change of the chunk of the file this only ends the lock.
+      if (status !== Status.OK) this.#rollBack(request, row, chunkId)
+      this.#answerWritten(row, chunkId, status, answer)
+    })
+    this.#locked(row, request)
+  }
+
+  #rollBack({ inode, index }: WriteRequest, row: number, previousChunkId: ChunkId): void {
+    const chunkId = this.#state.chunks.id(row)
+    this.#commit({ op: 'ROLLBACK', ts: this.#now(), inode, index, previousChunkId, chunkId })
+    this.#writeEnded(row)
+    this.#parts.leases.unlocked(row)
+  }
+
+  unlock(chunkId: ChunkId): Status {
+    const { chunks } = this.#state
+    const row = chunks.find(chunkId)
+    if (row === 0) return Status.NOCHUNK
+    if (chunks.lockedTo.get(row) !== 0) this.#commit({ op: 'UNLOCK', ts: this.#now(), chunkId })
+    this.#parts.leases.unlocked(row)
+    this.lockEnded(row)
+    return Status.OK
+  }
+
+  /** The lock is over, by its owner or by time. */
+  lockEnded(row: number): void {
+    this.#writeEnded(row)
+    this.#parts.freed(row)
+  }
+
+  // --- changing the length
+
+  truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void {
+    const { leases, isBusy } = this.#parts
+    let why: Status = Status.LOCKED
+    const attempt = () => {
+      const { nodes, chunks } = this.#state
+      const { inode, index } = request
+      const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
+      if (row === 0) return answer(Status.OK)
+      why = this.#isLockedFor(row, request) ? Status.LOCKED : Status.CHUNKBUSY
+      if (why === Status.LOCKED || isBusy(row)) return leases.park(row, waiter)
+      const good = this.#goodOr(row)
+      if (good.length === 0) return answer(this.#whyNone())
+      if (this.#isTooEarly(row, good.length)) return answer(Status.EAGAIN)
+      const bytes = length % MFSCHUNKSIZE
+      const shared = chunks.references.get(row) > 1
+      if (shared) return this.#duplicate(request, row, good, bytes, result => this.#truncated(result, answer))
+      this.#cut(request, row, good, bytes, answer)
+    }
+    const waiter: Waiter = leases.waiter(attempt, () => answer(why))
+    attempt()
+  }
+
+  #cut(
+    request: WriteRequest,
+    row: number,
+    good: ChunkServer[],
+    length: number,
+    answer: (status: Status) => void,
+  ): void {
+    const { chunks } = this.#state
+    const { inode, index } = request
+    const chunkId = chunks.id(row)
+    this.#commit({ op: 'TRUNC', ts: this.#now(), inode, index, chunkId })
+    this.#parts.leases.locked(row, request.session)
+    const version = chunks.version.get(row)
+    const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: version - 1 })
+    this.#parts.operations.change(
+      row,
+      good,
+      () => command,
+      status =>
+        this.#answerWritten(row, chunkId, status, result => {
+          this.unlock(chunkId)
+          answer(result.status)
+        }),
+    )
+  }
+
+  #truncated(result: ChunkAnswer, answer: (status: Status) => void): void {
+    if (result.status === Status.OK) this.unlock(result.chunkId)
+    answer(result.status)
+  }
+}
+
+function shuffled<T>(items: T[], below: (limit: number) => number): T[] {
+  for (let i = items.length - 1; i > 0; i--) {
+    const j = below(i + 1)
+    const swapped = items[i] as T
+    items[i] = items[j] as T
+    items[j] = swapped
+  }
+  return items
+}
