@@ -20,8 +20,9 @@ const JOBS_END_MS = 5000
 
 function storeOptions(options: ChunkserverOptions): StoreOptions {
   const { leaveBytes, sparsify, sync, subfolderChunks, errorsTolerated, errorPeriodSeconds } = options
-  const { keepDuplicatesHours } = options
-  return { leaveBytes, sparsify, sync, subfolderChunks, errorsTolerated, errorPeriodSeconds, keepDuplicatesHours }
+  const { keepDuplicatesHours, hangSeconds } = options
+  const faults = { errorsTolerated, errorPeriodSeconds, hangSeconds }
+  return { leaveBytes, sparsify, sync, subfolderChunks, keepDuplicatesHours, ...faults }
 }
 
 /** Each folder once, as its last line says. */
@@ -121,6 +122,7 @@ export class Chunkserver {
 
   #tick(): void {
     this.#master.tick()
+    this.#store.watch()
     if (this.#ticking) return
     this.#ticking = true
     this.#store

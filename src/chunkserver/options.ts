@@ -30,6 +30,8 @@ export interface ChunkserverOptions {
   readonly subfolderChunks: number
   readonly errorsTolerated: number
   readonly errorPeriodSeconds: number
+  /** A disk that answers nothing for so long is given up. */
+  readonly hangSeconds: number
   readonly keepDuplicatesHours: number
   /** Megabytes a second and folder; 0: no tests. */
   readonly testSpeed: number
@@ -65,6 +67,7 @@ export function chunkserverOptions(
     subfolderChunks: config.HDD_RR_CHUNK_COUNT,
     errorsTolerated: config.HDD_ERROR_TOLERANCE_COUNT,
     errorPeriodSeconds: config.HDD_ERROR_TOLERANCE_PERIOD,
+    hangSeconds: config.HDD_HANG_TIMEOUT,
     keepDuplicatesHours: config.HDD_KEEP_DUPLICATES_HOURS,
     testSpeed: config.HDD_TEST_SPEED,
     testIntervalSeconds: config.HDD_MIN_TEST_INTERVAL,

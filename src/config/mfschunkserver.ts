@@ -64,6 +64,12 @@ export const chunkserverConfigFile = configFile({
       unit: 'seconds',
       doc: '... within this time mark a disk as damaged.',
     },
+    HDD_HANG_TIMEOUT: {
+      kind: whole({ min: 1, max: 3600 }),
+      default: 30,
+      unit: 'seconds',
+      doc: 'A disk that answers nothing for so long is marked as damaged; not in the original.',
+    },
     HDD_FSYNC_BEFORE_CLOSE: { kind: flag, default: false, doc: 'Sync chunk files to the disk before closing them.' },
     HDD_SPARSIFY_ON_WRITE: { kind: flag, default: true, doc: 'Store no blocks of zeros.' },
     HDD_RR_CHUNK_COUNT: {

@@ -35,6 +35,7 @@ const options = {
   sparsify: true,
   sync: false,
   keepDuplicatesHours: 1,
+  hangSeconds: 30,
 }
 
 test('names, headers and sizes of real files are understood', () => {

@@ -17,6 +17,7 @@ const options = {
   subfolderChunks: 10000,
   errorsTolerated: 2,
   errorPeriodSeconds: 600,
+  hangSeconds: 30,
   sparsify: true,
   sync: false,
   keepDuplicatesHours: 1,
@@ -197,6 +198,47 @@ test('a disk with too many errors is given up with all its chunks', async () => 
   )
   await assert.rejects(machine.run(store.open(2, 1)), { status: Status.NOCHUNK })
   assert.equal(await machine.run(statusOf(() => store.create(3, 1))), Status.NOSPACE)
+})
+
+test('a disk that hangs is given up alone, and asked again at a reload', async () => {
+  const machine = new Machine(7)
+  const store = await machine.start('/d1/\n/d2/\n', { hangSeconds: 5 })
+  for (let id = 1; id <= 60; id++) {
+    await machine.run(store.create(id, 1))
+    await write(machine, store, id, 1, [piece(0, 0, Buffer.from('data'))])
+  }
+  const [here, there] = ['/d1/', '/d2/'].map(path => {
+    const folder = store.liveFolders.find(({ line }) => line.path === path)
+    return [...store.table.rows()]
+      .filter(row => store.table.folder.get(row) === folder?.index)
+      .map(store.table.id, store.table)
+  }) as [number[], number[]]
+  assert.ok(here.length > 0 && there.length > 0)
+  machine.host.disk.fault = { hangs: true, below: '/d1/' }
+  // More than there may be questions to a disk at a time.
+  assert.ok(here.length > 16)
+  const stuck = here.map(id => statusOf(() => store.test(id, 1).then(() => {})))
+  const watch = () => store.watch()
+  for (let second = 0; second < 8; second++) {
+    assert.equal(await machine.run(statusOf(() => store.test(there[0] as number, 1).then(() => {}))), Status.OK)
+    await machine.scheduler.run(1000)
+    watch()
+  }
+  const statuses = await machine.run(Promise.all(stuck))
+  assert.ok(
+    statuses.every(status => status === Status.IO || status === Status.NOCHUNK),
+    String(statuses),
+  )
+  assert.deepEqual(
+    machine.heard.filter(line => line.startsWith('lost')),
+    [`lost ${here.join(' ')}`],
+  )
+  assert.equal(await machine.run(statusOf(() => store.create(100, 1))), Status.OK)
+  machine.host.disk.fault = {}
+  const folder = store.liveFolders.find(({ line }) => line.path === '/d1/')
+  assert.ok(folder)
+  await machine.run(store.changeFolder(folder, folder.line) ?? Promise.reject())
+  assert.equal(await machine.run(statusOf(() => store.test(here[0] as number, 1).then(() => {}))), Status.OK)
 })
 
 test('synced writes survive a power cut', async () => {

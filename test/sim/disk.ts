@@ -152,8 +152,8 @@ const always = () => true
 
 /** The disks of one simulated host. Paths are absolute; every folder knows the folders and files in it. */
 export class SimDisk implements Disk {
-  /** Set to make the next operations fail: ENOSPC on writes, EIO on anything. */
-  fault: { writes?: string; reads?: string; syncs?: string } = {}
+  /** Set to make the next operations fail: ENOSPC on writes, EIO on anything; or never end. Of one folder, or of all. */
+  fault: { writes?: string; reads?: string; syncs?: string; hangs?: boolean; below?: string } = {}
   capacityBytes = 1 << 30
   maxDelayMs = 0.2
   /** Hears of every operation of a program, before and after: for crashes at every point. */
@@ -258,7 +258,7 @@ export class SimDisk implements Disk {
 
   readFile(path: string, isAlive = always): Promise<Buffer> {
     return this.#later('read', path, isAlive, () => {
-      if (this.fault.reads) throw failure(this.fault.reads, path)
+      this.#failIf('reads', path)
       return Buffer.from(this.#inode(path).contents)
     })
   }
@@ -297,7 +297,7 @@ export class SimDisk implements Disk {
 
   syncFolder(path: string, isAlive = always): Promise<void> {
     return this.#later('syncFolder', path, isAlive, () => {
-      if (this.fault.syncs) throw failure(this.fault.syncs, path)
+      this.#failIf('syncs', path)
       const others = this.#pendingNames.filter(({ folder }) => folder !== path)
       for (const change of this.#pendingNames) if (change.folder === path) rename(this.#durableNames, change)
       this.#pendingNames = others
@@ -322,6 +322,15 @@ export class SimDisk implements Disk {
   }
 
   // --- inside
+
+  #isFaulty(path: string): boolean {
+    return path.startsWith(this.fault.below ?? '/')
+  }
+
+  #failIf(kind: 'reads' | 'writes' | 'syncs', path: string): void {
+    const code = this.fault[kind]
+    if (code && this.#isFaulty(path)) throw failure(code, path)
+  }
 
   #inode(path: string): SimInode {
     const inode = this.#names.get(path)
@@ -384,7 +393,7 @@ export class SimDisk implements Disk {
     run: () => T,
     runPart?: () => unknown,
   ): Promise<T> {
-    if (!isAlive()) return new Promise(() => {})
+    if (!isAlive() || (this.fault.hangs && this.#isFaulty(path))) return new Promise(() => {})
     return new Promise((resolve, reject) => {
       const inFlight: InFlight = { run, runPart }
       this.#inFlight.add(inFlight)
@@ -412,7 +421,7 @@ export class SimDisk implements Disk {
       return later('write', () => write(bytes, position), part)
     }
     const read = (target: Buffer, position: number) => {
-      if (this.fault.reads) throw failure(this.fault.reads, path)
+      this.#failIf('reads', path)
       return inode.contents.copy(target, 0, position, position + target.length)
     }
     return {
@@ -425,13 +434,13 @@ export class SimDisk implements Disk {
         later('truncate', () => {
           // A file can be made shorter on a full disk.
           const isFree = this.fault.writes === 'ENOSPC' && size <= inode.size
-          if (this.fault.writes && !isFree) throw failure(this.fault.writes, path)
+          if (!isFree) this.#failIf('writes', path)
           this.#resized(inode, size)
           inode.truncate(size)
         }),
       sync: () =>
         later('sync', () => {
-          if (this.fault.syncs) throw failure(this.fault.syncs, path)
+          this.#failIf('syncs', path)
           inode.sync()
         }),
       stat: async () => statOf(inode),
@@ -440,7 +449,7 @@ export class SimDisk implements Disk {
   }
 
   #write(inode: SimInode, path: string, bytes: Buffer, position: number): void {
-    if (this.fault.writes) throw failure(this.fault.writes, path)
+    this.#failIf('writes', path)
     const size = Math.max(inode.size, position + bytes.length)
     const missing = size - inode.size - Math.max(0, this.capacityBytes - this.#usedBytes)
     if (missing > 0) {

@@ -68,12 +68,8 @@ export class ReadJob {
     for (let block = Math.floor(offset / MFSBLOCKSIZE); block < end && !this.#cancelled; block += groupBlocks) {
       const buffer = this.#pool.take()
       const blocks = buffer.subarray(0, Math.min(groupBlocks, end - block) * MFSBLOCKSIZE)
-      try {
-        await this.#store.read(open, version, block, blocks)
-      } catch (error) {
-        this.#pool.give(buffer)
-        throw error
-      }
+      // After an error the buffer does not go back: a disk that hangs may still write into it.
+      await this.#store.read(open, version, block, blocks)
       // The CRCs are those of this moment: a writer may change the blocks while we wait.
       const packets = this.#packets(open, block, blocks)
       while (this.#waiting >= GROUPS_MAX && !this.#cancelled) await this.#wait()

@@ -264,6 +264,14 @@ export class ChunkStore {
     return sum
   }
 
+  /** Gives up disks that hang. For a clock of its own: tick() may be waiting for one. */
+  watch(): void {
+    const { hangSeconds } = this.options
+    for (const folder of this.liveFolders) {
+      if (folder.watch(hangSeconds)) this.#markDamaged(folder, `the disk did not answer for ${hangSeconds} s`)
+    }
+  }
+
   /** Once a second: space, idle files, old duplicates. */
   async tick(): Promise<void> {
     const nowMs = this.#env.clock.monotonicMs()
@@ -290,7 +298,7 @@ export class ChunkStore {
     const due = folder.duplicates.filter(({ removeAtMs }) => removeAtMs <= nowMs).slice(0, 290)
     if (due.length === 0) return
     folder.duplicates = folder.duplicates.filter(file => !due.includes(file))
-    for (const { path } of due) await this.#env.disk.unlink(path).catch(() => undefined)
+    for (const { path } of due) await folder.disk.unlink(path).catch(() => undefined)
   }
 
   #closeIdle(nowMs: number): void {
@@ -404,8 +412,7 @@ export class ChunkStore {
   }
 
   /** A disk that is to be removed may be mounted for reading only. */
-  async #openPath(path: string, { line }: Folder): Promise<DiskFile> {
-    const { disk } = this.#env
+  async #openPath(path: string, { line, disk }: Folder): Promise<DiskFile> {
     return disk.open(path, 'r+').catch(error => {
       if (line.markedForRemoval && errnoOf(error) === 'EROFS') return disk.open(path, 'r')
       throw error
@@ -559,7 +566,7 @@ export class ChunkStore {
     const path = folder.path(chunkId, version, subfolder)
     this.#building.add(chunkId)
     try {
-      const file = noted(await this.#env.disk.open(path, 'wx+'), folder.statistics, this.#env.clock)
+      const file = noted(await folder.disk.open(path, 'wx+'), folder.statistics, this.#env.clock)
       const open = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
       try {
         await open.writeHead(version)
@@ -567,7 +574,7 @@ export class ChunkStore {
         await this.#synced(folder, subfolder, file)
       } catch (error) {
         await file.close()
-        await this.#env.disk.unlink(path).catch(() => undefined)
+        await folder.disk.unlink(path).catch(() => undefined)
         throw error
       }
       open.row = this.#added(chunkId, version, folder, subfolder, 0)
@@ -621,7 +628,7 @@ export class ChunkStore {
     this.#building.add(chunkId)
     const subfolder = folder.nextSubfolder(this.options.subfolderChunks)
     const path = folder.buildingPath(chunkId)
-    const { disk } = this.#env
+    const { disk } = folder
     try {
       const file = await disk.open(path, 'w+')
       const chunk = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
@@ -658,7 +665,7 @@ export class ChunkStore {
       if (this.table.find(chunkId) !== row) throw new ChunkError(Status.NOCHUNK, chunkId)
       const folder = this.#folderOf(row)
       try {
-        await this.#env.disk.unlink(this.#pathOf(row))
+        await folder.disk.unlink(this.#pathOf(row))
       } catch (error) {
         if (errnoOf(error) !== 'ENOENT') throw this.#failed(chunkId, folder, error)
       }
@@ -678,13 +685,13 @@ export class ChunkStore {
     const subfolder = this.table.subfolder.get(row)
     const before = this.#pathOf(row)
     const after = folder.path(chunkId, version, subfolder)
-    await this.#env.disk.rename(before, after)
+    await folder.disk.rename(before, after)
     folder.namesChanged(subfolder)
     try {
       await open.writeVersion(version)
       await this.#synced(folder, subfolder, open.file)
     } catch (error) {
-      await this.#env.disk.rename(after, before)
+      await folder.disk.rename(after, before)
       throw error
     }
     this.table.version.set(row, version)

@@ -1,10 +1,11 @@
 // One folder of mfshdd.cfg: its lock, its sub-folders, its space, its health (spec chunkserver 5.1, 6).
-import type { DiskLock } from '../../env/disk.ts'
+import type { Disk, DiskLock } from '../../env/disk.ts'
 import type { Env } from '../../env/env.ts'
 import { SharedRun } from '../../util/shared-run.ts'
 import { errnoOf } from './chunk-error.ts'
 import { chunkFileName, formatChunkId, parseChunkFileName, subfolderName } from './chunk-file.ts'
 import type { FolderLine } from './folder-list.ts'
+import { GuardedDisk } from './guarded-disk.ts'
 import { FolderStatistics } from './statistics.ts'
 
 const SUBFOLDERS = 256
@@ -22,6 +23,8 @@ export interface FolderOptions {
   subfolderChunks: number
   errorsTolerated: number
   errorPeriodSeconds: number
+  /** A disk that answers nothing for so long is given up. */
+  hangSeconds: number
 }
 
 /** A folder that cannot be used; says why. */
@@ -62,6 +65,8 @@ export class Folder {
   spaceChanged = true
   readonly statistics: FolderStatistics
   readonly #env: Env
+  /** Everything on this folder goes through it. */
+  #disk: GuardedDisk
   #lock: DiskLock | undefined
   #errors: { atMs: number; code: string }[] = []
   readonly #subfolderCounts = new Uint32Array(SUBFOLDERS)
@@ -74,6 +79,7 @@ export class Folder {
 
   constructor(env: Env, line: FolderLine, index: number) {
     this.#env = env
+    this.#disk = new GuardedDisk(env.disk, env.clock)
     this.line = line
     this.statistics = new FolderStatistics(env.clock)
     this.index = index
@@ -86,7 +92,7 @@ export class Folder {
    */
   async take(): Promise<bigint | undefined> {
     try {
-      this.#lock = await this.#env.disk.lock(`${this.line.path}.lock`)
+      this.#lock = await this.#disk.lock(`${this.line.path}.lock`)
     } catch (error) {
       // Nobody writes to a disk that is mounted for reading only; it may be emptied like that.
       if (this.line.markedForRemoval && errnoOf(error) === 'EROFS') return this.readMetaId()
@@ -98,7 +104,7 @@ export class Folder {
 
   async readMetaId(): Promise<bigint | undefined> {
     try {
-      const bytes = await this.#env.disk.readFile(`${this.line.path}.metaid`)
+      const bytes = await this.#disk.readFile(`${this.line.path}.metaid`)
       return bytes.length === 8 ? bytes.readBigUInt64BE() : undefined
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined
@@ -109,7 +115,7 @@ export class Folder {
   async writeMetaId(metaId: bigint): Promise<void> {
     const bytes = Buffer.alloc(8)
     bytes.writeBigUInt64BE(metaId)
-    const file = await this.#env.disk.open(`${this.line.path}.metaid`, 'w+')
+    const file = await this.#disk.open(`${this.line.path}.metaid`, 'w+')
     await file.write(bytes, 0)
     await file.close()
   }
@@ -134,7 +140,7 @@ export class Folder {
 
   /** Finds all chunks by their files' names. @throws Error of the system when the folder cannot be read */
   async scan(found: (chunk: FoundChunk) => void): Promise<void> {
-    const { disk } = this.#env
+    const disk = this.#disk
     const names = await disk.list(this.root)
     for (const name of names) {
       // What the original wrote at its last stop would be wrong from the first change on.
@@ -165,7 +171,7 @@ export class Folder {
 
   async #scanSubfolder(subfolder: number, present: Set<string>, found: (chunk: FoundChunk) => void): Promise<void> {
     if (this.line.markedForRemoval && !present.has(subfolderName(subfolder))) return
-    for (const name of await this.#env.disk.list(this.subfolderPath(subfolder))) {
+    for (const name of await this.#disk.list(this.subfolderPath(subfolder))) {
       const chunk = parseChunkFileName(name)
       if (chunk) found({ ...chunk, subfolder })
     }
@@ -173,7 +179,7 @@ export class Folder {
 
   /** Very old versions had sixteen sub-folders (spec chunkserver 5.1). */
   async #convertOldSubfolder(path: string): Promise<void> {
-    const { disk } = this.#env
+    const disk = this.#disk
     for (const name of await disk.list(path)) {
       const chunk = parseChunkFileName(name)
       if (chunk) await disk.rename(`${path}/${name}`, `${this.subfolderPath(chunk.chunkId % 256)}/${name}`)
@@ -191,7 +197,7 @@ export class Folder {
     if (this.#nameChanges[subfolder] === this.#nameChangesSynced[subfolder]) return
     this.#nameSyncs[subfolder] ??= new SharedRun(async () => {
       const changes = this.#nameChanges[subfolder] as number
-      await this.#env.disk.syncFolder(this.subfolderPath(subfolder))
+      await this.#disk.syncFolder(this.subfolderPath(subfolder))
       this.#nameChangesSynced[subfolder] = changes
     })
     await this.#nameSyncs[subfolder].run()
@@ -229,7 +235,7 @@ export class Folder {
   /** Reads how full the disk is. @throws Error of the system */
   async refreshSpace(defaultLeaveBytes: number): Promise<void> {
     this.spaceChanged = false
-    const { totalBytes, availableBytes, freeBytes } = await this.#env.disk.space(this.root)
+    const { totalBytes, availableBytes, freeBytes } = await this.#disk.space(this.root)
     if (this.#firstTotalBytes === 0) this.#firstTotalBytes = totalBytes
     const { limitBytes, leaveBytes } = this.line
     if (limitBytes !== undefined && limitBytes <= totalBytes) {
@@ -262,8 +268,19 @@ export class Folder {
     return grave.length > options.errorsTolerated
   }
 
+  get disk(): Disk {
+    return this.#disk
+  }
+
+  /** Whether the disk has just been found to hang. */
+  watch(hangSeconds: number): boolean {
+    return this.#disk.watch(hangSeconds)
+  }
+
+  /** Everything that went wrong is forgotten, and a disk that hung is asked again. */
   forgetErrors(): void {
     this.#errors = []
+    this.#disk = new GuardedDisk(this.#env.disk, this.#env.clock)
     this.#firstTotalBytes = 0
   }
 }
