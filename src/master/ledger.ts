@@ -1,5 +1,6 @@
 // The master's only way to change its state.
 import type { Entry } from '../metadata/changelog/entry.ts'
+import type { Trailer } from '../metadata/changelog/trailer.ts'
 import type { State } from '../metadata/state.ts'
 
 export interface Ledger {
@@ -12,6 +13,13 @@ export interface Ledger {
    * leaves the master only after the line is on disk (see whenCommitted).
    */
   commit(entry: Entry): void
+  /**
+   * Puts a trailer behind the line of the last entry that was committed in the present together(); without one, behind
+   * a line of its own.
+   */
+  attach(trailer: Trailer): void
+  /** Carries out one request: its lines become durable together, and a trailer still finds its line. */
+  together(request: () => void): void
   /** Runs `action` once everything committed so far is durable; at once when nothing is pending. */
   whenCommitted(action: () => void): void
 }

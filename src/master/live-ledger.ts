@@ -4,10 +4,11 @@ import type { Clock } from '../env/env.ts'
 import type { Journal } from '../journal/journal.ts'
 import { apply } from '../metadata/apply.ts'
 import { type Entry, printEntry } from '../metadata/changelog/entry.ts'
+import { printTrailer, type Trailer } from '../metadata/changelog/trailer.ts'
 import type { State } from '../metadata/state.ts'
 import type { Ledger } from './ledger.ts'
 
-/** Hears of every change, in order: metaloggers and followers. */
+/** Hears of every change, in order: metaloggers and followers. `body` is the line behind its number. */
 export type ChangeListener = (version: number, body: string) => void
 
 export class LiveLedger implements Ledger {
@@ -15,6 +16,10 @@ export class LiveLedger implements Ledger {
   readonly #clock: Clock
   readonly #journal: Journal
   readonly #listeners = new Set<ChangeListener>()
+  /** Inside together(): lines that a trailer may still come to, and what waits for them. */
+  #lines: { version: number; body: string }[] = []
+  #actions: (() => void)[] = []
+  #depth = 0
 
   constructor(state: State, clock: Clock, journal: Journal) {
     this.state = state
@@ -30,13 +35,44 @@ export class LiveLedger implements Ledger {
     const { version } = this.state
     apply(this.state, entry)
     // Printed afterwards: a snapshot learns its results when it is applied.
-    const body = printEntry(entry)
-    this.#journal.append(`${version}: ${body}`)
-    for (const listener of this.#listeners) listener(version, body)
+    this.#lines.push({ version, body: printEntry(entry) })
+    if (this.#depth === 0) this.#hand()
+  }
+
+  attach(trailer: Trailer): void {
+    const line = this.#lines.at(-1)
+    if (line) line.body += printTrailer(trailer)
+    else
+      this.together(() => {
+        this.commit({ op: 'IDLE', ts: this.now() })
+        this.attach(trailer)
+      })
+  }
+
+  together(request: () => void): void {
+    this.#depth++
+    try {
+      request()
+    } finally {
+      if (--this.#depth === 0) this.#hand()
+    }
   }
 
   whenCommitted(action: () => void): void {
-    this.#journal.whenDurable(action)
+    if (this.#depth > 0) this.#actions.push(action)
+    else this.#journal.whenDurable(action)
+  }
+
+  /** Gives lines to the journal and the listeners, and lets what waits for them wait for the journal. */
+  #hand(): void {
+    const [lines, actions] = [this.#lines, this.#actions]
+    this.#lines = []
+    this.#actions = []
+    for (const { version, body } of lines) {
+      this.#journal.append(`${version}: ${body}`)
+      for (const listener of this.#listeners) listener(version, body)
+    }
+    for (const action of actions) this.#journal.whenDurable(action)
   }
 
   /** @returns what takes the listener away again */

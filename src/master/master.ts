@@ -8,6 +8,7 @@ import {
   storeCheckpoint,
 } from '../journal/checkpoint-files.ts'
 import { Journal, type JournalError } from '../journal/journal.ts'
+import { recentLines } from '../journal/recent-lines.ts'
 import { cutTornTail, recover } from '../journal/recovery.ts'
 import type { State } from '../metadata/state.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
@@ -16,6 +17,7 @@ import { DataCache } from './clients/data-cache.ts'
 import type { Exports } from './clients/exports.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
+import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
 import { LiveLedger } from './live-ledger.ts'
 import type { MasterOptions } from './options.ts'
 import { Rounds } from './rounds.ts'
@@ -28,6 +30,8 @@ export class Master {
   readonly #chunkservers: ChunkserverPort
   readonly ledger: LiveLedger
   readonly chunks: ChunkManager
+  /** What clients may ask again after this start; a follower keeps it up from the lines. */
+  readonly answers: RecentAnswers
   readonly #timers: Timer[] = []
 
   /**
@@ -56,11 +60,13 @@ export class Master {
     this.ledger = new LiveLedger(state, env.clock, this.#journal)
     this.chunks = new ChunkManager(env, this.ledger, options.chunks)
     const locks = new LockService(this.ledger)
+    this.answers = new RecentAnswers(this.ledger, () => env.clock.monotonicMs())
     const services = {
       ledger: this.ledger,
       chunks: this.chunks,
       locks,
       cache: new DataCache(),
+      answers: this.answers,
       options: options.client,
       reservations: new Map(),
     }
@@ -74,6 +80,7 @@ export class Master {
   async #open(checkpoint: string, replayed: number): Promise<void> {
     const { dataFolder } = this.#options
     const names = await this.#env.disk.list(dataFolder)
+    await this.#rememberAnswers()
     if (names.includes(CHECKPOINT_TEMPORARY)) await this.#env.disk.unlink(`${dataFolder}/${CHECKPOINT_TEMPORARY}`)
     if (this.ledger.state.metaId === 0n) this.#assignMetaId()
     // A long replay is not to be done twice.
@@ -92,6 +99,16 @@ export class Master {
       }),
     )
     this.#scheduleCheckpoint()
+  }
+
+  /** The last answers may not have reached their clients. */
+  async #rememberAnswers(): Promise<void> {
+    const { version, sessions } = this.ledger.state
+    const seconds = CONFIRMED_AFTER_MS / 1000
+    for (const { entry, trailer } of await recentLines(this.#env.disk, this.#options.dataFolder, version, seconds)) {
+      this.answers.remember(entry, trailer)
+    }
+    this.answers.keepOnly(id => sessions.get(id) !== undefined)
   }
 
   #assignMetaId(): void {

@@ -17,7 +17,7 @@ for (const step of steps) {
       const { version, entry } = parseLine(line)
       const printed = printLine(version, entry)
       // Hand-made lines hold old forms, which print in the present one.
-      if (step === '06-handmade-lines') assert.deepEqual(parseLine(printed), { version, entry })
+      if (step === '06-handmade-lines') assert.deepEqual(parseLine(printed), { version, entry, trailer: {} })
       else assert.equal(printed, line)
     }
   })
@@ -28,7 +28,7 @@ test('names of any bytes survive printing and parsing', () => {
   fc.assert(
     fc.property(bytes, fc.nat(), (name, inode) => {
       const entry = { op: 'UNLINK', ts: 1, parent: 1, name, inode } as const
-      assert.deepEqual(parseLine(printLine(7, entry)), { version: 7, entry })
+      assert.deepEqual(parseLine(printLine(7, entry)), { version: 7, entry, trailer: {} })
     }),
   )
 })

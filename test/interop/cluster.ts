@@ -43,6 +43,11 @@ export class Cluster {
     return stdout
   }
 
+  /** Starts a program inside the namespace that goes on meanwhile; its owner ends it. */
+  spawn(program: string, ...args: string[]): ChildProcess {
+    return spawn('nsenter', [`--net=/run/netns/${this.#namespace}`, program, ...args])
+  }
+
   /** Starts our master and waits until it serves. */
   startOurMaster(): Promise<void> {
     const program = join(import.meta.dirname, 'master-process.ts')
@@ -70,17 +75,17 @@ export class Cluster {
     })
   }
 
-  startRealMaster(): void {
-    this.startMasterWith('mfsmaster')
+  startRealMaster(...options: string[]): void {
+    this.startMasterWith('mfsmaster', ...options)
   }
 
   /** A master as administrators start one: `program` is that of Debian or ours. */
-  startMasterWith(program: string): void {
+  startMasterWith(program: string, ...options: string[]): void {
     const exports = join(this.folder, 'exports.cfg')
     writeFileSync(exports, '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
     const listen = ['MATOCL', 'MATOCS', 'MATOML'].map(port => `${port}_LISTEN_HOST=${MASTER_IP}`)
     const lines = [`DATA_PATH=${this.masterFolder}`, `EXPORTS_FILENAME=${exports}`, ...listen]
-    this.run(program, '-c', this.#config('master', lines), 'start')
+    this.run(program, '-c', this.#config('master', lines), ...options, 'start')
   }
 
   stopRealMaster(): void {
@@ -157,13 +162,14 @@ export class Cluster {
     this.run('mfschunkserver', '-c', join(this.folder, `chunkserver${host}.cfg`), 'stop')
   }
 
-  mountReal(): void {
-    this.mountWith('mfsmount', this.mountPoint)
+  /** @param master where it looks for the master */
+  mountReal(master = MASTER_IP): void {
+    this.mountWith('mfsmount', this.mountPoint, master)
   }
 
   /** A mount as administrators make one, at a folder of its own. */
-  mountWith(program: string, folder: string): void {
-    this.run(program, folder, '-H', MASTER_IP)
+  mountWith(program: string, folder: string, master = MASTER_IP): void {
+    this.run(program, folder, '-H', master)
     if (folder !== this.mountPoint && !this.#otherMounts.includes(folder)) this.#otherMounts.push(folder)
   }
 

@@ -57,6 +57,12 @@ class LightLedger implements Ledger {
     })
   }
 
+  attach(): void {}
+
+  together(request: () => void): void {
+    request()
+  }
+
   whenCommitted(action: () => void): void {
     if (this.#waiting) this.#waiting.push(action)
     else action()

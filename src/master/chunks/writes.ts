@@ -315,7 +315,9 @@ export class Writes {
       const { inode, index } = request
       const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
       if (row === 0) return answer(Status.OK)
-      why = this.#isLockedFor(row, request) ? Status.LOCKED : Status.CHUNKBUSY
+      // What a former master was asked to cut is still locked, and nobody works on it any more.
+      const isLeftOver = leases.owner(row) === undefined && this.#isOwnWrite(row, request)
+      why = this.#isLockedFor(row, request) && !isLeftOver ? Status.LOCKED : Status.CHUNKBUSY
       if (why === Status.LOCKED || isBusy(row)) return leases.park(row, waiter)
       const good = this.#goodOr(row)
       if (good.length === 0) return answer(this.#whyNone())

@@ -10,6 +10,7 @@ import type { Ledger } from '../ledger.ts'
 import type { Asker } from './attributes.ts'
 import type { DataCache } from './data-cache.ts'
 import type { LockService } from './lock-service.ts'
+import type { OnceRequest, RecentAnswers } from './recent-answers.ts'
 
 /** A connection of a registered client. */
 export interface ClientPeer {
@@ -33,6 +34,7 @@ export interface ClientServices {
   chunks: ChunkService
   locks: LockService
   cache: DataCache
+  answers: RecentAnswers
   news: News
   options: ClientOptions
   /** Ends of append reservations, beyond the length of the file (spec client-master 5.6, TRUNCATE). */
@@ -53,11 +55,14 @@ export class RequestContext {
   readonly services: ClientServices
   readonly session: Session
   readonly #peer: ClientPeer
+  readonly #once: OnceRequest | undefined
 
-  constructor(services: ClientServices, session: Session, peer: ClientPeer) {
+  /** @param once for a request that must not be carried out twice */
+  constructor(services: ClientServices, session: Session, peer: ClientPeer, once?: OnceRequest) {
     this.services = services
     this.session = session
     this.#peer = peer
+    this.#once = once
   }
 
   get sessionId(): SessionId {
@@ -84,7 +89,8 @@ export class RequestContext {
   /** Sends the answer once everything committed so far is durable. */
   answer<T>(message: Message<T>, body: T): void {
     const packet = message.encode(body, this.version)
-    this.services.ledger.whenCommitted(() => this.#peer.send(packet))
+    if (this.#once) this.#once.answer(packet)
+    else this.services.ledger.whenCommitted(() => this.#peer.send(packet))
   }
 
   get isTool(): boolean {
@@ -109,7 +115,10 @@ export class RequestContext {
   }
 
   commit(entries: readonly Entry[]): void {
-    for (const entry of entries) this.services.ledger.commit(entry)
+    for (const entry of entries) {
+      this.services.ledger.commit(entry)
+      this.#once?.committed(entry)
+    }
   }
 
   /** Commits what was decided, or tells that it was refused. */

@@ -203,7 +203,7 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
   if (length === present || length % MFSCHUNKSIZE === 0) return finish()
   const index = Math.floor(length / MFSCHUNKSIZE)
   services.chunks.truncate({ inode, index, session: context.sessionId, continues: false }, length, status => {
-    if (status === Status.OK) finish(index)
+    if (status === Status.OK) services.ledger.together(() => finish(index))
     else context.answer(matocl.fuseTruncate, { msgid, status })
   })
 }

@@ -16,6 +16,7 @@ import type { Exports } from './exports.ts'
 import { fileHandlers } from './file-handlers.ts'
 import { answerMonitor } from './monitoring.ts'
 import { namespaceHandlers } from './namespace-handlers.ts'
+import type { AnswerLink } from './recent-answers.ts'
 import { awaitsClose, grantMount, reconnectAnswer, welcome } from './registration.ts'
 import { toolHandlers, toolMessages } from './tool-handlers.ts'
 import { trashHandlers } from './trash-handlers.ts'
@@ -61,6 +62,7 @@ export class ClientPort implements News {
     this.#timers = [
       this.env.clock.every(1000, () => {
         for (const link of this.#links) link.tick()
+        this.services.answers.tick(id => this.#newestLink(id))
       }),
       this.env.clock.every(SWEEP_MS, () => this.sweepSessions()),
     ]
@@ -89,7 +91,17 @@ export class ClientPort implements News {
     return this.#sessions.get(id)?.size ?? 0
   }
 
+  #newestLink(id: SessionId): ClientLink | undefined {
+    return [...(this.#sessions.get(id) ?? [])].at(-1)
+  }
+
+  /** A client has one connection for a session: coming from the same machine, it has given up the one before. */
   attached(link: ClientLink): void {
+    for (const older of [...(this.#sessions.get(link.sessionId) ?? [])]) {
+      if (older.remoteAddress !== link.remoteAddress) continue
+      this.detached(older)
+      older.supersede()
+    }
     const links = this.#sessions.get(link.sessionId)
     if (links) links.add(link)
     else this.#sessions.set(link.sessionId, new Set([link]))
@@ -132,29 +144,31 @@ export class ClientPort implements News {
     const inodes = [...ledger.state.openFiles.inodesOf(sessionId)]
     for (const inode of inodes) locks.release(sessionId, inode)
     ledger.commit({ op: 'SESDEL', ts: ledger.now(), sessionId })
+    this.services.answers.forget(sessionId)
     for (const inode of inodes) locks.wake(inode)
   }
 }
 
 /** One connection of a client. */
-class ClientLink implements ClientPeer {
+class ClientLink implements AnswerLink {
   sessionId: SessionId = 0
   version = 0
   isTool = false
   readonly #port: ClientPort
   readonly #connection: Connection
   #challenge: Buffer | undefined
-  #heardMs: number
+  heardMs: number
+  attachedMs = 0
   #saidMs: number
 
   constructor(port: ClientPort, connection: Connection, onClosed: (link: ClientLink) => void) {
     this.#port = port
     this.#connection = connection
-    this.#heardMs = this.#saidMs = port.env.clock.monotonicMs()
+    this.heardMs = this.#saidMs = port.env.clock.monotonicMs()
     const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
     connection.handle({
       data: bytes => {
-        this.#heardMs = port.env.clock.monotonicMs()
+        this.heardMs = port.env.clock.monotonicMs()
         try {
           frames.push(bytes)
         } catch (error) {
@@ -170,13 +184,23 @@ class ClientLink implements ClientPeer {
     })
   }
 
+  get remoteAddress(): string {
+    return this.#connection.remoteAddress
+  }
+
   destroy(): void {
     this.#connection.destroy()
   }
 
+  /** Another connection goes on with the session. */
+  supersede(): void {
+    this.sessionId = 0
+    this.destroy()
+  }
+
   tick(): void {
     const now = this.#port.env.clock.monotonicMs()
-    if (now - this.#heardMs > SILENCE_MS) return this.#connection.destroy(new Error('it is silent'))
+    if (now - this.heardMs > SILENCE_MS) return this.#connection.destroy(new Error('it is silent'))
     if (!this.isTool && now - this.#saidMs > NOP_AFTER_MS) this.send(matocl.nop.encode({ msgid: 0 }))
   }
 
@@ -215,7 +239,11 @@ class ClientLink implements ClientPeer {
     if (!session) throw new ProtocolError(`message ${type} without a session`)
     const handler = handlers.get(type)
     if (!handler || (this.isTool && !toolMessages.has(type))) throw new ProtocolError(`unknown message ${type}`)
-    handler(new RequestContext(this.#port.services, session, this), payload)
+    const { services } = this.#port
+    const once = this.isTool ? 'unrecorded' : services.answers.received(this, type, payload)
+    if (once === undefined) return
+    const context = new RequestContext(services, session, this, once === 'unrecorded' ? undefined : once)
+    services.ledger.together(() => handler(context, payload))
   }
 
   #onRegister(payload: Buffer): void {
@@ -322,6 +350,7 @@ class ClientLink implements ClientPeer {
   #attach(sessionId: SessionId, version: number): void {
     this.sessionId = sessionId
     this.version = version
+    this.attachedMs = this.#port.env.clock.monotonicMs()
     this.#port.attached(this)
     const session = this.#ledger.state.sessions.get(sessionId)
     // Neither is logged, in the original neither: a restart takes the session as disconnected since then.

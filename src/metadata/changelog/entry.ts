@@ -15,6 +15,7 @@ import {
   octal,
   text,
 } from './fields.ts'
+import { parseTrailer, type Trailer, trailerStart } from './trailer.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: fields of every type stand side by side; Values<F> gives the types back
 type FieldRecord = Record<string, Field<any>>
@@ -250,15 +251,27 @@ function printValues(entry: Entry, fields: FieldRecord): string {
 const LINE = /^(\d{1,16}): (.*)$/s
 const BODY = /^(\d{1,10})\|([A-Z]+)\((.*?)\)(?::(.*))?$/s
 
-/** @param line without newline. @throws ChangelogError */
-export function parseLine(line: string): { version: number; entry: Entry } {
-  const match = LINE.exec(line)
-  if (!match) throw new ChangelogError('the line does not begin with a change number')
-  return { version: Number(match[1]), entry: parseEntry(match[2] as string) }
+/** A line of a changelog; the trailer is empty where there is none. */
+export interface ParsedLine {
+  version: number
+  entry: Entry
+  trailer: Trailer
 }
 
-/** @param body the line from its time stamp on. @throws ChangelogError */
-export function parseEntry(body: string): Entry {
+/** @param line without newline. @throws ChangelogError */
+export function parseLine(line: string): ParsedLine {
+  const match = LINE.exec(line)
+  if (!match) throw new ChangelogError('the line does not begin with a change number')
+  return { version: Number(match[1]), ...parseBody(match[2] as string) }
+}
+
+/** @param body the line from its time stamp on, as metaloggers get it. @throws ChangelogError */
+export function parseBody(body: string): { entry: Entry; trailer: Trailer } {
+  const end = trailerStart(body)
+  return { entry: parseEntry(body.slice(0, end)), trailer: parseTrailer(body.slice(end)) }
+}
+
+function parseEntry(body: string): Entry {
   const match = BODY.exec(body)
   if (!match) throw new ChangelogError('the line is not of the form TIME|OPERATION(PARAMETERS)')
   const [, time = '', spelled = '', paramText = '', resultText] = match

@@ -1,0 +1,262 @@
+// Exactly once: a client that lost its connection sends every request without an answer again, unchanged and with the same
+// msgid. What was carried out already is answered again from here (spec client-master 7.2, master-behaviour 11).
+//
+// A client has one request on its way for each msgid, and uses msgids again. So there is one answer to keep for each
+// (session, msgid), and a request is a repeat when it is the first one with its msgid on a new connection and has the
+// bytes of the last one on an older connection. It is none when the client can be seen to have had the answer:
+//
+//   - another request came with the same msgid,
+//   - the session has changed the same thing since (a kernel sends nothing on a name or inode that it still waits for),
+//   - the connection went on for so long after the answer that the client would have given it up without it.
+//
+// Each record lies behind the changelog line that it belongs to (metadata/changelog/trailer.ts). So it is as durable as
+// the change itself, a restart and a follower know it, and remember() rebuilds the table from the lines in their order.
+import type { Entry } from '../../metadata/changelog/entry.ts'
+import type { Trailer } from '../../metadata/changelog/trailer.ts'
+import type { SessionId } from '../../metadata/types.ts'
+import * as cltoma from '../../protocol/cltoma.ts'
+import { hashText, mix32 } from '../../util/hash-index.ts'
+import type { Ledger } from '../ledger.ts'
+import type { ClientPeer } from './context.ts'
+
+/** A client gives a connection up after 10 s without a word; what it sends later shows that it had all before. */
+export const CONFIRMED_AFTER_MS = 12_000
+/** A client sends its requests again at once when it is back, at the latest after a pause of 10 s. */
+const REPEATED_WITHIN_MS = 60_000
+/** More than any mount has requests on their way. */
+const RECORDS_PER_SESSION = 1024
+const THINGS_PER_REQUEST = 4
+
+/**
+ * Requests that are not the same when they are done twice. Those of chunks and locks are (their owners are known), and
+ * so is everything that only reads.
+ */
+const recorded: ReadonlySet<number> = new Set(
+  [
+    ...[cltoma.fuseSetattr, cltoma.fuseSymlink, cltoma.fuseMknod, cltoma.fuseMkdir, cltoma.fuseUnlink],
+    ...[cltoma.fuseRmdir, cltoma.fuseRename, cltoma.fuseLink, cltoma.fuseCreate, cltoma.fuseTruncate],
+    ...[cltoma.fuseWriteChunkEnd, cltoma.fuseSetxattr, cltoma.fuseSetfacl, cltoma.fuseAppendSlice],
+    ...[cltoma.fuseSnapshot, cltoma.fuseRepair, cltoma.fuseSettrashtime, cltoma.fuseSetsclass],
+    ...[cltoma.fuseSeteattr, cltoma.fuseQuotacontrol, cltoma.fuseArchctl, cltoma.fuseSettrashpath],
+    ...[cltoma.fuseUndel, cltoma.fusePurge, cltoma.sclassCreate, cltoma.sclassChange, cltoma.sclassDelete],
+    ...[cltoma.sclassDuplicate, cltoma.sclassRename],
+  ].map(({ code }) => code),
+)
+
+/** A client's connection; its identity tells a repeat from a new request. */
+export interface AnswerLink extends ClientPeer {
+  readonly heardMs: number
+  readonly attachedMs: number
+}
+
+/** 53 bits over the bytes behind the msgid. */
+export function digestOf(type: number, payload: Buffer): number {
+  let [low, high] = [type ^ 0x811c9dc5, payload.length ^ 0x9e3779b9]
+  for (let i = 4; i < payload.length; i++) {
+    const byte = payload[i] as number
+    low = Math.imul(low ^ byte, 0x01000193)
+    high = Math.imul(high + byte, 0x85ebca6b) ^ (high >>> 15)
+  }
+  return (mix32(high) >>> 11) * 0x100000000 + mix32(low)
+}
+
+/** What an entry changes, as numbers: names by their parents, everything else by its inode. */
+function thingsChanged(entry: Entry): number[] {
+  const named = (parent: number, name: string) => 0x100000000 + hashText(name, parent)
+  if (entry.op === 'MOVE') {
+    return [named(entry.parentSource, entry.nameSource), named(entry.parentTarget, entry.nameTarget)]
+  }
+  if ('parent' in entry) return [named(entry.parent, entry.name)]
+  if (entry.op === 'ACQUIRE') return []
+  if ('inode' in entry) return [entry.inode]
+  return 'name' in entry ? [named(0, entry.name)] : []
+}
+
+interface Recent {
+  readonly msgid: number
+  readonly type: number
+  readonly digest: number
+  /** Where the answer goes or went; undefined when that was before the start of this master. */
+  link: AnswerLink | undefined
+  /** Payload behind the msgid, base64; undefined while the request is being carried out. */
+  body: string | undefined
+  answeredMs: number
+  readonly things: number[]
+}
+
+/** The recent requests of one session. */
+class SessionAnswers {
+  readonly byMsgid = new Map<number, Recent>()
+  readonly #byThing = new Map<number, Recent>()
+
+  add(recent: Recent): void {
+    const before = this.byMsgid.get(recent.msgid)
+    if (before) this.drop(before)
+    this.byMsgid.set(recent.msgid, recent)
+    if (this.byMsgid.size > RECORDS_PER_SESSION) for (const oldest of this.byMsgid.values()) return this.drop(oldest)
+  }
+
+  /** The answer is there: what it changed nobody waits for any more from before. */
+  answered(recent: Recent): void {
+    for (const thing of recent.things) {
+      const before = this.#byThing.get(thing)
+      if (before && before !== recent) this.drop(before)
+      this.#byThing.set(thing, recent)
+    }
+  }
+
+  drop(recent: Recent): void {
+    if (this.byMsgid.get(recent.msgid) === recent) this.byMsgid.delete(recent.msgid)
+    for (const thing of recent.things) if (this.#byThing.get(thing) === recent) this.#byThing.delete(thing)
+  }
+}
+
+export class RecentAnswers {
+  readonly #ledger: Ledger
+  readonly #monotonicMs: () => number
+  readonly #sessions = new Map<SessionId, SessionAnswers>()
+  /** When the log shall show that the last answer was confirmed; 0 when it does. */
+  #markAtMs = 0
+  /** For remember(): what the lines since the last answer have changed. */
+  #thingsBefore: number[] = []
+
+  constructor(ledger: Ledger, monotonicMs: () => number) {
+    this.#ledger = ledger
+    this.#monotonicMs = monotonicMs
+  }
+
+  /**
+   * A request has come. When it is a repeat it is answered from here, at once or when the first one is done.
+   * @returns undefined for a repeat, else what the request is to be carried out with
+   */
+  received(link: AnswerLink, type: number, payload: Buffer): OnceRequest | 'unrecorded' | undefined {
+    const answers = this.#sessions.get(link.sessionId)
+    if (payload.length < 4) return 'unrecorded'
+    const msgid = payload.readUInt32BE(0)
+    const recent = answers?.byMsgid.get(msgid)
+    if (recent && answers) {
+      if (recent.link !== link && recent.type === type && recent.digest === digestOf(type, payload)) {
+        recent.link = link
+        if (recent.body !== undefined) this.#answerAgain(recent, recent.body)
+        return undefined
+      }
+      answers.drop(recent)
+    }
+    if (!recorded.has(type)) return 'unrecorded'
+    const fresh = { msgid, type, digest: digestOf(type, payload), link, body: undefined, answeredMs: 0, things: [] }
+    this.#of(link.sessionId).add(fresh)
+    return new OnceRequest(this, link.sessionId, fresh)
+  }
+
+  /** Rebuilds the table: every line of the log in its order, at a start or on a follower. */
+  remember(entry: Entry, { answer }: Trailer): void {
+    // A request may have several lines; its answer lies behind the last one.
+    this.#thingsBefore.push(...thingsChanged(entry))
+    if (!answer) {
+      this.#thingsBefore = this.#thingsBefore.slice(-THINGS_PER_REQUEST)
+      return
+    }
+    const { sessionId, msgid, type, digest, body } = answer
+    const things = this.#thingsBefore
+    this.#thingsBefore = []
+    const recent = { msgid, type: type - 1, digest, link: undefined, body, answeredMs: this.#monotonicMs(), things }
+    const answers = this.#of(sessionId)
+    answers.add(recent)
+    answers.answered(recent)
+  }
+
+  /** @internal for OnceRequest: the answer of a request that was carried out. */
+  finished(sessionId: SessionId, recent: Recent, packet: Buffer, entries: readonly Entry[]): void {
+    const answers = this.#sessions.get(sessionId)
+    if (answers?.byMsgid.get(recent.msgid) === recent) {
+      if (entries.length === 0) answers.drop(recent)
+      else this.#record(sessionId, recent, packet, entries)
+    }
+    this.#ledger.whenCommitted(() => recent.link?.send(packet))
+  }
+
+  #record(sessionId: SessionId, recent: Recent, packet: Buffer, entries: readonly Entry[]): void {
+    const { msgid, type, digest } = recent
+    const body = packet.toString('base64', 12)
+    recent.body = body
+    recent.answeredMs = this.#monotonicMs()
+    this.#markAtMs = recent.answeredMs + CONFIRMED_AFTER_MS
+    for (const entry of entries) recent.things.push(...thingsChanged(entry))
+    this.#sessions.get(sessionId)?.answered(recent)
+    this.#ledger.attach({ answer: { sessionId, msgid, type: type + 1, digest, body } })
+  }
+
+  #answerAgain({ msgid, type, link }: Recent, body: string): void {
+    const data = Buffer.from(body, 'base64')
+    const packet = Buffer.allocUnsafe(12 + data.length)
+    packet.writeUInt32BE(type + 1, 0)
+    packet.writeUInt32BE(4 + data.length, 4)
+    packet.writeUInt32BE(msgid, 8)
+    data.copy(packet, 12)
+    this.#ledger.whenCommitted(() => link?.send(packet))
+  }
+
+  #of(sessionId: SessionId): SessionAnswers {
+    const known = this.#sessions.get(sessionId)
+    if (known) return known
+    const answers = new SessionAnswers()
+    this.#sessions.set(sessionId, answers)
+    return answers
+  }
+
+  /** The session is over. */
+  forget(sessionId: SessionId): void {
+    this.#sessions.delete(sessionId)
+  }
+
+  /** After remember(): sessions that ended meanwhile ask nothing again. */
+  keepOnly(exists: (sessionId: SessionId) => boolean): void {
+    for (const sessionId of [...this.#sessions.keys()]) if (!exists(sessionId)) this.#sessions.delete(sessionId)
+  }
+
+  /**
+   * Once a second: lets go of answers that were surely received.
+   * @param linkOf the present connection of a session
+   */
+  tick(linkOf: (sessionId: SessionId) => AnswerLink | undefined): void {
+    const now = this.#monotonicMs()
+    for (const [sessionId, answers] of this.#sessions) {
+      const link = linkOf(sessionId)
+      if (link) for (const recent of answers.byMsgid.values()) if (isSettled(recent, link, now)) answers.drop(recent)
+      if (answers.byMsgid.size === 0) this.#sessions.delete(sessionId)
+    }
+    // A log that ends with an answer looks the same whether the master died right after it or an hour later.
+    if (this.#markAtMs === 0 || now < this.#markAtMs) return
+    this.#markAtMs = 0
+    this.#ledger.commit({ op: 'IDLE', ts: this.#ledger.now() })
+  }
+}
+
+function isSettled(recent: Recent, link: AnswerLink, now: number): boolean {
+  if (recent.body === undefined) return false
+  if (recent.link === link) return link.heardMs - recent.answeredMs > CONFIRMED_AFTER_MS
+  return now - link.attachedMs > REPEATED_WITHIN_MS
+}
+
+/** One request on its way to its only answer. */
+export class OnceRequest {
+  readonly #answers: RecentAnswers
+  readonly #sessionId: SessionId
+  readonly #recent: Recent
+  readonly #entries: Entry[] = []
+
+  constructor(answers: RecentAnswers, sessionId: SessionId, recent: Recent) {
+    this.#answers = answers
+    this.#sessionId = sessionId
+    this.#recent = recent
+  }
+
+  committed(entry: Entry): void {
+    this.#entries.push(entry)
+  }
+
+  /** Answers, on the connection that the client waits on now. */
+  answer(packet: Buffer): void {
+    this.#answers.finished(this.#sessionId, this.#recent, packet, this.#entries)
+  }
+}

@@ -1,0 +1,72 @@
+// What may stand behind a changelog line: facts that the original does not keep. Its replay ignores everything after the
+// last value of a line (spec metadata 3.3), so a line with a trailer is read by every master, restored by every tool and
+// carried by every metalogger, and the trailer is durable with its line, by the same write.
+//
+//   <line>;A<session>,<msgid>,<answer's type>,<digest of the request>,<answer behind its msgid, base64>
+//   <line>;L<session>
+//
+// A: the answer to the request that the line (with those right before it) carries out. A client that lost the answer
+//    with its connection sends the request again; the answer is given again and nothing is done twice.
+// L: the session that the lease begun by a WRITE line belongs to.
+import type { SessionId } from '../types.ts'
+import { ChangelogError } from './fields.ts'
+
+/** An answer as it was, or was to be, sent. */
+export interface AnswerRecord {
+  sessionId: SessionId
+  msgid: number
+  /** Of the answer: that of the request + 1. */
+  type: number
+  /** Of the request, as digestOf() gives it. */
+  digest: number
+  /** Payload of the answer behind its msgid, base64. */
+  body: string
+}
+
+export interface Trailer {
+  answer?: AnswerRecord
+  leaseOwner?: SessionId
+}
+
+const SEPARATOR = ';'
+
+export function printTrailer({ answer, leaseOwner }: Trailer): string {
+  let printed = ''
+  if (answer) {
+    const { sessionId, msgid, type, digest, body } = answer
+    printed += `${SEPARATOR}A${sessionId},${msgid},${type},${digest},${body}`
+  }
+  if (leaseOwner !== undefined) printed += `${SEPARATOR}L${leaseOwner}`
+  return printed
+}
+
+/** Where the trailer of a line or line body begins; its length when there is none. Parentheses in values are escaped. */
+export function trailerStart(line: string): number {
+  const start = line.indexOf(SEPARATOR, line.lastIndexOf(')') + 1)
+  return start < 0 ? line.length : start
+}
+
+const ANSWER = /^A(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),([A-Za-z0-9+/=]*)$/
+const LEASE = /^L(\d{1,10})$/
+
+/** @param text from trailerStart() on. Kinds of later versions are passed over. @throws ChangelogError */
+export function parseTrailer(text: string): Trailer {
+  const trailer: Trailer = {}
+  for (const part of text.split(SEPARATOR).slice(1)) {
+    const kind = part[0]
+    if (kind === 'A') trailer.answer = parseAnswer(part)
+    else if (kind === 'L') trailer.leaseOwner = Number(matched(LEASE, part)[1])
+  }
+  return trailer
+}
+
+function parseAnswer(part: string): AnswerRecord {
+  const [, sessionId, msgid, type, digest, body = ''] = matched(ANSWER, part)
+  return { sessionId: Number(sessionId), msgid: Number(msgid), type: Number(type), digest: Number(digest), body }
+}
+
+function matched(pattern: RegExp, part: string): RegExpExecArray {
+  const match = pattern.exec(part)
+  if (!match) throw new ChangelogError(`"${part.slice(0, 80)}" behind the line is damaged`)
+  return match
+}

@@ -1,0 +1,197 @@
+// A request whose answer was lost, and that the client sends again, is carried out once and answered as it was.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as cltoma from '../../src/protocol/cltoma.ts'
+import * as matocl from '../../src/protocol/matocl.ts'
+import { Status } from '../../src/protocol/status.ts'
+import { MasterAndClients, type RawClient } from './master-and-clients.ts'
+
+const ROOT = 1
+const caller = { uid: 0, gids: [0] }
+
+/** Every kind of loss of the connection, each followed by a client that is back in its session. */
+const losses: Record<string, (world: MasterAndClients, client: RawClient) => Promise<RawClient>> = {
+  async 'a cut connection'(world, client) {
+    client.close()
+    return back(world, client)
+  },
+  async 'a connection that the master still believes in'(world, client) {
+    return back(world, client)
+  },
+  async 'a killed master'(world, client) {
+    world.kill()
+    await world.start()
+    return back(world, client)
+  },
+  async 'a master that was stopped and started'(world, client) {
+    await world.stop()
+    await world.start()
+    return back(world, client)
+  },
+}
+
+async function back(world: MasterAndClients, client: RawClient): Promise<RawClient> {
+  const again = await world.connect()
+  again.msgid = client.msgid
+  assert.equal(await again.reconnect(client.sessionId), Status.OK)
+  return again
+}
+
+/** Requests of which a second execution would fail or change something, after what they need. */
+const requests: Record<string, (client: RawClient) => Promise<() => Promise<unknown>>> = {
+  async create(client) {
+    return () => client.askAs(7, cltoma.fuseCreate, { ...named('new'), mode: 0o644, umask: 0 }, matocl.fuseCreate)
+  },
+  async mkdir(client) {
+    const body = { ...named('new'), mode: 0o755, umask: 0, copySgid: 0 }
+    return () => client.askAs(7, cltoma.fuseMkdir, body, matocl.fuseMkdir)
+  },
+  async mknod(client) {
+    const body = { ...named('new'), type: 4, mode: 0o644, umask: 0, rdev: 0 }
+    return () => client.askAs(7, cltoma.fuseMknod, body, matocl.fuseMknod)
+  },
+  async symlink(client) {
+    return () => client.askAs(7, cltoma.fuseSymlink, { ...named('new'), target: 'there\0' }, matocl.fuseSymlink)
+  },
+  async link(client) {
+    const inode = inodeOf(await client.create(ROOT, 'old'))
+    return () => client.askAs(7, cltoma.fuseLink, { inode, ...named('new') }, matocl.fuseLink)
+  },
+  async unlink(client) {
+    await client.create(ROOT, 'old')
+    return () => client.askAs(7, cltoma.fuseUnlink, named('old'), matocl.fuseUnlink)
+  },
+  async rmdir(client) {
+    await client.mkdir(ROOT, 'old')
+    return () => client.askAs(7, cltoma.fuseRmdir, named('old'), matocl.fuseRmdir)
+  },
+  async rename(client) {
+    await client.create(ROOT, 'old')
+    const body = { parentSource: ROOT, nameSource: 'old', parentTarget: ROOT, nameTarget: 'new', caller }
+    return () => client.askAs(7, cltoma.fuseRename, body, matocl.fuseRename)
+  },
+  async snapshot(client) {
+    const inode = inodeOf(await client.mkdir(ROOT, 'old'))
+    await client.create(inode, 'file')
+    const body = { inode, ...named('new'), mode: 0, umask: 0 }
+    return () => client.askAs(7, cltoma.fuseSnapshot, body, matocl.fuseSnapshot)
+  },
+  async 'exclusive setxattr'(client) {
+    const inode = inodeOf(await client.create(ROOT, 'old'))
+    const body = { inode, name: 'user.a', value: Buffer.from('b'), mode: 1, opened: 0, caller }
+    return () => client.askAs(7, cltoma.fuseSetxattr, body, matocl.fuseSetxattr)
+  },
+  async 'growing goal'(client) {
+    const inode = inodeOf(await client.create(ROOT, 'old'))
+    return () => client.askAs(7, cltoma.fuseSetsclass, { inode, uid: 0, mode: 1, goal: 5 }, matocl.fuseSetsclass)
+  },
+}
+
+const named = (name: string) => ({ parent: ROOT, name, caller })
+
+function inodeOf(answer: { inode?: number | undefined; status?: number | undefined }): number {
+  assert.ok(answer.inode !== undefined, `refused with ${answer.status}`)
+  return answer.inode
+}
+
+for (const [loss, lose] of Object.entries(losses)) {
+  test(`after ${loss} a repeated request is answered as the first one was, and nothing is done twice`, async () => {
+    for (const [name, prepare] of Object.entries(requests)) {
+      const world = new MasterAndClients(1)
+      await world.play(async () => {
+        await world.start()
+        const client = await world.mount()
+        const request = await prepare(client)
+        const first = await request()
+        const { version } = world.state
+        const again = await lose(world, client)
+        Object.assign(client, { talk: again.talk })
+        const before = world.state.version
+        assert.ok(before - version <= 4, 'only the session was at work')
+        assert.deepEqual(await request(), first, name)
+        assert.equal(world.state.version, before, `${name} was not carried out again`)
+      })
+    }
+  })
+}
+
+test('a request that was refused, or never carried out, is carried out when it comes again', async () => {
+  const world = new MasterAndClients(2)
+  await world.play(async () => {
+    await world.start()
+    const client = await world.mount()
+    const make = () => client.askAs(7, cltoma.fuseCreate, { ...named('x'), mode: 0o644, umask: 0 }, matocl.fuseCreate)
+    await client.create(ROOT, 'x')
+    assert.equal((await make()).status, Status.EEXIST)
+    await client.unlink(ROOT, 'x')
+    Object.assign(client, { talk: (await back(world, client)).talk })
+    assert.equal((await make()).status, undefined)
+  })
+})
+
+test('the same request with the same msgid on one connection is a new one', async () => {
+  const world = new MasterAndClients(3)
+  await world.play(async () => {
+    await world.start()
+    const client = await world.mount()
+    const make = () =>
+      client.askAs(7, cltoma.fuseMkdir, { ...named('d'), mode: 0o755, umask: 0, copySgid: 0 }, matocl.fuseMkdir)
+    assert.equal((await make()).status, undefined)
+    assert.equal((await make()).status, Status.EEXIST)
+  })
+})
+
+for (const loss of ['a cut connection', 'a killed master']) {
+  test(`after ${loss} a lock file is not believed to be taken when its owner took and released it before`, async () => {
+    const world = new MasterAndClients(4)
+    await world.play(async () => {
+      await world.start()
+      const client = await world.mount()
+      const take = (msgid: number) =>
+        client.askAs(msgid, cltoma.fuseCreate, { ...named('lock'), mode: 0o644, umask: 0 }, matocl.fuseCreate)
+      const free = (msgid: number) => client.askAs(msgid, cltoma.fuseUnlink, named('lock'), matocl.fuseUnlink)
+      const first = inodeOf(await take(1))
+      await free(2)
+      const again = await (losses[loss] as (typeof losses)[string])(world, client)
+      Object.assign(client, { talk: again.talk })
+      const other = await world.mount()
+      await other.create(ROOT, 'filler')
+      const second = inodeOf(await take(1))
+      assert.notEqual(second, first)
+      assert.equal(inodeOf(await client.lookup(ROOT, 'lock')), second)
+    })
+  })
+}
+
+test('an answer that the client surely had is not given again', async () => {
+  const world = new MasterAndClients(5)
+  await world.play(async () => {
+    await world.start()
+    const client = await world.mount()
+    const rename = () =>
+      client.askAs(
+        7,
+        cltoma.fuseRename,
+        { parentSource: ROOT, nameSource: 'a', parentTarget: ROOT, nameTarget: 'b', caller },
+        matocl.fuseRename,
+      )
+    await client.create(ROOT, 'a')
+    await rename()
+    const other = await world.mount({ address: '10.9.9.101' })
+    await keepAlive(world, [client, other], 20_000)
+    const fresh = inodeOf(await other.create(ROOT, 'a'))
+    // Long after the answer the connection is cut, or the master killed.
+    for (const loss of ['a cut connection', 'a killed master']) {
+      const again = await (losses[loss] as (typeof losses)[string])(world, client)
+      Object.assign(client, { talk: again.talk })
+    }
+    assert.equal(inodeOf(await rename()), fresh, 'the new file was renamed')
+  })
+})
+
+async function keepAlive(world: MasterAndClients, clients: RawClient[], ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 1000) {
+    for (const client of clients) client.talk.send(matocl.nop.encode({ msgid: 0 }))
+    await new Promise<void>(resolve => world.scheduler.at(1000, resolve))
+  }
+}
