@@ -64,7 +64,7 @@ async function restore({ env, config }: DaemonContext<MasterConfig>): Promise<vo
     const { state, checkpoint, replayed, notes } = await recover(env.disk, config.DATA_PATH, now)
     for (const note of notes) env.log.warning(note)
     env.log.info(`using ${checkpoint} and ${replayed} changes of the changelogs`)
-    await storeCheckpoint(env.disk, config.DATA_PATH, 'metadata.mfs', state, now)
+    await storeCheckpoint(env.disk, config.DATA_PATH, 'metadata.mfs', state)
     env.log.info(`stored ${config.DATA_PATH}/metadata.mfs, metadata version ${state.version}`)
   } catch (error) {
     throw explained(error, [RecoveryError])

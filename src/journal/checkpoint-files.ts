@@ -69,18 +69,12 @@ async function readOldSessionsFile(disk: Disk, path: string): Promise<Buffer | u
 }
 
 /** Writes the state to a new file and puts it on the disk; the name `path` is then complete or absent, never half. */
-export async function storeCheckpoint(
-  disk: Disk,
-  folder: string,
-  name: string,
-  state: State,
-  now: Seconds,
-): Promise<void> {
+export async function storeCheckpoint(disk: Disk, folder: string, name: string, state: State): Promise<void> {
   const temporary = `${folder}/${CHECKPOINT_TEMPORARY}`
   const file = await disk.open(temporary, 'w+')
   try {
     let position = 0
-    for (const piece of writeCheckpoint(state, now)) {
+    for (const piece of writeCheckpoint(state)) {
       await file.write(piece, position)
       position += piece.length
     }

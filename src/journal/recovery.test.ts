@@ -89,7 +89,7 @@ test('without checkpoint the message says how to make a new file system', () =>
 test('a damaged newest checkpoint is replaced by an older one and the changelogs', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.1.mfs': idle + lines(2, 5) }, async folder => {
     const { state } = await recover(realDisk, folder, NOW)
-    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state, NOW)
+    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state)
     writeFileSync(join(folder, 'changelog.0.mfs'), lines(6, 7))
     const whole = readFileSync(join(folder, 'metadata.mfs.back'))
     const damaged = Buffer.from(whole)
@@ -106,9 +106,9 @@ test('a damaged newest checkpoint is replaced by an older one and the changelogs
 test('checkpoints of different file systems are refused', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle }, async folder => {
     const { state } = await recover(realDisk, folder, NOW)
-    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state, NOW)
+    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state)
     state.metaId = 8n
-    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back.1', state, NOW)
+    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back.1', state)
     await assert.rejects(recover(realDisk, folder, NOW), /different file systems/)
   }))
 

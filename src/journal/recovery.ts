@@ -34,7 +34,7 @@ const NAME_PATTERN = /^metadata(?:_ml)?\.mfs(?:\.back(?:\.\d+)?|\.emergency|\.[A
 /**
  * Recovers the state.
  *
- * @param now time for what a checkpoint leaves open (root of a new file system, disconnected sessions)
+ * @param now time of the root of a new file system
  * @param until stop before this change number
  * @throws RecoveryError when there is no state that holds everything that the files promise
  */

@@ -83,6 +83,7 @@ export class Master {
     await this.#rememberAnswers()
     if (names.includes(CHECKPOINT_TEMPORARY)) await this.#env.disk.unlink(`${dataFolder}/${CHECKPOINT_TEMPORARY}`)
     if (this.ledger.state.metaId === 0n) this.#assignMetaId()
+    this.#disconnectSessions()
     // A long replay is not to be done twice.
     if (replayed > 0) await this.#store(CHECKPOINT_BACK)
     else if (checkpoint === `${dataFolder}/${CHECKPOINT}`) {
@@ -117,6 +118,14 @@ export class Master {
     this.ledger.commit({ op: 'SETMETAID', ts: now, metaId })
   }
 
+  /** Whoever was connected when the last master ended is disconnected since now: its time to come back begins. */
+  #disconnectSessions(): void {
+    const ts = this.ledger.now()
+    for (const [sessionId, { disconnectedAt }] of this.ledger.state.sessions.entries()) {
+      if (disconnectedAt === 0) this.ledger.commit({ op: 'SESDISCONNECTED', ts, sessionId })
+    }
+  }
+
   /** At full hours, as the original does. */
   #scheduleCheckpoint(): void {
     const hourMs = 3_600_000
@@ -144,7 +153,7 @@ export class Master {
 
   async #store(name: string): Promise<void> {
     const { dataFolder, keepPrevious } = this.#options
-    await storeCheckpoint(this.#env.disk, dataFolder, `${CHECKPOINT_BACK}.new`, this.ledger.state, this.ledger.now())
+    await storeCheckpoint(this.#env.disk, dataFolder, `${CHECKPOINT_BACK}.new`, this.ledger.state)
     await rotateCheckpoints(this.#env.disk, dataFolder, keepPrevious)
     await this.#env.disk.rename(`${dataFolder}/${CHECKPOINT_BACK}.new`, `${dataFolder}/${name}`)
     const stale = (await this.#env.disk.list(dataFolder)).includes(CHECKPOINT)

@@ -12,13 +12,16 @@ import { trashOperations } from './namespace/apply-trash.ts'
 import { expectResult, fail } from './replay-error.ts'
 import { sessionOperations } from './sessions/apply.ts'
 import type { State } from './state.ts'
+import { ROOT } from './types.ts'
 
 export type Operations<N extends OperationName> = { [K in N]: (state: State, entry: EntryOf<K>) => void }
 
 const housekeeping: Operations<'IDLE' | 'SETMETAID'> = {
   IDLE() {},
-  SETMETAID(state, { metaId }) {
+  SETMETAID(state, { metaId, ts }) {
     if (state.metaId !== 0n && state.metaId !== metaId) fail(Status.EINVAL, 'the file system has another id')
+    // A new file system begins with its first change, or else its root would be as old as the last replay.
+    if (state.version === 1) state.nodes.setTimes(ROOT, ts)
     state.metaId = metaId
   },
 }

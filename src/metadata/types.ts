@@ -25,6 +25,10 @@ export function isFileType(type: number): boolean {
   return type === NodeType.FILE || type === NodeType.TRASH || type === NodeType.SUSTAINED
 }
 
+export function isDevice(type: number): boolean {
+  return type === NodeType.BLOCKDEV || type === NodeType.CHARDEV
+}
+
 /** Extra attributes (spec metadata 2.5). */
 export const Eattr = {
   NOOWNER: 0x01,

@@ -68,7 +68,7 @@ const expected: Record<string, (version: number) => string[]> = {
         {
           ...(version < 0x15 ? { disables: 0 } : {}),
           ...(version < 0x14 ? { umask: 0 } : {}),
-          ...(version < 0x11 ? { disconnectedAt: NOW } : {}),
+          ...(version < 0x11 ? { disconnectedAt: 0 } : {}),
         },
         version < 0x13 ? 0n : undefined,
       ),
@@ -157,7 +157,7 @@ for (const form of [0, 1, 2, 3, 4] as const) {
     assert.ok(imported)
     assert.equal(imported.info, '/mnt/a b')
     assert.equal(imported.peerIp, 0x0a0a0a03)
-    assert.equal(imported.disconnectedAt, NOW)
+    assert.equal(imported.disconnectedAt, 0)
     assert.deepEqual([imported.minGoal, imported.maxGoal], [1, 9])
     assert.deepEqual([imported.minTrashSeconds, imported.maxTrashSeconds], form === 4 ? [60, 3600] : [0, 0xffffffff])
     assert.deepEqual([imported.mapallUid, imported.mapallGid], form === 0 ? [0, 0] : [999, 998])

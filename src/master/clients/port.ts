@@ -2,6 +2,7 @@
 import type { Env, Timer } from '../../env/env.ts'
 import type { Connection, Listener } from '../../env/net.ts'
 import { SessionFlag } from '../../metadata/decision.ts'
+import { rightsOf } from '../../metadata/sessions/sessions.ts'
 import type { Inode, SessionId } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import type { Message } from '../../protocol/codec.ts'
@@ -128,14 +129,13 @@ export class ClientPort implements News {
     }
   }
 
-  /** Removes sessions that their clients closed or stayed away from for too long. */
+  /** Removes sessions that their clients stayed away from for too long. */
   sweepSessions(): void {
     if (this.env.clock.monotonicMs() - this.#startedMs < FIRST_SWEEP_MS) return
     const { ledger } = this.services
     for (const [id, session] of [...ledger.state.sessions.entries()]) {
       if (this.isConnected(id)) continue
-      const expired = session.disconnectedAt + this.#options.sustainSeconds < ledger.now()
-      if (session.closed || expired) this.removeSession(id)
+      if (session.disconnectedAt + this.#options.sustainSeconds < ledger.now()) this.removeSession(id)
     }
   }
 
@@ -154,6 +154,8 @@ class ClientLink implements AnswerLink {
   sessionId: SessionId = 0
   version = 0
   isTool = false
+  /** Its client said that it will not come back. */
+  #closesSession = false
   readonly #port: ClientPort
   readonly #connection: Connection
   #challenge: Buffer | undefined
@@ -353,15 +355,16 @@ class ClientLink implements AnswerLink {
     this.attachedMs = this.#port.env.clock.monotonicMs()
     this.#port.attached(this)
     const session = this.#ledger.state.sessions.get(sessionId)
-    // Neither is logged, in the original neither: a restart takes the session as disconnected since then.
-    if (session) Object.assign(session, { closed: false, disconnectedAt: 0 })
+    if (!session || session.disconnectedAt === 0) return
+    // The changelog has no line for a client that comes back; the same rights again say as much, to the original nothing.
+    this.#ledger.commit({ op: 'SESCHANGED', ts: this.#ledger.now(), sessionId, ...rightsOf(session) })
   }
 
   #onCloseSession({ sessionId, metaId }: { sessionId: number; metaId?: bigint | undefined }): void {
     const { state } = this.#ledger
     const foreign = metaId !== undefined && metaId !== state.metaId
     const session = state.sessions.get(sessionId)
-    if (!foreign && session && this.#port.connections(sessionId) === 1) session.closed = true
+    this.#closesSession = !foreign && session !== undefined && this.#port.connections(sessionId) === 1
     if (!awaitsClose(this.version)) return this.#connection.end()
     const packet = matocl.fuseRegister.encode({ body: Buffer.from([foreign ? Status.BADSESSIONID : Status.OK]) })
     this.#ledger.whenCommitted(() => {
@@ -376,7 +379,8 @@ class ClientLink implements AnswerLink {
     this.#port.detached(this)
     this.sessionId = 0
     if (sessionId === 0 || this.#port.isConnected(sessionId)) return
-    if (this.#ledger.state.sessions.get(sessionId)) {
+    if (this.#closesSession) this.#port.removeSession(sessionId)
+    else if (this.#ledger.state.sessions.get(sessionId)) {
       this.#ledger.commit({ op: 'SESDISCONNECTED', ts: this.#ledger.now(), sessionId })
     }
   }

@@ -322,11 +322,11 @@ function listChildren({ state }: RequestContext, out: Writer, inode: number, max
   const { edges, lists, nodes } = state
   let edge = lists.head.get(nodes.directoryRow(inode))
   // Newest first, so ages fall along the list.
-  if (from > 0) while (edge !== 0 && edges.age.get(edge) + 1 > from) edge = edges.next.get(edge)
+  if (from > 0) while (edge !== 0 && edges.age(edge) + 1 > from) edge = edges.next.get(edge)
   const children: number[] = []
   for (; edge !== 0 && children.length < maxEntries; edge = edges.next.get(edge)) children.push(edges.child.get(edge))
   writeKind(out, NodeAnswer.DIRECTORY)
-  u64n.write(out, edge === 0 ? 0 : edges.age.get(edge) + 1)
+  u64n.write(out, edge === 0 ? 0 : edges.age(edge) + 1)
   for (const child of children) u32.write(out, child)
 }
 

@@ -1,4 +1,5 @@
 // POSIX ACLs (spec metadata 2.10, master-behaviour 1.9).
+import { type Digest, Fact } from '../digest.ts'
 import type { Inode } from '../types.ts'
 
 export const AclType = { ACCESS: 1, DEFAULT: 2 } as const
@@ -8,18 +9,18 @@ export type AclType = (typeof AclType)[keyof typeof AclType]
 export const ACL_UNSET = 0xffff
 
 export interface AclEntry {
-  id: number
+  readonly id: number
   /** rwx as 0..7. */
-  perm: number
+  readonly perm: number
 }
 
 export interface Acl {
-  user: number
-  group: number
-  other: number
-  mask: number
-  users: AclEntry[]
-  groups: AclEntry[]
+  readonly user: number
+  readonly group: number
+  readonly other: number
+  readonly mask: number
+  readonly users: readonly AclEntry[]
+  readonly groups: readonly AclEntry[]
 }
 
 /** Says nothing that the mode bits do not say. */
@@ -29,23 +30,33 @@ export function isPlain(acl: Acl): boolean {
 }
 
 export class Acls {
+  readonly #digest: Digest
   readonly #acls = { 1: new Map<Inode, Acl>(), 2: new Map<Inode, Acl>() }
+
+  constructor(digest: Digest) {
+    this.#digest = digest
+  }
 
   get(inode: Inode, type: AclType): Acl | undefined {
     return this.#acls[type].get(inode)
   }
 
   set(inode: Inode, type: AclType, acl: Acl): void {
+    this.delete(inode, type)
+    this.#digest.add(Fact.ACL, inode, type, 0, factOf(acl))
     this.#acls[type].set(inode, acl)
   }
 
   delete(inode: Inode, type: AclType): void {
+    const present = this.get(inode, type)
+    if (!present) return
+    this.#digest.remove(Fact.ACL, inode, type, 0, factOf(present))
     this.#acls[type].delete(inode)
   }
 
   deleteAll(inode: Inode): void {
-    this.#acls[AclType.ACCESS].delete(inode)
-    this.#acls[AclType.DEFAULT].delete(inode)
+    this.delete(inode, AclType.ACCESS)
+    this.delete(inode, AclType.DEFAULT)
   }
 
   has(inode: Inode): boolean {
@@ -57,4 +68,14 @@ export class Acls {
       for (const [inode, acl] of this.#acls[type]) yield [inode, type, acl]
     }
   }
+
+  /** Adds all facts of the table to a digest that is made from scratch. */
+  fold(into: Digest): void {
+    for (const [inode, type, acl] of this.entries()) into.add(Fact.ACL, inode, type, 0, factOf(acl))
+  }
+}
+
+function factOf({ user, group, other, mask, users, groups }: Acl): string {
+  const named = (entries: readonly AclEntry[]) => entries.map(({ id, perm }) => `${id}:${perm}`).join(' ')
+  return `${user} ${group} ${other} ${mask}|${named(users)}|${named(groups)}`
 }

@@ -278,7 +278,7 @@ function parseEntry(body: string): Entry {
   const name = aliases[spelled] ?? spelled
   if (!Object.hasOwn(operations, name)) throw new ChangelogError(`unknown operation ${spelled}`)
   const { params, results, modernize } = operations[name as OperationName] as Operation<FieldRecord, FieldRecord>
-  let paramTexts = split(paramText)
+  let paramTexts = split(paramText, params)
   let resultTexts = resultText === undefined ? [] : resultText.split(',')
   if (modernize) [paramTexts, resultTexts] = modernize(paramTexts, resultTexts)
   const entry: Record<string, unknown> = { op: name, ts: Number(time) }
@@ -302,23 +302,17 @@ function parseValues(entry: Record<string, unknown>, name: string, fields: Field
   }
 }
 
-/** Splits at commas outside square brackets. */
-function split(params: string): string[] {
-  if (!params.includes('[')) return params.split(',')
-  const parts: string[] = []
-  let start = 0
-  let depth = 0
-  for (let i = 0; i < params.length; i++) {
-    const c = params[i]
-    if (c === '[' && i === start) depth++
-    else if (c === ']' && depth > 0) depth--
-    else if (c === ',' && depth === 0) {
-      parts.push(params.slice(start, i))
-      start = i + 1
-    }
-  }
-  parts.push(params.slice(start))
-  return parts
+/**
+ * Splits at commas, but for those of a list of groups. Only that parameter may begin with a bracket that means
+ * something: brackets in names are not escaped.
+ */
+function split(paramText: string, params: FieldRecord): string[] {
+  const parts = paramText.split(',')
+  const at = Object.values(params).indexOf(groups)
+  if (at < 0 || !parts[at]?.startsWith('[')) return parts
+  const last = parts.findIndex((part, i) => i >= at && part.endsWith(']'))
+  if (last < 0) throw new ChangelogError('a list of groups without its end')
+  return [...parts.slice(0, at), parts.slice(at, last + 1).join(','), ...parts.slice(last + 1)]
 }
 
 /** Checksum, umask and disables may be missing; each is known by how it begins (spec metadata 4.3, SESADD). */

@@ -27,7 +27,7 @@ function headLines({ version, metaId, nodes, edges, nextEdgeAge, chunks, session
 }
 
 function* sessionLines({ sessions, openFiles, knownServers, storageClasses }: State): Generator<string> {
-  for (const [id, { currentCounters, lastCounters, exportsChecksum, closed, ...rest }] of sessions.entries()) {
+  for (const [id, { currentCounters, lastCounters, exportsChecksum, ...rest }] of sessions.entries()) {
     yield `SESS ${id} ${exportsChecksum} ${quoted(JSON.stringify(rest))}`
   }
   for (const [session, inode] of openFiles.entries()) yield `OPEN ${session} ${inode}`

@@ -136,25 +136,17 @@ export async function readAcls(input: CheckpointInput, { state, mver }: ReadCont
     }
     const inode = input.u32()
     const type = input.u8()
-    const acl: Acl = {
-      user: input.u16(),
-      group: input.u16(),
-      other: input.u16(),
-      mask: input.u16(),
-      users: [],
-      groups: [],
-    }
+    const perms = { user: input.u16(), group: input.u16(), other: input.u16(), mask: input.u16() }
     const users = input.u16()
     const groups = input.u16()
     if (users + groups > ACL_ENTRIES_MAX) input.fail(`ACL of inode ${inode} with ${users + groups} entries`)
     if (input.left < (users + groups) * 6) await input.fill((users + groups) * 6)
-    acl.users = readEntries(input, users)
-    acl.groups = readEntries(input, groups)
+    const acl: Acl = { ...perms, users: readEntries(input, users), groups: readEntries(input, groups) }
     if (type !== AclType.ACCESS && type !== AclType.DEFAULT) input.fail(`unknown ACL type ${type}`)
     if (!state.nodes.exists(inode)) continue
     if (state.acls.get(inode, type)) input.fail(`ACL of inode ${inode} appears twice`)
-    if (mver === 0x10 && acl.mask === 0) repairMask(acl, state.nodes.mode.get(inode))
-    state.acls.set(inode, type, acl)
+    const lostMask = mver === 0x10 && acl.mask === 0
+    state.acls.set(inode, type, lostMask ? withMask(acl, state.nodes.mode.get(inode)) : acl)
   }
 }
 
@@ -163,8 +155,6 @@ function readEntries(input: CheckpointInput, count: number): AclEntry[] {
 }
 
 /** The oldest form lost the mask (spec metadata 2.10). */
-function repairMask(acl: Acl, mode: number): void {
-  acl.user = (mode >> 6) & 7
-  acl.other = mode & 7
-  acl.mask = acl.group === ACL_UNSET ? ACL_UNSET : 7
+function withMask(acl: Acl, mode: number): Acl {
+  return { ...acl, user: (mode >> 6) & 7, other: mode & 7, mask: acl.group === ACL_UNSET ? ACL_UNSET : 7 }
 }

@@ -5,15 +5,14 @@
 //
 // then records to the end of the file.
 import type { State } from '../state.ts'
-import type { Seconds } from '../types.ts'
 import { CheckpointInput } from './input.ts'
 import { INFO_MAX, readCounters } from './read-sessions.ts'
 
 const FIRST_SIGNATURE = 'MFSS 1.5'
 const LATER_SIGNATURE = 'MFSS \x01\x06'
 
-/** @throws CheckpointError when the file is not what a master wrote */
-export async function readOldSessions(bytes: Buffer, state: State, now: Seconds): Promise<void> {
+/** All count as connected, for there is no other word. @throws CheckpointError when the file is not what a master wrote */
+export async function readOldSessions(bytes: Buffer, state: State): Promise<void> {
   const pieces = [bytes]
   const input = new CheckpointInput(async () => pieces.shift())
   input.section = 'sessions.mfs'
@@ -23,16 +22,10 @@ export async function readOldSessions(bytes: Buffer, state: State, now: Seconds)
   if (form < 0 || form > 4) input.fail('no signature "MFSS"')
   if (form >= 3) await input.fill(2)
   const counters = form >= 3 ? input.u16() : form === 2 ? 21 : 16
-  while (input.left > 0) await readOldSession(input, form, counters, state, now)
+  while (input.left > 0) await readOldSession(input, form, counters, state)
 }
 
-async function readOldSession(
-  input: CheckpointInput,
-  form: number,
-  counters: number,
-  state: State,
-  now: Seconds,
-): Promise<void> {
+async function readOldSession(input: CheckpointInput, form: number, counters: number, state: State): Promise<void> {
   await input.fill((form === 4 ? 43 : form >= 1 ? 33 : 25) + 8 * counters)
   const id = input.u32()
   const infoBytes = input.u32()
@@ -58,7 +51,7 @@ async function readOldSession(
   await input.fill(infoBytes)
   rights.info = input.text(infoBytes)
   if (state.sessions.get(id)) input.fail(`session ${id} appears twice`)
-  const session = state.sessions.add(id, rights, now)
+  const session = state.sessions.add(id, rights, 0)
   session.currentCounters = current
   session.lastCounters = last
 }

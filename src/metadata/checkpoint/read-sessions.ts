@@ -27,7 +27,7 @@ export async function readSessionsHead(
 }
 
 export async function readSessions(input: CheckpointInput, context: ReadContext): Promise<void> {
-  const { state, now } = context
+  const { state } = context
   const { mver, nextSessionId, counters, recordBytes } = await readSessionsHead(input, context.mver)
   state.sessions.nextSessionId = nextSessionId
   for (;;) {
@@ -38,8 +38,7 @@ export async function readSessions(input: CheckpointInput, context: ReadContext)
     }
     await readSession(input, mver, counters, (id, rights, disconnectedAt) => {
       if (state.sessions.get(id)) input.fail(`session ${id} appears twice`)
-      // A session that was connected when the file was written is disconnected since now, not since 1970.
-      return state.sessions.add(id, rights, disconnectedAt || now)
+      return state.sessions.add(id, rights, disconnectedAt)
     })
   }
 }

@@ -158,7 +158,7 @@ function placeEdge(
   if (edges.find(list, name) !== 0) input.fail(`name "${name}" is twice in inode ${parent}`)
   if (type === NodeType.DIRECTORY && nodes.firstLink.get(child) !== 0) input.fail(`directory ${child} has two names`)
   const last = lists.tail.get(list)
-  const inOrder = age !== UNNUMBERED && (last === 0 || edges.age.get(last) > age)
+  const inOrder = age !== UNNUMBERED && (last === 0 || edges.age(last) >= age)
   insertEdge(state, list, child, name, age, 'tail')
   return inOrder
 }
@@ -166,7 +166,7 @@ function placeEdge(
 /** Edge ids count down from FIRST_EDGE_ID; we keep the distance. Undefined for an id that counting never comes to. */
 function ageOf(id: bigint): number | undefined {
   const age = FIRST_EDGE_ID - id
-  return age < 0n || age > BigInt(Number.MAX_SAFE_INTEGER) ? undefined : Number(age)
+  return age < 0n || age >= BigInt(UNNUMBERED) ? undefined : Number(age)
 }
 
 export async function readFreeInodes(input: CheckpointInput, { state }: ReadContext): Promise<void> {

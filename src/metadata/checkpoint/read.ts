@@ -15,7 +15,6 @@ export interface ReadContext {
   header: CheckpointHeader
   /** Section version: major in the high nibble. */
   mver: number
-  now: Seconds
 }
 
 interface Section {
@@ -45,7 +44,7 @@ const sections: Record<string, Section> = {
  * Reads a whole checkpoint.
  *
  * @param pull the next bytes of the file, in pieces of any size; undefined at its end
- * @param now time of the root of a new file system, and of the disconnection of sessions that were connected
+ * @param now time of the root of a new file system
  * @param oldSessions gives the contents of the sessions.mfs beside a file from before 2.0, if there is one
  * @throws CheckpointError naming section and offset of the first thing that is wrong
  */
@@ -65,9 +64,9 @@ export async function readCheckpoint(
   if (header.old) {
     state.sessions.nextSessionId = header.old.nextSessionId
     const sessions = await oldSessions?.()
-    if (sessions) await readOldSessions(sessions, state, now)
+    if (sessions) await readOldSessions(sessions, state)
   }
-  const context = { state, header, now, mver: OLDEST }
+  const context = { state, header, mver: OLDEST }
   if (header.old && !header.old.sectioned) await readUnsectioned(input, context)
   else await readSections(input, context)
   checkWhole(input, state)

@@ -3,16 +3,12 @@
 import type { LabelMasks } from '../chunks/storage-classes.ts'
 import { edgesOf } from '../namespace/tree.ts'
 import type { State } from '../state.ts'
-import { type Inode, isFileType, NodeType, ROOT, type Seconds } from '../types.ts'
+import { type Inode, isFileType, NodeType, ROOT } from '../types.ts'
 import { EOF_MARKER, SIGNATURE, STORED_COUNTERS } from './format.ts'
 import { CheckpointOutput } from './output.ts'
 
-/**
- * The bytes of a checkpoint, in pieces of about a megabyte.
- *
- * @param now locks of chunks that ended before are written as free
- */
-export function* writeCheckpoint(state: State, now: Seconds): Generator<Buffer> {
+/** The bytes of a checkpoint, in pieces of about a megabyte. */
+export function* writeCheckpoint(state: State): Generator<Buffer> {
   const frame = new CheckpointOutput()
   frame.text(SIGNATURE)
   frame.u64n(state.version)
@@ -30,7 +26,7 @@ export function* writeCheckpoint(state: State, now: Seconds): Generator<Buffer> 
   yield* small('FLCK 1.0', output => writeFlocks(output, state))
   yield* small('PLCK 1.0', output => writePosixLocks(output, state))
   yield* small('CSDB 1.3', output => writeKnownServers(output, state))
-  yield* large('CHNK 1.1', 8 + 17 * (state.chunks.count + 1), output => writeChunks(output, state, now))
+  yield* large('CHNK 1.1', 8 + 17 * (state.chunks.count + 1), output => writeChunks(output, state))
   frame.text(EOF_MARKER)
   yield* frame.takeAll()
 }
@@ -297,13 +293,12 @@ function writeKnownServers(output: CheckpointOutput, { knownServers }: State): v
   }
 }
 
-function* writeChunks(output: CheckpointOutput, { chunks }: State, now: Seconds): Generator<void> {
+function* writeChunks(output: CheckpointOutput, { chunks }: State): Generator<void> {
   output.u64n(chunks.nextChunkId)
   for (const row of chunks.rows()) {
-    const lockedTo = chunks.lockedTo.get(row)
     output.u64n(chunks.id(row))
     output.u32(chunks.version.get(row))
-    output.u32(lockedTo < now ? 0 : lockedTo)
+    output.u32(chunks.lockedTo.get(row))
     output.u8(chunks.isArchived(row) ? 1 : 0)
     yield
   }

@@ -155,19 +155,17 @@ export const chunkOperations: Operations<
       case ServerOperation.MOVE: {
         const server = state.knownServers.byId(argument) ?? fail(Status.MISMATCH, `no chunkserver has id ${argument}`)
         if (state.knownServers.at(ip, port)) fail(Status.MISMATCH, `chunkserver ${ip}:${port} is there`)
-        return state.knownServers.move(server, ip, port)
+        return state.knownServers.change(server, { ip, port })
       }
       case ServerOperation.SET_ID:
-        needServer(state, ip, port).id = argument
-        return
+        return state.knownServers.change(needServer(state, ip, port), { id: argument })
       case ServerOperation.MAINTENANCE_ON:
       case ServerOperation.MAINTENANCE_OFF:
       case ServerOperation.MAINTENANCE_TEMPORARY: {
         const server = needServer(state, ip, port)
         const modes = { 4: Maintenance.ON, 5: Maintenance.OFF, 6: Maintenance.TEMPORARY } as const
-        server.maintenance = modes[operation]
-        server.maintenanceUntil = operation === ServerOperation.MAINTENANCE_OFF ? 0 : argument
-        return
+        const maintenanceUntil = operation === ServerOperation.MAINTENANCE_OFF ? 0 : argument
+        return state.knownServers.change(server, { maintenance: modes[operation], maintenanceUntil })
       }
       default:
         fail(Status.MISMATCH, `unknown chunkserver operation ${operation}`)

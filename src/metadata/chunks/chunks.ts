@@ -1,7 +1,9 @@
 // The table of chunks: what is known of a chunk for good. Where its copies are is the master's to learn anew.
-// About 40 bytes a chunk.
-import { bytes8, integers, Rows, words32 } from '../../util/column.ts'
+// 24 bytes a chunk.
+import { Rows } from '../../util/column.ts'
 import { HashIndex, mix32 } from '../../util/hash-index.ts'
+import { Records, WideField, WordField, wordField } from '../../util/records.ts'
+import { type Digest, Fact, FactField } from '../digest.ts'
 import type { ChunkId, Seconds } from '../types.ts'
 
 /** What happened to a chunk row since it was last asked: its copies may be too few, too many or useless now. */
@@ -11,14 +13,16 @@ export interface ChunkObserver {
 }
 
 export class ChunkTable {
-  readonly #id = integers()
-  readonly version = words32()
+  readonly #digest: Digest
+  readonly #records = new Records(6)
+  readonly #id = new WideField(wordField(this.#records, 0), new WordField(this.#records, 1, 21))
+  readonly version: FactField
   /** Locked by a writer until then; 0 when free. */
-  readonly lockedTo = words32()
-  readonly #archived = bytes8()
+  readonly lockedTo: FactField
+  readonly #archived: FactField
   /** Files that hold it, once for each slot. */
-  readonly references = words32()
-  readonly #sclassId = bytes8()
+  readonly references = wordField(this.#records, 4)
+  readonly #sclassId = new WordField(this.#records, 5, 8)
   /** References by class, of chunks that files of several classes hold. */
   readonly #mixedClasses = new Map<number, Map<number, number>>()
   readonly #rows = new Rows()
@@ -28,8 +32,14 @@ export class ChunkTable {
   #copiesWanted: (sclassId: number) => number
 
   /** @param copiesWanted max(keep, archive) of a class: decides between classes (spec master-behaviour 4.1) */
-  constructor(copiesWanted: (sclassId: number) => number) {
+  constructor(digest: Digest, copiesWanted: (sclassId: number) => number) {
+    this.#digest = digest
     this.#copiesWanted = copiesWanted
+    const fact = (kind: Fact, word: number, bits = 32, shift = 0) =>
+      new FactField(new WordField(this.#records, word, bits, shift), digest, kind, row => this.#id.get(row))
+    this.version = fact(Fact.CHUNK_VERSION, 2)
+    this.lockedTo = fact(Fact.CHUNK_LOCK, 3)
+    this.#archived = fact(Fact.CHUNK_ARCHIVED, 1, 1, 31)
   }
 
   get count(): number {
@@ -54,11 +64,8 @@ export class ChunkTable {
   add(id: ChunkId, version: number): number {
     const row = this.#rows.take()
     this.#id.set(row, id)
+    this.#digest.add(Fact.CHUNK, id, 0)
     this.version.set(row, version)
-    this.lockedTo.set(row, 0)
-    this.#archived.set(row, 0)
-    this.references.set(row, 0)
-    this.#sclassId.set(row, 0)
     this.#index.insert(hashOf(id), row)
     this.observer.chunkChanged(row)
     return row
@@ -67,7 +74,11 @@ export class ChunkTable {
   remove(row: number): void {
     this.#index.remove(hashOf(this.#id.get(row)), row)
     this.observer.chunkChanged(row)
+    for (const fact of [this.version, this.lockedTo, this.#archived]) fact.set(row, 0)
+    this.#digest.remove(Fact.CHUNK, this.#id.get(row), 0)
     this.#id.set(row, 0)
+    this.references.set(row, 0)
+    this.#sclassId.set(row, 0)
     this.#mixedClasses.delete(row)
     this.#rows.release(row)
   }
@@ -129,6 +140,14 @@ export class ChunkTable {
   /** Every row in use, in no order that means anything. */
   *rows(): Generator<number> {
     for (let row = 1; row < this.#rows.limit; row++) if (this.#id.get(row) !== 0) yield row
+  }
+
+  /** Adds all facts of the table to a digest that is made from scratch. */
+  fold(into: Digest): void {
+    for (const row of this.rows()) {
+      into.add(Fact.CHUNK, this.#id.get(row), 0)
+      for (const fact of [this.version, this.lockedTo, this.#archived]) fact.fold(row, into)
+    }
   }
 
   /** Most copies wins; on a tie a user class before a predefined one, and the predefined one when user classes tie. */

@@ -1,5 +1,7 @@
 // Storage classes: how many copies, on servers of which labels (spec metadata 2.4, master-behaviour 5.4).
 
+import { type Digest, Fact } from '../digest.ts'
+
 export const OR_GROUPS = 4
 export const CLASS_LIMIT = 255
 export const PREDEFINED_CLASSES = 9
@@ -18,16 +20,22 @@ export interface StorageClass {
   archive: LabelMasks[]
 }
 
+function factOf({ name, adminOnly, mode, archiveDelayDays, create, keep, archive }: StorageClass): string {
+  return `${name}|${adminOnly}|${mode}|${archiveDelayDays}|${create.join(';')}|${keep.join(';')}|${archive.join(';')}`
+}
+
 const anyServer = (copies: number): LabelMasks[] => Array.from({ length: copies }, () => [0, 0, 0, 0])
 
 export class StorageClasses {
+  readonly #digest: Digest
   readonly #classes = new Map<number, StorageClass>()
   /** Numbers from here on were never used; deleted ones below are used again, lowest first. */
   #firstUnused = PREDEFINED_CLASSES + 1
 
-  constructor() {
+  constructor(digest: Digest) {
+    this.#digest = digest
     for (let copies = 1; copies <= PREDEFINED_CLASSES; copies++) {
-      this.#classes.set(copies, {
+      this.set(copies, {
         name: String(copies),
         adminOnly: false,
         mode: 1,
@@ -55,12 +63,25 @@ export class StorageClasses {
   }
 
   set(id: number, sclass: StorageClass): void {
+    this.#forget(id)
+    this.#digest.add(Fact.STORAGE_CLASS, id, 0, 0, factOf(sclass))
     this.#classes.set(id, sclass)
     this.#firstUnused = Math.max(this.#firstUnused, id + 1)
   }
 
   delete(id: number): void {
+    this.#forget(id)
     this.#classes.delete(id)
+  }
+
+  #forget(id: number): void {
+    const present = this.#classes.get(id)
+    if (present) this.#digest.remove(Fact.STORAGE_CLASS, id, 0, 0, factOf(present))
+  }
+
+  /** Adds all facts of the table to a digest that is made from scratch. */
+  fold(into: Digest): void {
+    for (const [id, sclass] of this.#classes) into.add(Fact.STORAGE_CLASS, id, 0, 0, factOf(sclass))
   }
 
   /** max(keep, archive); 0 for class 0 and unknown ones. */

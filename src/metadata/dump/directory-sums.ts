@@ -192,7 +192,7 @@ async function storageClassCopies(index: SectionIndex): Promise<(sclassId: numbe
   const state = new State()
   const place = index.find('SCLA', 'LABS')
   if (place) {
-    await readStorageClasses(index.open(place), { state, header: index.header, mver: place.mver, now: 0 })
+    await readStorageClasses(index.open(place), { state, header: index.header, mver: place.mver })
   }
   const copies = new Map<number, Copies>()
   for (const [id, { keep, archive }] of state.storageClasses.entries()) {

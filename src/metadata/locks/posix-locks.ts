@@ -1,6 +1,7 @@
 // POSIX range locks that are held (spec metadata 2.13, master-behaviour 3.4).
 //
 // Of one (session, owner) the ranges are disjoint, ascending, and touching ranges of one type are merged.
+import { type Digest, Fact } from '../digest.ts'
 import type { Inode, SessionId } from '../types.ts'
 
 export const LockType = { UNLOCK: 0, READ: 1, WRITE: 2 } as const
@@ -27,7 +28,12 @@ interface OwnerRanges extends LockOwner {
 }
 
 export class PosixLocks {
+  readonly #digest: Digest
   readonly #locks = new Map<Inode, OwnerRanges[]>()
+
+  constructor(digest: Digest) {
+    this.#digest = digest
+  }
 
   has(inode: Inode): boolean {
     return this.#locks.has(inode)
@@ -57,7 +63,9 @@ export class PosixLocks {
       mine = { session: by.session, owner: by.owner, ranges: [] }
       owners.push(mine)
     }
+    for (const range of mine.ranges) this.#digest.remove(Fact.POSIX_LOCK, inode, by.session, 0, factOf(by, range))
     mine.ranges = merged(mine.ranges, wanted)
+    for (const range of mine.ranges) this.#digest.add(Fact.POSIX_LOCK, inode, by.session, 0, factOf(by, range))
     this.#drop(inode, holder => holder.ranges.length === 0)
   }
 
@@ -73,11 +81,31 @@ export class PosixLocks {
     return this.#locks.entries()
   }
 
+  /** Adds all facts of the table to a digest that is made from scratch. */
+  fold(into: Digest): void {
+    for (const [inode, holders] of this.#locks) {
+      for (const { session, owner, ranges } of holders) {
+        for (const range of ranges) into.add(Fact.POSIX_LOCK, inode, session, 0, factOf({ session, owner }, range))
+      }
+    }
+  }
+
   #drop(inode: Inode, drops: (holder: OwnerRanges) => boolean): void {
-    const left = (this.#locks.get(inode) ?? []).filter(holder => !drops(holder))
+    const left: OwnerRanges[] = []
+    for (const holder of this.#locks.get(inode) ?? []) {
+      if (!drops(holder)) left.push(holder)
+      else {
+        const { session, ranges } = holder
+        for (const range of ranges) this.#digest.remove(Fact.POSIX_LOCK, inode, session, 0, factOf(holder, range))
+      }
+    }
     if (left.length > 0) this.#locks.set(inode, left)
     else this.#locks.delete(inode)
   }
+}
+
+function factOf({ owner }: LockOwner, { start, end, type, pid }: LockRange): string {
+  return `${owner} ${start} ${end} ${type} ${pid}`
 }
 
 /** `ranges` with `wanted` laid over them. */

@@ -63,6 +63,27 @@ function combined(kind: number, present: number, source: number, target: number)
   }
 }
 
+/**
+ * What a run that changes nothing would have changed in files with several names, for it may come to them again: what
+ * it tells must be what the change itself will come to.
+ */
+class Planned {
+  readonly #nodes: State['nodes']
+  readonly #values = new Map<Inode, number>()
+
+  constructor({ nodes }: State) {
+    this.#nodes = nodes
+  }
+
+  present(inode: Inode, value: number): number {
+    return this.#values.get(inode) ?? value
+  }
+
+  change(inode: Inode, value: number): void {
+    if (!this.#nodes.isDirectory(inode) && this.#nodes.links.get(inode) > 1) this.#values.set(inode, value)
+  }
+}
+
 export interface ClassChange {
   inode: Inode
   uid: number
@@ -74,16 +95,17 @@ export interface ClassChange {
 /** Changes storage classes, or with `ts` undefined only tells what would change. */
 export function changeClasses(state: State, request: ClassChange, ts: Seconds | undefined): Counts {
   const { nodes } = state
+  const planned = new Planned(state)
   return visit(state, request.inode, request.mode, inode => {
     if (!holdsData(state, inode)) return undefined
     if (!mayChange(state, inode, request.uid)) return 'notPermitted'
-    const present = nodes.sclassId.get(inode)
+    const present = planned.present(inode, nodes.sclassId.get(inode))
     const next = combined(request.mode & KIND, present, request.sourceClass, request.targetClass)
     if (next === present) return 'notChanged'
     if (ts !== undefined) {
       setClass(state, inode, next)
       nodes.ctime.set(inode, ts)
-    }
+    } else planned.change(inode, next)
     return 'changed'
   })
 }
@@ -118,15 +140,17 @@ export interface RetentionChange {
 export function changeRetention(state: State, request: RetentionChange, ts: Seconds | undefined): Counts {
   const { nodes } = state
   const hours = Math.min(0xffff, Math.ceil(request.seconds / 3600))
+  const planned = new Planned(state)
   return visit(state, request.inode, request.mode, inode => {
     if (!holdsData(state, inode)) return undefined
     if (!mayChange(state, inode, request.uid)) return 'notPermitted'
-    const next = combined(request.mode & KIND, nodes.trashHours.get(inode), hours, hours)
-    if (next === nodes.trashHours.get(inode)) return 'notChanged'
+    const present = planned.present(inode, nodes.trashHours.get(inode))
+    const next = combined(request.mode & KIND, present, hours, hours)
+    if (next === present) return 'notChanged'
     if (ts !== undefined) {
       nodes.trashHours.set(inode, next)
       nodes.ctime.set(inode, ts)
-    }
+    } else planned.change(inode, next)
     return 'changed'
   })
 }
@@ -141,10 +165,12 @@ export interface EattrChange {
 /** As changeClasses, for the extra attributes. */
 export function changeEattr(state: State, request: EattrChange, ts: Seconds | undefined): Counts {
   const { nodes } = state
+  const planned = new Planned(state)
   return visit(state, request.inode, request.mode, inode => {
-    const present = nodes.eattr.get(inode)
+    const present = planned.present(inode, nodes.eattr.get(inode))
+    const owns = request.uid === 0 || request.uid === nodes.uid.get(inode) || (present & Eattr.NOOWNER) !== 0
     const locked = (present & Eattr.IMMUTABLE) !== 0 && (request.eattr & Eattr.NOOWNER) !== 0
-    if (!hasOwnerRights(state, inode, request.uid) || locked) return 'notPermitted'
+    if (!owns || locked) return 'notPermitted'
     const kind = request.mode & KIND
     let next = request.eattr
     if (kind === SetMode.INCREASE) next = present | request.eattr
@@ -154,7 +180,7 @@ export function changeEattr(state: State, request: EattrChange, ts: Seconds | un
     if (ts !== undefined) {
       nodes.eattr.set(inode, next)
       nodes.ctime.set(inode, ts)
-    }
+    } else planned.change(inode, next)
     return 'changed'
   })
 }

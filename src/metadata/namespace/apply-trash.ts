@@ -21,7 +21,7 @@ import {
 function discard(state: State, inode: Inode, ts: Seconds): boolean {
   const edge = needUnlinked(state, inode, NodeType.TRASH)
   const path = state.edges.name(edge)
-  const age = state.edges.age.get(edge)
+  const age = state.edges.age(edge)
   removeEdge(state, edge)
   const kept = state.openFiles.isOpen(inode)
   if (kept) keepUnlinked(state, inode, NodeType.SUSTAINED, path, age)

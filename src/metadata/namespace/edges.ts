@@ -1,34 +1,42 @@
 // The table of edges: names that lead from a list to a node. A list is a directory, a bucket of the trash or a bucket
-// of the sustained files; it is ordered, newest first, which is by ascending edge id.
+// of the sustained files; it is ordered, newest first, which is by ascending edge id. 36 bytes an edge, and its name.
 import { ByteArena } from '../../util/byte-arena.ts'
-import { integers, Rows, words16, words32 } from '../../util/column.ts'
+import { Rows } from '../../util/column.ts'
 import { HashIndex, hashText, mix32 } from '../../util/hash-index.ts'
+import { Records, WideField, WordField, wordField } from '../../util/records.ts'
+import { type Digest, Fact } from '../digest.ts'
 import { FIRST_EDGE_ID, type Inode } from '../types.ts'
 
 const CURSORS = 65536
 
 /** Age of an edge that came from a file without edge ids; its id is 0. Only trash and sustained files keep it. */
-export const UNNUMBERED = -1
+export const UNNUMBERED = 2 ** 48 - 1
 
 export class EdgeTable {
+  readonly #digest: Digest
+  readonly #records = new Records(9)
   /** Row of the list (see ListTable) that the edge is in. */
-  readonly list = words32()
-  readonly child = words32()
-  /** FIRST_EDGE_ID - id, so that it fits a number. */
-  readonly age = integers()
+  readonly list = wordField(this.#records, 0)
+  readonly child = wordField(this.#records, 1)
+  /** FIRST_EDGE_ID - id, so that it fits a number; below 2^48. */
+  readonly #age = new WideField(wordField(this.#records, 2), new WordField(this.#records, 3, 16))
+  readonly #nameBytes = new WordField(this.#records, 3, 16, 16)
   /** Next and previous edge of the same list; 0 at the ends. */
-  readonly next = words32()
-  readonly previous = words32()
+  readonly next = wordField(this.#records, 4)
+  readonly previous = wordField(this.#records, 5)
   /** Next edge that leads to the same node. */
-  readonly nextLink = words32()
-  readonly #nameAt = words32()
-  readonly #nameBytes = words16()
-  readonly #hash = words32()
+  readonly nextLink = wordField(this.#records, 6)
+  readonly #nameAt = wordField(this.#records, 7)
+  readonly #hash = wordField(this.#records, 8)
   readonly #names = new ByteArena()
   readonly #rows = new Rows()
   readonly #index = new HashIndex(row => this.#hash.get(row))
   /** Rows of edges that a listing stopped at, by age. */
   readonly #cursors = new Uint32Array(CURSORS)
+
+  constructor(digest: Digest) {
+    this.#digest = digest
+  }
 
   get count(): number {
     return this.#rows.count
@@ -51,24 +59,38 @@ export class EdgeTable {
   }
 
   id(edge: number): bigint {
-    return this.idOfAge(this.age.get(edge))
+    return this.idOfAge(this.age(edge))
+  }
+
+  /** How many edges were made before it; since the last renumbering, when there was one. */
+  age(edge: number): number {
+    return this.#age.get(edge)
+  }
+
+  /** @param owner the directory that the edge is in */
+  setAge(edge: number, owner: Inode, age: number): void {
+    const [child, name] = [this.child.get(edge), this.name(edge)]
+    this.#digest.remove(Fact.EDGE, owner, child, this.age(edge), name)
+    this.#age.set(edge, age)
+    this.#digest.add(Fact.EDGE, owner, child, age, name)
   }
 
   idOfAge(age: number): bigint {
     return age === UNNUMBERED ? 0n : FIRST_EDGE_ID - BigInt(age)
   }
 
-  /** Makes an edge that is in no order yet. @param indexed whether find() shall know it */
-  add(list: number, child: Inode, name: string, age: number, indexed: boolean): number {
+  /** Makes an edge that is in no order yet. @param owner directory of the list; with 0 find() does not know the edge */
+  add(list: number, owner: Inode, child: Inode, name: string, age: number): number {
     const edge = this.#rows.take()
     this.list.set(edge, list)
     this.child.set(edge, child)
-    this.age.set(edge, age)
+    this.#age.set(edge, age)
     this.next.set(edge, 0)
     this.previous.set(edge, 0)
     this.#nameBytes.set(edge, name.length)
     this.#nameAt.set(edge, this.#names.put(name))
-    if (indexed) {
+    this.#digest.add(Fact.EDGE, owner, child, age, name)
+    if (owner !== 0) {
       const hash = hashText(name, mix32(list))
       this.#hash.set(edge, hash)
       this.#index.insert(hash, edge)
@@ -76,8 +98,10 @@ export class EdgeTable {
     return edge
   }
 
-  remove(edge: number, indexed: boolean): void {
-    if (indexed) this.#index.remove(this.#hash.get(edge), edge)
+  /** @param owner as for add() */
+  remove(edge: number, owner: Inode): void {
+    this.#digest.remove(Fact.EDGE, owner, this.child.get(edge), this.age(edge), this.name(edge))
+    if (owner !== 0) this.#index.remove(this.#hash.get(edge), edge)
     this.#names.free(this.#nameAt.get(edge), this.#nameBytes.get(edge))
     this.list.set(edge, 0)
     this.#rows.release(edge)
@@ -85,12 +109,20 @@ export class EdgeTable {
 
   /** Remembers where a listing stopped, so that going on does not walk the list. */
   remember(edge: number): void {
-    this.#cursors[this.age.get(edge) % CURSORS] = edge
+    this.#cursors[this.age(edge) % CURSORS] = edge
   }
 
   /** A remembered edge of this list and age, or 0. */
   recall(list: number, age: number): number {
     const edge = this.#cursors[age % CURSORS] as number
-    return edge !== 0 && this.list.get(edge) === list && this.age.get(edge) === age ? edge : 0
+    return edge !== 0 && this.list.get(edge) === list && this.age(edge) === age ? edge : 0
+  }
+
+  /** Adds all facts of the table to a digest that is made from scratch. @param ownerOf directory of a list, or 0 */
+  fold(into: Digest, ownerOf: (list: number) => Inode): void {
+    for (let edge = 1; edge < this.#rows.limit; edge++) {
+      const list = this.list.get(edge)
+      if (list !== 0) into.add(Fact.EDGE, ownerOf(list), this.child.get(edge), this.age(edge), this.name(edge))
+    }
   }
 }

@@ -1,6 +1,7 @@
 // The table of lists of edges: one row per directory, one per bucket of trash and sustained files. For a directory it
 // also holds the statistics of everything below it (spec master-behaviour 1.4).
-import { integers, Rows, words32 } from '../../util/column.ts'
+import { Rows } from '../../util/column.ts'
+import { Records, wideField, wordField } from '../../util/records.ts'
 import type { Inode } from '../types.ts'
 
 /** What a subtree holds; lengths and sizes in bytes. */
@@ -16,28 +17,29 @@ export interface Stats {
 
 export const noStats = (): Stats => ({ inodes: 0, dirs: 0, files: 0, chunks: 0, length: 0, size: 0, realsize: 0 })
 
+const WORDS = 14
+
 export class ListTable {
+  readonly #records = new Records(WORDS)
   /** The directory; 0 for a bucket. */
-  readonly owner = words32()
-  readonly head = words32()
-  readonly tail = words32()
+  readonly owner = wordField(this.#records, 0)
+  readonly head = wordField(this.#records, 1)
+  readonly tail = wordField(this.#records, 2)
   /** Edges in the list. */
-  readonly length = words32()
-  readonly #inodes = words32()
-  readonly #dirs = words32()
-  readonly #files = words32()
-  readonly #chunks = words32()
-  readonly #length = integers()
-  readonly #size = integers()
-  readonly #realsize = integers()
+  readonly length = wordField(this.#records, 3)
+  readonly #inodes = wordField(this.#records, 4)
+  readonly #dirs = wordField(this.#records, 5)
+  readonly #files = wordField(this.#records, 6)
+  readonly #chunks = wordField(this.#records, 7)
+  readonly #length = wideField(this.#records, 8)
+  readonly #size = wideField(this.#records, 10)
+  readonly #realsize = wideField(this.#records, 12)
   readonly #rows = new Rows()
 
   add(owner: Inode): number {
     const row = this.#rows.take()
+    for (let word = 0; word < WORDS; word++) this.#records.set(row, word, 0)
     this.owner.set(row, owner)
-    for (const column of [this.head, this.tail, this.length]) column.set(row, 0)
-    for (const column of [this.#inodes, this.#dirs, this.#files, this.#chunks]) column.set(row, 0)
-    for (const column of [this.#length, this.#size, this.#realsize]) column.set(row, 0)
     return row
   }
 

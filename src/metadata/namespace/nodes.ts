@@ -1,4 +1,8 @@
-// The table of nodes, one row per inode number. About 60 bytes a node (links of several chunks and paths apart).
+// The table of nodes, one row per inode number: 52 bytes a node (links of several chunks and paths apart).
+//
+//   word 0   type:8 sclassId:8 eattr:8 winattr:8        word 7, 8   length:53, ratio:8 in the top byte
+//   word 1   mode:16 trashHours:16                      word 9      links
+//   word 2…6 uid, gid, atime, mtime, ctime              word 10     firstLink, 11 data, 12 count
 //
 // What the columns `data` and `count` mean depends on the type:
 //   file, trash, sustained   count = chunk slots n; data = the chunk's row when n is 1, else see #longLists
@@ -6,31 +10,38 @@
 //   device                   data = rdev
 //   directory                data = row of the directory table
 import { ByteArena } from '../../util/byte-arena.ts'
-import { bytes8, integers, words16, words32 } from '../../util/column.ts'
-import { type Inode, isFileType, NodeType, type Seconds } from '../types.ts'
+import { Records, WideField, WordField, wordField } from '../../util/records.ts'
+import { type Digest, Fact, FactField } from '../digest.ts'
+import { type ChunkId, type Inode, isDevice, isFileType, NodeType, type Seconds } from '../types.ts'
+
+const WORDS = 13
 
 export class NodeTable {
-  readonly #type = bytes8()
-  readonly sclassId = bytes8()
-  readonly eattr = bytes8()
-  readonly winattr = bytes8()
-  /** Copies that the file's class wants, as counted in its `realsize` (spec master-behaviour 1.4). */
-  readonly ratio = bytes8()
-  readonly mode = words16()
-  readonly trashHours = words16()
-  readonly uid = words32()
-  readonly gid = words32()
-  readonly atime = words32()
-  readonly mtime = words32()
-  readonly ctime = words32()
+  readonly #digest: Digest
+  readonly #records = new Records(WORDS)
+  readonly #type: FactField
+  readonly sclassId: FactField
+  readonly eattr: FactField
+  readonly winattr: FactField
+  readonly mode: FactField
+  readonly trashHours: FactField
+  readonly uid: FactField
+  readonly gid: FactField
+  readonly atime: FactField
+  readonly mtime: FactField
+  readonly ctime: FactField
   /** Bytes; at most 2^53-1. */
-  readonly length = integers()
+  readonly length: FactField
+  /** Copies that the file's class wants, as counted in its `realsize` (spec master-behaviour 1.4). */
+  readonly ratio = new WordField(this.#records, 8, 8, 24)
   /** Edges that lead to a node that is no directory; sub-directories of a directory. */
-  readonly links = words32()
+  readonly links = wordField(this.#records, 9)
   /** First edge that leads here; the others follow in EdgeTable.nextLink. */
-  readonly firstLink = words32()
-  readonly #data = words32()
-  readonly #count = words32()
+  readonly firstLink = wordField(this.#records, 10)
+  readonly #data = wordField(this.#records, 11)
+  readonly #count = wordField(this.#records, 12)
+  readonly #facts: readonly FactField[]
+  readonly #chunkIdOf: (row: number) => ChunkId
   /** Rows of chunks of files with more than one chunk slot; 0 is a hole. Only such files cost an object. */
   readonly #longLists = new Map<Inode, Uint32Array>()
   readonly #targets = new ByteArena()
@@ -40,7 +51,31 @@ export class NodeTable {
   #maxInode = 0
   #nodeCount = 0
 
-  constructor() {
+  /** @param chunkIdOf the id of the chunk in a row of the chunk table */
+  constructor(digest: Digest, chunkIdOf: (row: number) => ChunkId) {
+    this.#digest = digest
+    this.#chunkIdOf = chunkIdOf
+    const records = this.#records
+    const fact = (kind: Fact, word: number, bits = 32, shift = 0) =>
+      new FactField(new WordField(records, word, bits, shift), digest, kind)
+    this.#type = fact(Fact.NODE_TYPE, 0, 8, 0)
+    this.sclassId = fact(Fact.NODE_CLASS, 0, 8, 8)
+    this.eattr = fact(Fact.NODE_EATTR, 0, 8, 16)
+    this.winattr = fact(Fact.NODE_WINATTR, 0, 8, 24)
+    this.mode = fact(Fact.NODE_MODE, 1, 16, 0)
+    this.trashHours = fact(Fact.NODE_TRASH_HOURS, 1, 16, 16)
+    this.uid = fact(Fact.NODE_UID, 2)
+    this.gid = fact(Fact.NODE_GID, 3)
+    this.atime = fact(Fact.NODE_ATIME, 4)
+    this.mtime = fact(Fact.NODE_MTIME, 5)
+    this.ctime = fact(Fact.NODE_CTIME, 6)
+    const length = new WideField(wordField(records, 7), new WordField(records, 8, 24))
+    this.length = new FactField(length, digest, Fact.NODE_LENGTH)
+    this.#facts = [
+      this.#type,
+      ...[this.sclassId, this.eattr, this.winattr, this.mode, this.trashHours, this.uid, this.gid],
+      ...[this.atime, this.mtime, this.ctime, this.length],
+    ]
     this.reserve(0)
     this.#maxInode = 0
   }
@@ -103,25 +138,21 @@ export class NodeTable {
     if (word < this.#lowestFreeWord) this.#lowestFreeWord = word
   }
 
-  /** Makes an empty node; all other columns are as its last owner left them and must be set. */
+  /** Makes a node that has nothing but its type. */
   add(inode: Inode, type: NodeType): void {
     this.reserve(inode)
     this.#type.set(inode, type)
-    this.#data.set(inode, 0)
-    this.#count.set(inode, 0)
-    this.length.set(inode, 0)
-    this.links.set(inode, 0)
-    this.firstLink.set(inode, 0)
-    this.winattr.set(inode, 0)
-    this.ratio.set(inode, 0)
     this.#nodeCount++
   }
 
   /** Takes the node away; its number stays used. */
   remove(inode: Inode): void {
-    if (this.type(inode) === NodeType.SYMLINK) this.#freeTarget(inode)
-    this.#longLists.delete(inode)
-    this.#type.set(inode, 0)
+    const type = this.type(inode)
+    if (type === NodeType.SYMLINK) this.#freeTarget(inode)
+    else if (isFileType(type)) this.setChunkSlots(inode, 0)
+    else if (isDevice(type)) this.setRdev(inode, 0)
+    for (const fact of this.#facts) fact.set(inode, 0)
+    for (let word = 0; word < WORDS; word++) this.#records.set(inode, word, 0)
     this.#nodeCount--
   }
 
@@ -141,6 +172,7 @@ export class NodeTable {
   }
 
   setRdev(inode: Inode, rdev: number): void {
+    this.#digest.change(Fact.NODE_RDEV, inode, this.#data.get(inode), rdev)
     this.#data.set(inode, rdev)
   }
 
@@ -166,10 +198,14 @@ export class NodeTable {
     this.#freeTarget(inode)
     this.#data.set(inode, this.#targets.put(target))
     this.#count.set(inode, target.length)
+    this.#digest.add(Fact.NODE_TARGET, inode, 0, 0, target)
   }
 
   #freeTarget(inode: Inode): void {
-    if (this.#count.get(inode) > 0) this.#targets.free(this.#data.get(inode), this.#count.get(inode))
+    const bytes = this.#count.get(inode)
+    if (bytes === 0) return
+    this.#digest.remove(Fact.NODE_TARGET, inode, 0, 0, this.target(inode))
+    this.#targets.free(this.#data.get(inode), bytes)
   }
 
   /** Slots of a file's chunk table, with holes; a slot beyond is a hole too. */
@@ -187,6 +223,7 @@ export class NodeTable {
   /** Sets one slot; the table grows to it. */
   setChunkRow(inode: Inode, index: number, row: number): void {
     if (index >= this.#count.get(inode)) this.setChunkSlots(inode, index + 1)
+    this.#noteSlot(inode, index, this.chunkRow(inode, index), row)
     if (this.#count.get(inode) === 1) this.#data.set(inode, row)
     else (this.#longLists.get(inode) as Uint32Array)[index] = row
   }
@@ -195,6 +232,7 @@ export class NodeTable {
   setChunkSlots(inode: Inode, slots: number): void {
     const before = this.#count.get(inode)
     if (slots === before) return
+    for (let index = slots; index < before; index++) this.#noteSlot(inode, index, this.chunkRow(inode, index), 0)
     const first = this.chunkRow(inode, 0)
     if (slots > 1) {
       // Room for growth, so that a file written chunk by chunk is not copied each time.
@@ -213,9 +251,32 @@ export class NodeTable {
     this.#count.set(inode, slots)
   }
 
+  /** The chunk at a slot changes. Holes are no facts: trailing ones are not stored (spec metadata 2.5). */
+  #noteSlot(inode: Inode, index: number, before: number, after: number): void {
+    if (before === after) return
+    if (before !== 0) this.#digest.remove(Fact.NODE_CHUNK, inode, index, this.#chunkIdOf(before))
+    if (after !== 0) this.#digest.add(Fact.NODE_CHUNK, inode, index, this.#chunkIdOf(after))
+  }
+
   /** Every inode with a node, ascending. */
   *inodes(): Generator<Inode> {
     for (let inode = 1; inode <= this.#maxInode; inode++) if (this.exists(inode)) yield inode
+  }
+
+  /** Adds all facts of the table to a digest that is made from scratch. */
+  fold(into: Digest): void {
+    for (const inode of this.inodes()) {
+      for (const fact of this.#facts) fact.fold(inode, into)
+      const type = this.type(inode)
+      if (type === NodeType.SYMLINK) into.add(Fact.NODE_TARGET, inode, 0, 0, this.target(inode))
+      else if (isDevice(type)) into.change(Fact.NODE_RDEV, inode, 0, this.rdev(inode))
+      else if (isFileType(type)) {
+        for (let index = 0; index < this.chunkSlots(inode); index++) {
+          const row = this.chunkRow(inode, index)
+          if (row !== 0) into.add(Fact.NODE_CHUNK, inode, index, this.#chunkIdOf(row))
+        }
+      }
+    }
   }
 }
 

@@ -153,7 +153,7 @@ export function insertEdge(
 ): number {
   const { edges, lists, nodes } = state
   const owner = lists.owner.get(list)
-  const edge = edges.add(list, child, name, age, owner !== 0)
+  const edge = edges.add(list, owner, child, name, age)
   const other = end === 'head' ? lists.head.get(list) : lists.tail.get(list)
   if (other === 0) {
     lists.head.set(list, edge)
@@ -193,7 +193,7 @@ export function removeEdge(state: State, edge: number): void {
   if (nodes.isDirectory(child)) nodes.links.add(owner, -1)
   else nodes.links.add(child, -1)
   dropLink(state, child, edge)
-  edges.remove(edge, owner !== 0)
+  edges.remove(edge, owner)
 }
 
 function dropLink(state: State, child: Inode, edge: number): void {
@@ -236,7 +236,9 @@ export function renumberEdges(state: State): void {
     const list = nodes.directoryRow(directory)
     state.nextEdgeAge += lists.length.get(list)
     let age = state.nextEdgeAge
-    for (let edge = lists.head.get(list); edge !== 0; edge = edges.next.get(edge)) edges.age.set(edge, age--)
+    for (let edge = lists.head.get(list); edge !== 0; edge = edges.next.get(edge)) {
+      edges.setAge(edge, directory, age--)
+    }
     // Pushed from the last on, so that the first one is next.
     for (let edge = lists.tail.get(list); edge !== 0; edge = edges.previous.get(edge)) {
       if (nodes.isDirectory(edges.child.get(edge))) stack.push(edges.child.get(edge))

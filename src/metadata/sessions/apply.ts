@@ -39,7 +39,9 @@ export const sessionOperations: Operations<
   },
 
   SESCHANGED(state, { op: _, ts: __, sessionId, info, ...rights }) {
-    Object.assign(needSession(state, sessionId, Status.MISMATCH), rights, { info: stripNuls(info) })
+    needSession(state, sessionId, Status.MISMATCH)
+    // Only a client that is there gets other rights; the same rights again say that it has come back.
+    state.sessions.change(sessionId, { ...rights, info: stripNuls(info), disconnectedAt: 0 })
   },
 
   /** The live original leaves closed sessions out of its checkpoints and logs their end later: then there is nothing to do. */
@@ -49,8 +51,7 @@ export const sessionOperations: Operations<
   },
 
   SESDISCONNECTED(state, { sessionId, ts }) {
-    const session = state.sessions.get(sessionId)
-    if (session) session.disconnectedAt = ts
+    state.sessions.change(sessionId, { disconnectedAt: ts })
   },
 
   SESSION(state, { sessionId }) {

@@ -1,4 +1,5 @@
 // Sessions of clients and what they hold open (spec metadata 2.3, 2.11; master-behaviour 3.1, 3.2).
+import { type Digest, Fact } from '../digest.ts'
 import type { Inode, Seconds, SessionId } from '../types.ts'
 
 export const SESSION_COUNTERS = 16
@@ -26,19 +27,28 @@ export interface SessionRights {
   info: string
 }
 
-export interface Session extends SessionRights {
+export interface Session extends Readonly<SessionRights> {
   /** 0 while connected. */
-  disconnectedAt: Seconds
-  /** Closed by its client; removed at the next check. Not stored. */
-  closed: boolean
+  readonly disconnectedAt: Seconds
   /** Operations of this hour and the last one (spec metadata 2.3 for the order). Not logged. */
   currentCounters: Uint32Array
   lastCounters: Uint32Array
 }
 
+/** The rights alone, as the changelog carries them. */
+export function rightsOf(session: Session): SessionRights {
+  const { disconnectedAt: _, currentCounters: __, lastCounters: ___, ...rights } = session
+  return rights
+}
+
 export class Sessions {
+  readonly #digest: Digest
   readonly #sessions = new Map<SessionId, Session>()
   nextSessionId: SessionId = 1
+
+  constructor(digest: Digest) {
+    this.#digest = digest
+  }
 
   get(id: SessionId): Session | undefined {
     return this.#sessions.get(id)
@@ -48,15 +58,27 @@ export class Sessions {
     const session: Session = {
       ...rights,
       disconnectedAt,
-      closed: false,
       currentCounters: new Uint32Array(SESSION_COUNTERS),
       lastCounters: new Uint32Array(SESSION_COUNTERS),
     }
     this.#sessions.set(id, session)
+    this.#digest.add(Fact.SESSION, id, session.disconnectedAt, 0, factOf(session))
     return session
   }
 
+  /** Gives the session other rights or another date of disconnection. */
+  change(id: SessionId, changes: Partial<SessionRights> & { disconnectedAt?: Seconds }): void {
+    const session = this.#sessions.get(id)
+    if (!session) return
+    this.#digest.remove(Fact.SESSION, id, session.disconnectedAt, 0, factOf(session))
+    Object.assign(session, changes)
+    this.#digest.add(Fact.SESSION, id, session.disconnectedAt, 0, factOf(session))
+  }
+
   delete(id: SessionId): void {
+    const session = this.#sessions.get(id)
+    if (!session) return
+    this.#digest.remove(Fact.SESSION, id, session.disconnectedAt, 0, factOf(session))
     this.#sessions.delete(id)
   }
 
@@ -67,12 +89,30 @@ export class Sessions {
   entries(): IterableIterator<[SessionId, Session]> {
     return this.#sessions.entries()
   }
+
+  /** Adds all facts of the table to a digest that is made from scratch. */
+  fold(into: Digest): void {
+    for (const [id, session] of this.#sessions) into.add(Fact.SESSION, id, session.disconnectedAt, 0, factOf(session))
+  }
+}
+
+function factOf(session: Session): string {
+  const { exportsChecksum, rootInode, flags, umask, minGoal, maxGoal, minTrashSeconds, maxTrashSeconds } = session
+  const { rootUid, rootGid, mapallUid, mapallGid, disables, peerIp, info } = session
+  const limits = [minGoal, maxGoal, minTrashSeconds, maxTrashSeconds]
+  const owners = [rootUid, rootGid, mapallUid, mapallGid]
+  return `${exportsChecksum} ${rootInode} ${flags} ${umask} ${limits} ${owners} ${disables} ${peerIp} ${info}`
 }
 
 /** Which session has which inode open. */
 export class OpenFiles {
+  readonly #digest: Digest
   readonly #bySession = new Map<SessionId, Set<Inode>>()
   readonly #byInode = new Map<Inode, Set<SessionId>>()
+
+  constructor(digest: Digest) {
+    this.#digest = digest
+  }
 
   has(session: SessionId, inode: Inode): boolean {
     return this.#bySession.get(session)?.has(inode) ?? false
@@ -91,17 +131,26 @@ export class OpenFiles {
   }
 
   acquire(session: SessionId, inode: Inode): void {
+    if (this.has(session, inode)) return
+    this.#digest.add(Fact.OPEN_FILE, session, inode)
     put(this.#bySession, session, inode)
     put(this.#byInode, inode, session)
   }
 
   release(session: SessionId, inode: Inode): void {
+    if (!this.has(session, inode)) return
+    this.#digest.remove(Fact.OPEN_FILE, session, inode)
     take(this.#bySession, session, inode)
     take(this.#byInode, inode, session)
   }
 
   *entries(): Generator<[SessionId, Inode]> {
     for (const [session, inodes] of this.#bySession) for (const inode of inodes) yield [session, inode]
+  }
+
+  /** Adds all facts of the table to a digest that is made from scratch. */
+  fold(into: Digest): void {
+    for (const [session, inode] of this.entries()) into.add(Fact.OPEN_FILE, session, inode)
   }
 }
 

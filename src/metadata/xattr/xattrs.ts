@@ -1,4 +1,5 @@
 // Extended attributes (spec metadata 2.9, master-behaviour 1.12). Names and values are latin1 strings.
+import { type Digest, Fact } from '../digest.ts'
 import type { Inode } from '../types.ts'
 
 export const XATTR_VALUE_MAX = 65536
@@ -6,7 +7,12 @@ export const XATTR_VALUE_MAX = 65536
 export const XATTR_NAMES_MAX = 65536
 
 export class Xattrs {
+  readonly #digest: Digest
   readonly #xattrs = new Map<Inode, Map<string, string>>()
+
+  constructor(digest: Digest) {
+    this.#digest = digest
+  }
 
   has(inode: Inode): boolean {
     return this.#xattrs.has(inode)
@@ -30,20 +36,34 @@ export class Xattrs {
 
   set(inode: Inode, name: string, value: string): void {
     const present = this.#xattrs.get(inode)
+    const before = present?.get(name)
+    if (before !== undefined) this.#digest.remove(Fact.XATTR, inode, name.length, 0, name + before)
+    this.#digest.add(Fact.XATTR, inode, name.length, 0, name + value)
     if (present) present.set(name, value)
     else this.#xattrs.set(inode, new Map([[name, value]]))
   }
 
   delete(inode: Inode, name: string): void {
     const present = this.#xattrs.get(inode)
-    if (present?.delete(name) && present.size === 0) this.#xattrs.delete(inode)
+    const before = present?.get(name)
+    if (!present || before === undefined) return
+    this.#digest.remove(Fact.XATTR, inode, name.length, 0, name + before)
+    present.delete(name)
+    if (present.size === 0) this.#xattrs.delete(inode)
   }
 
   deleteAll(inode: Inode): void {
-    this.#xattrs.delete(inode)
+    if (this.#xattrs.has(inode)) for (const [name] of this.of(inode)) this.delete(inode, name)
   }
 
   entries(): IterableIterator<[Inode, ReadonlyMap<string, string>]> {
     return this.#xattrs.entries()
+  }
+
+  /** Adds all facts of the table to a digest that is made from scratch. */
+  fold(into: Digest): void {
+    for (const [inode, attributes] of this.#xattrs) {
+      for (const [name, value] of attributes) into.add(Fact.XATTR, inode, name.length, 0, name + value)
+    }
   }
 }
