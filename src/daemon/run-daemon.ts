@@ -1,6 +1,5 @@
 // A daemon as a process: from its command line to its exit code (spec daemons-and-config 1).
 import { writeFileSync } from 'node:fs'
-import { setPriority } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import type { commonOptions } from '../config/common.ts'
 import { describeOptions } from '../config/describe.ts'
@@ -13,6 +12,7 @@ import { findConfigFile, loadConfig, StartError } from './config-file.ts'
 import { LockFile, lockFilePath, lockOwner } from './lock-file.ts'
 import { Messages, writeTerminal } from './messages.ts'
 import { endOwner, trySignal } from './owner.ts'
+import { setPriorityOfAllThreads } from './priority.ts'
 import { lockMemory, Resource, raiseLimit } from './system.ts'
 import { become, resolveIdentity } from './user.ts'
 
@@ -229,7 +229,7 @@ class Process<O extends DaemonOptions> {
       )
     }
     if (config.DISABLE_OOM_KILLER) attempt(() => writeFileSync('/proc/self/oom_score_adj', '-1000'))
-    attempt(() => setPriority(0, config.NICE_LEVEL))
+    attempt(() => setPriorityOfAllThreads(config.NICE_LEVEL))
     if (process.geteuid?.() === 0) {
       const identity = resolveIdentity(config.WORKING_USER, config.WORKING_GROUP)
       if (identity.uid !== 0 || identity.gid !== 0) {

@@ -34,6 +34,12 @@ export interface DiskFile {
   truncate(size: number): Promise<void>
   /** fdatasync: contents and size are on disk when this resolves. */
   sync(): Promise<void>
+  /**
+   * write() and sync() of little data: while the disk answers at once both are done when they return (undefined),
+   * without the way to another thread and back.
+   */
+  writeLittle(source: Buffer, position: number): Promise<void> | undefined
+  syncLittle(): Promise<void> | undefined
   stat(): Promise<FileStat>
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs'
-import { readSync, writeSync } from 'node:fs'
+import { fdatasyncSync, readSync, writeSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
 import type { Disk, DiskFile, FileStat } from './disk.ts'
 
@@ -8,8 +8,17 @@ function fileStat(stats: Stats): FileStat {
   return { size: stats.size, blocksBytes: stats.blocks * 512, mtimeMs: stats.mtimeMs, kind }
 }
 
+/** A disk that takes longer than this, on average, is waited for by other threads. The way to them takes 0.1 ms. */
+const QUICK_MS = 0.5
+/** Then it is tried again. */
+const SLOW_DISK_MS = 1000
+/** How much the last time counts in the average. */
+const AVERAGE_WEIGHT = 1 / 8
+
 class RealFile implements DiskFile {
   readonly #handle: FileHandle
+  #slowUntilMs = 0
+  #averageMs = 0
 
   constructor(handle: FileHandle) {
     this.#handle = handle
@@ -57,6 +66,28 @@ class RealFile implements DiskFile {
 
   sync(): Promise<void> {
     return this.#handle.datasync()
+  }
+
+  writeLittle(source: Buffer, position: number): Promise<void> | undefined {
+    return this.#inPlace(() => this.writeSync(source, position)) ? undefined : this.write(source, position)
+  }
+
+  syncLittle(): Promise<void> | undefined {
+    return this.#inPlace(() => fdatasyncSync(this.#handle.fd)) ? undefined : this.sync()
+  }
+
+  /** Does it here unless the disk has been slow of late. @returns whether it was done */
+  #inPlace(action: () => void): boolean {
+    const startMs = performance.now()
+    if (startMs < this.#slowUntilMs) return false
+    action()
+    const endMs = performance.now()
+    this.#averageMs += (endMs - startMs - this.#averageMs) * AVERAGE_WEIGHT
+    if (this.#averageMs > QUICK_MS) {
+      this.#slowUntilMs = endMs + SLOW_DISK_MS
+      this.#averageMs = 0
+    }
+    return true
   }
 
   async stat(): Promise<FileStat> {

@@ -16,30 +16,34 @@ interface Bench {
   failNext: { write?: boolean; sync?: boolean }
 }
 
+const rest = (file: DiskFile) => ({
+  read: (target: Buffer, position: number) => file.read(target, position),
+  writev: (sources: readonly Buffer[], position: number) => file.writev(sources, position),
+  readSync: (target: Buffer, position: number) => file.readSync(target, position),
+  writeSync: (source: Buffer, position: number) => file.writeSync(source, position),
+  truncate: (size: number) => file.truncate(size),
+  stat: () => file.stat(),
+  close: () => file.close(),
+})
+
 /** A journal on a real folder whose disk counts syncs and can be told to fail. */
 async function withJournal(sync: SyncMode, run: (bench: Bench) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'elkfs-journal-'))
   const failNext: Bench['failNext'] = {}
   const failures: JournalError[] = []
   const bench = { folder, syncs: 0, failures, failNext } as Bench
-  const watch = (file: DiskFile): DiskFile => ({
-    read: (target, position) => file.read(target, position),
-    writev: (sources, position) => file.writev(sources, position),
-    readSync: (target, position) => file.readSync(target, position),
-    writeSync: (source, position) => file.writeSync(source, position),
-    truncate: size => file.truncate(size),
-    stat: () => file.stat(),
-    close: () => file.close(),
-    write(source, position) {
+  const watch = (file: DiskFile): DiskFile => {
+    const write = (source: Buffer, position: number) => {
       if (failNext.write) return Promise.reject(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' }))
       return file.write(source, position)
-    },
-    sync() {
+    }
+    const sync = () => {
       bench.syncs++
       if (failNext.sync) return Promise.reject(Object.assign(new Error('EIO: i/o error'), { code: 'EIO' }))
       return file.sync()
-    },
-  })
+    }
+    return { ...rest(file), write, writeLittle: write, sync, syncLittle: sync }
+  }
   const disk: Disk = { ...realDisk, open: async (path, mode) => watch(await realDisk.open(path, mode)) }
   bench.journal = new Journal(disk, realClock, folder, { sync, backLogs: 2 }, error => failures.push(error))
   try {

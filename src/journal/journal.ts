@@ -24,6 +24,9 @@ export class JournalError extends Error {
   override readonly name = 'JournalError'
 }
 
+/** A batch up to this size is written in place when the disk is quick. */
+const LITTLE_BYTES = 64 * 1024
+
 interface Batch {
   lines: string[]
   /** To run once the lines are durable. */
@@ -164,9 +167,11 @@ export class Journal {
 
   async #write(batch: Buffer): Promise<void> {
     this.#file ??= await this.#open()
-    await this.#file.write(batch, this.#position)
+    await (batch.length > LITTLE_BYTES
+      ? this.#file.write(batch, this.#position)
+      : this.#file.writeLittle(batch, this.#position))
     this.#position += batch.length
-    if (this.#options.sync.kind === 'commit') await this.#file.sync()
+    if (this.#options.sync.kind === 'commit') await this.#file.syncLittle()
     else this.#unsynced = true
   }
 

@@ -1,7 +1,8 @@
 // The program mfsmount, from its arguments to its exit code.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { constants, setPriority } from 'node:os'
+import { constants } from 'node:os'
 import type { Cluster, ClusterEvents, MetaCluster, SessionParameters } from '../client/cluster.ts'
+import { setPriorityOfAllThreads } from '../daemon/priority.ts'
 import type { Env } from '../env/env.ts'
 import type { LogLevel } from '../env/real-log.ts'
 import { SessionFlag, VERSION, VERSION_TEXT } from '../protocol/constants.ts'
@@ -251,7 +252,7 @@ function becomeKnown({ values }: MountCommand, target: string): void {
   }
   // The title has changed the short name too, which ps, pgrep and top show.
   attempt(() => writeFileSync('/proc/self/comm', 'mfsmount'))
-  attempt(() => setPriority(0, Math.max(values.mfsnice, constants.priority.PRIORITY_HIGHEST)))
+  attempt(() => setPriorityOfAllThreads(Math.max(values.mfsnice, constants.priority.PRIORITY_HIGHEST)))
   if (!values.mfsallowoomkiller) attempt(() => writeFileSync('/proc/self/oom_score_adj', '-1000'))
 }
 

@@ -424,6 +424,11 @@ export class SimDisk implements Disk {
       this.#failIf('reads', path)
       return inode.contents.copy(target, 0, position, position + target.length)
     }
+    const sync = () =>
+      later('sync', () => {
+        this.#failIf('syncs', path)
+        inode.sync()
+      })
     return {
       read: (target, position) => later('read', () => read(target, position)),
       write: writeLater,
@@ -438,11 +443,9 @@ export class SimDisk implements Disk {
           this.#resized(inode, size)
           inode.truncate(size)
         }),
-      sync: () =>
-        later('sync', () => {
-          this.#failIf('syncs', path)
-          inode.sync()
-        }),
+      sync,
+      writeLittle: writeLater,
+      syncLittle: sync,
       stat: async () => statOf(inode),
       close: async () => {},
     }

@@ -108,6 +108,8 @@ export function noted(file: DiskFile, statistics: FolderStatistics, clock: Clock
     sync: () => timed('sync', file.sync(), () => 0),
     readSync: (target, position) => file.readSync(target, position),
     writeSync: (source, position) => file.writeSync(source, position),
+    writeLittle: (source, position) => file.writeLittle(source, position),
+    syncLittle: () => file.syncLittle(),
     truncate: size => file.truncate(size),
     stat: () => file.stat(),
     close: () => file.close(),

@@ -1,0 +1,9 @@
+// The nice value of a whole process. The system keeps one per thread, and Node has threads (collecting garbage,
+// compiling, waiting for disks) before the first line of a program runs.
+import { readdirSync } from 'node:fs'
+import { setPriority } from 'node:os'
+
+/** Sets the nice value of all threads; those that are made later inherit it. @throws Error with code EACCES, EPERM */
+export function setPriorityOfAllThreads(nice: number): void {
+  for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), nice)
+}
