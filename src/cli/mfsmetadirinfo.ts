@@ -5,7 +5,7 @@ import { type Phase, type SummedPath, type Sums, sumDirectories } from '../metad
 import { type ReadAt, SectionIndex } from '../metadata/dump/section-index.ts'
 import { parseArguments, pathOf, rawArguments, UsageError } from './offline/arguments.ts'
 import { humanBytes } from './offline/human.ts'
-import { messageOf, say, writeOut } from './offline/terminal.ts'
+import { messageOf, sayBytes, writeOut } from './offline/terminal.ts'
 
 const USAGE = `usage: mfsmetadirinfo [-f J|C[SEPARATOR]] [-o OUTPUT] [-a NAME] FILE PATH...
 
@@ -101,7 +101,7 @@ async function sum(file: FileHandle, shown: string, paths: string[], total: stri
   const index = await SectionIndex.read(readAt)
   if (index.header.isNew) throw new CheckpointError('HEAD', 8, 'an empty file system: there is nothing to count')
   if (index.header.old?.sectioned === false) throw new CheckpointError('HEAD', 5, `${shown} is too old (before 1.6)`)
-  const missing = (path: string) => say(`path '${path}': no such file or directory`)
+  const missing = (path: string) => sayBytes(`path '${path}': no such file or directory`)
   return sumDirectories(index, paths, total, phaseProgress(), missing)
 }
 
@@ -134,7 +134,7 @@ async function main(): Promise<number> {
     return 0
   } catch (error) {
     if (error instanceof UsageError) process.stdout.write(`mfsmetadirinfo: ${error.message}\n${USAGE}`)
-    else say(`${shown}: ${messageOf(error, [CheckpointError])}`)
+    else sayBytes(`${shown}: ${messageOf(error, [CheckpointError])}`)
     return 1
   }
 }

@@ -1,9 +1,8 @@
 // The command mfsmetadump: a metadata file as text (spec metadata 7.1).
-import { type FileHandle, open } from 'node:fs/promises'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
-import { dumpMetadata } from '../metadata/dump/dump.ts'
 import { parseArguments, pathOf, rawArguments, UsageError } from './offline/arguments.ts'
-import { messageOf, Progress, percent, say, writeOut } from './offline/terminal.ts'
+import { dumpFile } from './offline/metadata-file.ts'
+import { messageOf, Progress, percent, say } from './offline/terminal.ts'
 
 const USAGE = `usage: mfsmetadump [-d] [-s SECTION] FILE
 
@@ -23,41 +22,20 @@ Prints a metadata file (metadata.mfs, metadata.mfs.back, metadata_ml.mfs.back, .
 
 exit code: 0, or 1 when the file can not be read or is damaged
 `
-const PIECE_BYTES = 4 << 20
-
-function pullFrom(file: FileHandle, told: (bytes: number) => void): () => Promise<Buffer | undefined> {
-  let position = 0
-  return async () => {
-    const piece = Buffer.allocUnsafeSlow(PIECE_BYTES)
-    const { bytesRead } = await file.read(piece, 0, PIECE_BYTES, position)
-    position += bytesRead
-    told(position)
-    return bytesRead > 0 ? piece.subarray(0, bytesRead) : undefined
-  }
-}
 
 async function dump(path: string, section: string | undefined, dots: boolean): Promise<number> {
   const progress = new Progress()
-  let file: FileHandle
+  // On a terminal the text itself is the progress.
+  const told = (part: number) => process.stdout.isTTY || progress.tell(() => `dumping: ${percent(part)}`)
   try {
-    file = await open(path, 'r')
-  } catch (error) {
-    say(`can't open metadata file: ${messageOf(error, [])}`)
-    return 1
-  }
-  try {
-    const { size } = await file.stat()
-    // On a terminal the text itself is the progress.
-    const told = (bytes: number) => process.stdout.isTTY || progress.tell(() => `dumping: ${percent(bytes / size)}`)
-    await dumpMetadata(pullFrom(file, told), { ...(section ? { section } : {}), dots }, writeOut)
+    await dumpFile(path, { ...(section ? { section } : {}), dots }, told)
     progress.clear()
     return 0
   } catch (error) {
     progress.clear()
-    say(`${path}: ${messageOf(error, [CheckpointError])}`)
+    const message = messageOf(error, [CheckpointError])
+    say(error instanceof CheckpointError ? `${path}: ${message}` : `can't open metadata file: ${message}`)
     return 1
-  } finally {
-    await file.close()
   }
 }
 

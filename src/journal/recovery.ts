@@ -29,7 +29,8 @@ export interface Recovered {
   notes: string[]
 }
 
-const NAME_PATTERN = /^metadata(?:_ml)?\.mfs(?:\.back(?:\.\d+)?|\.emergency|\.[A-Za-z0-9]{6})?$/
+/** Names under which checkpoints lie in the folder of a master or metalogger. */
+export const checkpointPattern = /^metadata(?:_ml)?\.mfs(?:\.back(?:\.\d+)?|\.emergency|\.[A-Za-z0-9]{6})?$/
 
 /**
  * Recovers the state.
@@ -69,7 +70,7 @@ function noCheckpoint(folder: string, notes: string[]): RecoveryError {
 /** Valid ones, newest first. @throws RecoveryError when they are of different file systems */
 async function findCheckpoints(disk: Disk, folder: string, notes: string[]): Promise<CheckpointFile[]> {
   const found: CheckpointFile[] = []
-  for (const name of (await disk.list(folder)).filter(name => NAME_PATTERN.test(name)).sort()) {
+  for (const name of (await disk.list(folder)).filter(name => checkpointPattern.test(name)).sort()) {
     try {
       found.push(await inspectCheckpoint(disk, `${folder}/${name}`))
     } catch (error) {

@@ -13,6 +13,7 @@ import * as handMade from '../golden/hand-made-metadata.ts'
 import { pullOf, steps, vector } from '../golden/metadata.ts'
 import { whyNot } from './cluster.ts'
 import { installPackages } from './packages.ts'
+import { restoredByRealMaster } from './real-restore.ts'
 
 const skip = whyNot() ?? false
 let folder = ''
@@ -21,23 +22,6 @@ before(() => {
   folder = mkdtempSync(join(tmpdir(), 'elkfs-metadata-'))
 })
 after(() => rmSync(folder, { recursive: true }))
-
-/** The file that the real master makes of another one (and a sessions.mfs beside it). */
-function restoredByRealMaster(bytes: Buffer, sessions?: Buffer): Buffer {
-  const data = mkdtempSync(join(folder, 'restore-'))
-  writeFileSync(join(data, 'metadata.mfs.back'), bytes)
-  if (sessions) writeFileSync(join(data, 'sessions.mfs'), sessions)
-  const exports = join(data, 'exports.cfg')
-  writeFileSync(exports, '* / rw\n')
-  const config = join(data, 'master.cfg')
-  writeFileSync(
-    config,
-    ['WORKING_USER=root', 'WORKING_GROUP=root', `DATA_PATH=${data}`, `EXPORTS_FILENAME=${exports}`, ''].join('\n'),
-  )
-  const { status, stderr } = spawnSync('mfsmaster', ['-c', config, '-f', 'restore'], { encoding: 'latin1' })
-  assert.equal(status, 0, stderr)
-  return readFileSync(join(data, 'metadata.mfs'))
-}
 
 interface Output {
   stdout: string
@@ -98,7 +82,7 @@ function comparable(form: string, lines: string[]): string[] {
 
 for (const [form, bytes] of Object.entries(olderForms)) {
   test(`older form ${form}: the real master loads what ours loads`, { skip }, async () => {
-    const real = await load(restoredByRealMaster(bytes))
+    const real = await load(restoredByRealMaster({ 'metadata.mfs.back': bytes }))
     assert.deepEqual(comparable(form, canonicalLines(await load(bytes))), comparable(form, canonicalLines(real)))
   })
 
@@ -117,7 +101,7 @@ for (const [form, bytes] of Object.entries(olderForms)) {
 for (const form of [0, 1, 2, 3, 4] as const) {
   test(`sessions.mfs of form ${form}: the real master imports what ours imports`, { skip }, async () => {
     const [bytes, sessions] = [handMade.file17(), handMade.sessionsFile(form)]
-    const real = await load(restoredByRealMaster(bytes, sessions))
+    const real = await load(restoredByRealMaster({ 'metadata.mfs.back': bytes, 'sessions.mfs': sessions }))
     assert.deepEqual(
       comparable('1.7', canonicalLines(await load(bytes, sessions))),
       comparable('1.7', canonicalLines(real)),
@@ -129,18 +113,9 @@ test('edges without numbers get those that the real master gives at its start', 
   // Only a start numbers them, and a start opens ports: the numbers are seen in the changelog's result instead.
   const bytes = handMade.file20({ versions: { EDGE: 0x10 } })
   const state = await load(bytes)
-  const data = mkdtempSync(join(folder, 'renumber-'))
   const line = `${handMade.VERSION}: ${NOW}|RENUMERATEEDGES():${state.edges.idOfAge(state.nextEdgeAge)}\n`
-  writeFileSync(join(data, 'metadata.mfs.back'), bytes)
-  writeFileSync(join(data, 'changelog.0.mfs'), line)
-  writeFileSync(join(data, 'exports.cfg'), '* / rw\n')
-  const config = join(data, 'master.cfg')
-  const lines = ['WORKING_USER=root', 'WORKING_GROUP=root', `DATA_PATH=${data}`]
-  writeFileSync(config, [...lines, `EXPORTS_FILENAME=${join(data, 'exports.cfg')}`, ''].join('\n'))
-  const { status, stderr } = spawnSync('mfsmaster', ['-c', config, '-f', 'restore'], { encoding: 'latin1' })
-  assert.equal(status, 0, stderr)
+  const real = await load(restoredByRealMaster({ 'metadata.mfs.back': bytes, 'changelog.0.mfs': line }))
   const edges = (text: string[]) => text.filter(entry => entry.startsWith('EDGE'))
-  const real = await load(readFileSync(join(data, 'metadata.mfs')))
   assert.deepEqual(edges(canonicalLines(state)), edges(canonicalLines(real)))
 })
 
@@ -174,7 +149,10 @@ for (const [step, file] of vectors) {
     // A chunk that files of different classes share counts with the class of the file that comes first in NODE.
     const shared = (text = '') => (step === '06-handmade-lines' ? text.replace(/(keep|arch|real) size: .*/g, '') : text)
     assert.equal(shared(sumsOfOurs?.stdout), shared(sumsOfTheirs?.stdout))
-    assert.deepEqual(canonicalLines(await load(restoredByRealMaster(written))), canonicalLines(state))
+    assert.deepEqual(
+      canonicalLines(await load(restoredByRealMaster({ 'metadata.mfs.back': written }))),
+      canonicalLines(state),
+    )
   })
 }
 

@@ -14,9 +14,14 @@ export function writeOut(latin1: string): Promise<void> {
 // The error comes to the callback of the write as well; without this it would end the program with a stack.
 process.stdout.on('error', () => {})
 
-/** A message for a person, bytes as latin1. */
+/** A message for a person. */
 export function say(message: string): void {
-  process.stderr.write(Buffer.from(`${message}\n`, 'latin1'))
+  process.stderr.write(`${message}\n`)
+}
+
+/** A message with names in it that are bytes (latin1). */
+export function sayBytes(latin1: string): void {
+  process.stderr.write(Buffer.from(`${latin1}\n`, 'latin1'))
 }
 
 const TERMINAL_EVERY_MS = 200
