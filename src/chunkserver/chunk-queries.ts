@@ -37,6 +37,14 @@ export function answerQuery(store: ChunkStore, type: number, payload: Buffer): P
         status => cstocl.chunkChecksumTab.encode({ ...about, status }),
       )
     }
+    case cltocs.getChunkTested.code: {
+      const about = cltocs.getChunkTested.decode(payload)
+      const answer = (testedAt: number, status: number) => cstocl.chunkTested.encode({ ...about, testedAt, status })
+      return answered(
+        async () => answer(store.testedAt(about.chunkId, about.version), 0),
+        status => answer(0, status),
+      )
+    }
     case cltocs.syncChunk.code: {
       const about = cltocs.syncChunk.decode(payload)
       const answer = (status: number) => cstocl.syncStatus.encode({ ...about, status })

@@ -10,6 +10,7 @@ import { Commands } from './master/commands.ts'
 import { MasterLink } from './master/master-link.ts'
 import { Reports } from './master/reports.ts'
 import type { ChunkserverOptions } from './options.ts'
+import { Rebalancer } from './rebalancer.ts'
 import { Replicator } from './replicator.ts'
 import { answerServerQuery } from './server-queries.ts'
 import { Tester } from './tester.ts'
@@ -40,6 +41,7 @@ export class Chunkserver {
   readonly #master: MasterLink
   readonly #clients: ClientPort
   readonly #tester: Tester
+  readonly #rebalancer: Rebalancer
   readonly #onFatal: (error: Error) => void
   #timer: Timer | undefined
   #ticking = false
@@ -55,7 +57,8 @@ export class Chunkserver {
     this.#identity = new Identity(env, options.dataFolder, store)
     const commands = new Commands(store, new Replicator(env, store), this.#jobs)
     const { reports, jobs, identity } = { reports: this.#reports, jobs: this.#jobs, identity: this.#identity }
-    this.#master = new MasterLink(env, { store, reports, commands, jobs, identity }, options, onFatal)
+    const isRebalancing = () => this.#rebalancer.isRunning
+    this.#master = new MasterLink(env, { store, reports, commands, jobs, identity, isRebalancing }, options, onFatal)
     const facts = {
       store,
       identity,
@@ -64,7 +67,8 @@ export class Chunkserver {
     }
     const queries = (type: number, payload: Buffer) => answerServerQuery(facts, type, payload)
     this.#clients = new ClientPort({ env, store, jobs, queries, onFatal })
-    this.#tester = new Tester(env, store, options)
+    this.#tester = new Tester(env, store, options, onFatal)
+    this.#rebalancer = new Rebalancer(env, store, options)
   }
 
   /**
@@ -106,7 +110,7 @@ export class Chunkserver {
     await this.#clients.listen(listenHost, listenPort)
     this.#env.log.notice(`listen on ${listenHost}:${listenPort}`)
     this.#timer = this.#env.clock.every(1000, () => this.#tick())
-    this.#tester.run().catch(this.#onFatal)
+    this.#rebalancer.run().catch(this.#onFatal)
     const scanned = Promise.allSettled(scans)
     void Promise.race([scanned, this.#env.clock.sleep(SCAN_WAIT_MS)]).then(() => this.#master.start())
   }
@@ -123,6 +127,7 @@ export class Chunkserver {
   #tick(): void {
     this.#master.tick()
     this.#store.watch()
+    this.#tester.tick()
     if (this.#ticking) return
     this.#ticking = true
     this.#store
@@ -142,6 +147,16 @@ export class Chunkserver {
     return this.#master.registered
   }
 
+  /** Tests every chunk, from now on, whenever it was tested before. */
+  scrub(): void {
+    this.#tester.scrub()
+  }
+
+  /** For people: its disks and their tests, a line each. */
+  describe(): string[] {
+    return this.#tester.describe()
+  }
+
   /** Goes by new options from now on. Folders that cannot be used are logged and left out. */
   async reload(options: ChunkserverOptions): Promise<void> {
     const before = this.#options
@@ -149,6 +164,7 @@ export class Chunkserver {
     this.#store.options = storeOptions(options)
     this.#jobs.max = options.jobsMax
     this.#tester.options = options
+    this.#rebalancer.options = options
     if (before.listenHost !== options.listenHost || before.listenPort !== options.listenPort) {
       await this.#clients.move(options.listenHost, options.listenPort)
     }
@@ -177,6 +193,7 @@ export class Chunkserver {
   async stop(): Promise<void> {
     this.#timer?.cancel()
     this.#tester.stop()
+    this.#rebalancer.stop()
     this.#master.stop()
     const untilMs = this.#env.clock.monotonicMs() + JOBS_END_MS
     while (this.#jobs.running > 0 && this.#env.clock.monotonicMs() < untilMs) await this.#env.clock.sleep(20)

@@ -36,6 +36,8 @@ export interface ChunkserverOptions {
   /** Megabytes a second and folder; 0: no tests. */
   readonly testSpeed: number
   readonly testIntervalSeconds: number
+  /** Percent of the time that goes into moving chunks between disks; 0: none are moved. */
+  readonly rebalanceUtilization: number
   /** Value of an option as it stands in the configuration file, for those who ask; empty when it is not set. */
   readonly configValue: (option: string) => string
 }
@@ -71,6 +73,7 @@ export function chunkserverOptions(
     keepDuplicatesHours: config.HDD_KEEP_DUPLICATES_HOURS,
     testSpeed: config.HDD_TEST_SPEED,
     testIntervalSeconds: config.HDD_MIN_TEST_INTERVAL,
+    rebalanceUtilization: config.HDD_REBALANCE_UTILIZATION,
     configValue,
   }
 }

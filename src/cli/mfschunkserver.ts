@@ -34,8 +34,11 @@ async function start(context: DaemonContext<ChunkserverConfig>): Promise<Running
   return {
     stop: () => server.stop(),
     reload: changed => server.reload(options(changed)),
-    info: () =>
-      env.log.notice(`port ${server.port}, ${server.registered ? 'registered with' : 'looking for'} the master`),
+    info: () => {
+      env.log.notice(`port ${server.port}, ${server.registered ? 'registered with' : 'looking for'} the master`)
+      for (const line of server.describe()) env.log.notice(line)
+    },
+    scrub: () => server.scrub(),
   }
 }
 
@@ -46,6 +49,7 @@ await runDaemon({
   configFile: chunkserverConfigFile,
   openFiles: 16384,
   restoreSwitches: false,
+  scrubs: true,
   reloads: Object.entries(chunkserverConfigFile.options)
     .filter(([, option]) => !('needsRestart' in option))
     .map(([name]) => name),

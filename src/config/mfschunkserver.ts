@@ -3,9 +3,6 @@ import { CONFIG_ROOT, commonOptions } from './common.ts'
 import { flag, host, labels, listenHost, optionalText, path, port, real, size, whole } from './kinds.ts'
 import { configFile, type Values } from './option.ts'
 
-/** For options whose behaviour is missing: a file that sets one gets a warning, never silence. */
-const missing = 'not implemented yet'
-
 export const chunkserverConfigFile = configFile({
   program: 'mfschunkserver',
   options: {
@@ -33,7 +30,7 @@ export const chunkserverConfigFile = configFile({
       default: 86400,
       unit: 'seconds',
       doc: 'After a test the chunk leaves the page cache if it was not used for so long; 0: always, negative: never.',
-      ignored: missing,
+      ignored: 'the system decides what stays in its page cache',
     },
     HDD_LEAVE_SPACE_DEFAULT: {
       kind: size,
@@ -44,14 +41,13 @@ export const chunkserverConfigFile = configFile({
       kind: whole({ min: 0, max: 100 }),
       default: 20,
       unit: 'percent',
-      doc: 'Share of disk time for moving chunks between the disks of this server.',
-      ignored: missing,
+      doc: 'Share of the time for moving chunks between the disks of this server; 0: none are moved.',
     },
     HDD_HIGH_SPEED_REBALANCE_LIMIT: {
       kind: whole({ min: 0, max: 10 }),
       default: 0,
       doc: 'Parallel writes per disk of the high-speed rebalance; 0: standard rebalance.',
-      ignored: missing,
+      ignored: 'HDD_REBALANCE_UTILIZATION = 100 moves chunks as fast as one disk can be read',
     },
     HDD_ERROR_TOLERANCE_COUNT: {
       kind: whole({ min: 1, max: 10 }),

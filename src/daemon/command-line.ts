@@ -1,7 +1,19 @@
 // The command line of the daemons (spec daemons-and-config 1.1).
 
 const actions = [
-  ...(['start', 'stop', 'restart', 'try-restart', 'reload', 'info', 'test', 'status', 'kill', 'restore'] as const),
+  ...([
+    'start',
+    'stop',
+    'restart',
+    'try-restart',
+    'reload',
+    'info',
+    'test',
+    'status',
+    'kill',
+    'restore',
+    'scrub',
+  ] as const),
 ] as const
 export type Action = (typeof actions)[number]
 
@@ -29,8 +41,11 @@ export type CommandLine = { kind: 'command'; command: Command } | { kind: 'usage
 
 const LOCK_TIMEOUT_SECONDS = 1800
 
-/** @param restoreSwitches whether the program has -i -a -x */
-export function parseCommandLine(args: readonly string[], restoreSwitches: boolean): CommandLine {
+/**
+ * @param restoreSwitches whether the program has -i -a -x
+ * @param scrubs whether it has the action `scrub`
+ */
+export function parseCommandLine(args: readonly string[], restoreSwitches: boolean, scrubs = false): CommandLine {
   const command: Command = {
     action: 'start',
     foreground: false,
@@ -69,7 +84,7 @@ export function parseCommandLine(args: readonly string[], restoreSwitches: boole
   }
   const [word = 'start', ...more] = words
   const action = actions.find(name => name === word.toLowerCase())
-  if (!action || more.length > 0) return { kind: 'usage' }
+  if (!action || (action === 'scrub' && !scrubs) || more.length > 0) return { kind: 'usage' }
   return { kind: 'command', command: { ...command, action } }
 }
 
@@ -112,14 +127,15 @@ function takeSwitch(command: Command, letter: string, restoreSwitches: boolean):
   }
 }
 
-export function usageLine(program: string, restoreSwitches: boolean): string {
+function usageLine(program: string, restoreSwitches: boolean, scrubs: boolean): string {
   return (
     `usage: ${program} [-vfun] [-t locktimeout] [-c cfgfile]${restoreSwitches ? ' [-i] [-a] [-x [-x]]' : ''} ` +
-    '[start|stop|restart|reload|info|test|kill|restore]\n'
+    `[start|stop|restart|reload|info|test|kill|restore${scrubs ? '|scrub' : ''}]\n`
   )
 }
 
-export function usageText(program: string, restoreSwitches: boolean): string {
+/** As parseCommandLine() takes it. */
+export function usageText(program: string, restoreSwitches: boolean, scrubs = false): string {
   const switches: [string, string][] = [
     ['-v', 'print the version and exit'],
     ['-f', 'stay in the foreground, messages on stderr'],
@@ -136,7 +152,7 @@ export function usageText(program: string, restoreSwitches: boolean): string {
       : []),
     ['--help', 'this text and all options of the configuration file'],
   ]
-  const verbs: [string, string][] = [
+  const verbs: (readonly [string, string])[] = [
     ['start', 'start in the background (when no action is given)'],
     ['stop', 'end the running process in order, and wait for it'],
     ['restart', 'stop, then start'],
@@ -146,7 +162,9 @@ export function usageText(program: string, restoreSwitches: boolean): string {
     ['test, status', 'say whether it runs: exit code 0 or 1'],
     ['kill', 'end the running process at once'],
     ['restore', restoreSwitches ? 'bring the metadata files in order, then exit' : 'nothing here'],
+    ...(scrubs ? ([['scrub', 'make it read and check every chunk now, at the speed of HDD_TEST_SPEED']] as const) : []),
   ]
-  const table = (rows: [string, string][]) => rows.map(([name, text]) => `  ${name.padEnd(13)} ${text}\n`).join('')
-  return `${usageLine(program, restoreSwitches)}\n${table(switches)}\nactions:\n${table(verbs)}`
+  const table = (rows: readonly (readonly [string, string])[]) =>
+    rows.map(([name, text]) => `  ${name.padEnd(13)} ${text}\n`).join('')
+  return `${usageLine(program, restoreSwitches, scrubs)}\n${table(switches)}\nactions:\n${table(verbs)}`
 }

@@ -42,6 +42,8 @@ export interface RunningDaemon<C> {
   reload(config: C): Promise<void>
   /** Writes details about itself to the log. */
   info?(): void
+  /** The action `scrub`: checks all its data, beginning now. */
+  scrub?(): void
 }
 
 export interface DaemonProgram<O extends DaemonOptions> {
@@ -58,6 +60,8 @@ export interface DaemonProgram<O extends DaemonOptions> {
   readonly reloads: readonly string[]
   /** Whether it has the switches -i -a -x. */
   readonly restoreSwitches: boolean
+  /** Whether it has the action `scrub`. */
+  readonly scrubs?: boolean
   /** Resolves once it serves. @throws StartError with the reason why it can't */
   start(context: DaemonContext<Values<O>>): Promise<RunningDaemon<Values<O>>>
   /** The action `restore`. */
@@ -70,16 +74,18 @@ export async function runDaemon<O extends DaemonOptions>(program: DaemonProgram<
 }
 
 async function run<O extends DaemonOptions>(program: DaemonProgram<O>, args: string[]): Promise<number> {
-  const line = parseCommandLine(args, program.restoreSwitches)
+  const line = parseCommandLine(args, program.restoreSwitches, program.scrubs)
   switch (line.kind) {
     case 'version':
       process.stdout.write(`version: ${program.version}\n`)
       return 0
     case 'usage':
-      process.stdout.write(usageText(program.name, program.restoreSwitches))
+      process.stdout.write(usageText(program.name, program.restoreSwitches, program.scrubs))
       return 1
     case 'help':
-      process.stdout.write(`${program.description}\n\n${usageText(program.name, program.restoreSwitches)}`)
+      process.stdout.write(
+        `${program.description}\n\n${usageText(program.name, program.restoreSwitches, program.scrubs)}`,
+      )
       process.stdout.write(`\noptions of ${program.name}.cfg (OPTION = value):\n${describeOptions(program.configFile)}`)
       return 0
     case 'command':
@@ -124,6 +130,8 @@ class Process<O extends DaemonOptions> {
         return this.#signal('SIGHUP', 'reload')
       case 'info':
         return this.#signal('SIGUSR1', 'info')
+      case 'scrub':
+        return this.#signal('SIGUSR2', 'scrub')
       case 'test':
       case 'status':
         return this.#test()
@@ -368,7 +376,8 @@ class Life<O extends DaemonOptions> {
       this.#reloading = this.#reloading.then(() => this.#reload())
     })
     process.on('SIGUSR1', () => this.#running?.info?.())
-    for (const signal of ['SIGQUIT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGUSR2'] as const) process.on(signal, () => {})
+    for (const signal of ['SIGQUIT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {})
+    process.on('SIGUSR2', () => this.#running?.scrub?.())
     for (const signal of ['SIGALRM', 'SIGVTALRM'] as const) process.on(signal, () => log.notice(`${signal} received`))
   }
 

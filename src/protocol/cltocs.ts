@@ -69,6 +69,8 @@ const aboutChunk = { chunkId: u64n, version: u32 }
  * whose version text says that they are ours; others close the connection.
  */
 export const syncChunk = message(0x7000, 'CLTOCS_SYNC_CHUNK', aboutChunk)
+/** Not in the original: when was the chunk last read as a whole and right? Answered with `cstocl.chunkTested`. */
+export const getChunkTested = message(0x7002, 'CLTOCS_GET_CHUNK_TESTED', aboutChunk)
 export const getChunkBlocks = message(250, 'ANTOCS_GET_CHUNK_BLOCKS', aboutChunk)
 export const getChunkChecksum = message(300, 'ANTOCS_GET_CHUNK_CHECKSUM', aboutChunk)
 export const getChunkChecksumTab = message(302, 'ANTOCS_GET_CHUNK_CHECKSUM_TAB', aboutChunk)

@@ -42,6 +42,9 @@ export const chunkBlocks = message(251, 'CSTOAN_CHUNK_BLOCKS', { ...aboutChunk, 
 /** Not in the original. */
 export const syncStatus = message(0x7001, 'CSTOCL_SYNC_STATUS', { ...aboutChunk, status: u8 })
 
+/** Not in the original. `testedAt`: seconds since 1970; 0: not since the server was started. */
+export const chunkTested = message(0x7003, 'CSTOCL_CHUNK_TESTED', { ...aboutChunk, testedAt: u32, status: u8 })
+
 type OrStatus<T> =
   | { chunkId: number; version: number; status: number }
   | ({

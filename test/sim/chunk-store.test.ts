@@ -241,6 +241,31 @@ test('a disk that hangs is given up alone, and asked again at a reload', async (
   assert.equal(await machine.run(statusOf(() => store.test(here[0] as number, 1).then(() => {}))), Status.OK)
 })
 
+test('a chunk moves to another disk while a session has it open, and only if it is right', async () => {
+  const machine = new Machine(8)
+  const store = await machine.start('/d1/\n/d2/\n')
+  await machine.run(store.create(5, 1))
+  const data = Buffer.alloc(3 * MFSBLOCKSIZE, 'some text that is moved')
+  const pieces = [0, 1, 2].map(i => piece(i, 0, data.subarray(i * MFSBLOCKSIZE, (i + 1) * MFSBLOCKSIZE)))
+  await write(machine, store, 5, 1, pieces)
+  const open = await machine.run(store.open(5, 1))
+  const source = store.liveFolders.find(({ chunkCount }) => chunkCount === 1)
+  const target = store.liveFolders.find(({ chunkCount }) => chunkCount === 0)
+  assert.ok(source && target)
+  await machine.run(store.move(5, target))
+  assert.deepEqual([source.chunkCount, target.chunkCount], [0, 1])
+  assert.equal((await machine.run(store.write(open, 1, [piece(1, 0, Buffer.from('SOME'))]))).done, 1)
+  store.done(open)
+  data.write('SOME', MFSBLOCKSIZE)
+  assert.ok(data.equals(await contents(machine, store, 5, 1)))
+  const name = `00/chunk_${'5'.padStart(16, '0')}_00000001.mfs`
+  assert.deepEqual(machine.host.disk.files(source.root), [`${source.root}/.lock`])
+  machine.host.disk.flipBit(`${target.root}/${name}`, (8192 + 1000) * 8)
+  await assert.rejects(machine.run(store.move(5, source)), { status: Status.CRC })
+  assert.deepEqual(machine.host.disk.files(source.root), [`${source.root}/.lock`], 'nothing is left of a failed move')
+  assert.deepEqual([source.chunkCount, target.chunkCount], [0, 1])
+})
+
 test('synced writes survive a power cut', async () => {
   for (let seed = 10; seed < 30; seed++) {
     const machine = new Machine(seed)

@@ -172,6 +172,66 @@ test('a chain with a dead, a missing or a failing server ends, and says why wher
   assert.deepEqual(cstoma.chunkDamaged.decode(payload).chunkIds, [chunkId])
 })
 
+test('a scrub finds a flipped bit, a cut file and a missing one, and tells of every chunk when it was tested', async () => {
+  const machines = await cluster(9, [])
+  const server = await machines.startServer(A, { testSpeed: 10, testIntervalSeconds: 3600, folders: '/d1\n' })
+  for (const id of [1, 2, 3, 4]) {
+    await create(machines, A, id)
+    const client = await machines.client(A)
+    client.send(cltocs.write.encode({ protocol: 1, chunkId: id, version: 1, chain: [] }))
+    const [head, bytes] = [{ chunkId: id, writeId: 1, blockIndex: 0, offset: 0, crc: crc32(block(id)) }, block(id)]
+    client.send(Buffer.concat([cltocs.writeData.encodeHead(head, bytes.length), bytes]))
+    await statusOf(client)
+    assert.equal((await statusOf(client)).status, Status.OK)
+    client.send(cltocs.writeFinish.encode({ chunkId: id, version: 1 }))
+  }
+  const testedAt = async (chunkId: number) => {
+    const client = await machines.client(A)
+    client.send(cltocs.getChunkTested.encode({ chunkId, version: 1 }))
+    return cstocl.chunkTested.decode((await client.next([cstocl.chunkTested.code])).payload).testedAt
+  }
+  // All are tested within their period, and then left alone.
+  await machines.scheduler.run(2000)
+  const before = await testedAt(1)
+  assert.ok(before > 0)
+  await machines.scheduler.run(5000)
+  assert.equal(await testedAt(1), before)
+  const { disk } = machines.host(A)
+  const path = (id: number) => `/d1/00/chunk_${id.toString(16).padStart(16, '0').toUpperCase()}_00000001.mfs`
+  disk.flipBit(path(2), (8192 + 500) * 8)
+  disk.plant(path(3), disk.peek(path(3)).subarray(0, 9000))
+  await machines.run(disk.unlink(path(4)))
+  server.scrub()
+  const damaged = new Set<number>()
+  while (damaged.size < 3) {
+    const { payload } = await machines.master(A).next([cstoma.chunkDamaged.code], 60_000)
+    for (const id of cstoma.chunkDamaged.decode(payload).chunkIds) damaged.add(id)
+  }
+  assert.deepEqual([...damaged].sort(), [2, 3, 4])
+  await machines.scheduler.until(() => scrubbed(machines).length > 0, 60_000, 'the end of the scrub')
+  assert.match(scrubbed(machines)[0] ?? '', /4 tested, 3 damaged/)
+  assert.ok((await testedAt(1)) > before)
+})
+
+const scrubbed = (machines: Machines) => machines.host(A).messages.filter(text => text.includes('all chunks tested'))
+
+test('disks of one server become even by themselves', async () => {
+  const machines = await cluster(10, [])
+  const more = { folders: '</d1\n/d2\n', rebalanceUtilization: 100 }
+  const server = await machines.startServer(A, { folders: '/d1\n' })
+  for (const id of [1, 2, 3]) await create(machines, A, id)
+  await machines.run(server.reload({ ...(await optionsOf(machines)), ...more }))
+  const files = (folder: string) =>
+    machines
+      .host(A)
+      .disk.files(folder)
+      .filter(path => path.endsWith('.mfs'))
+
+  await machines.scheduler.until(() => files('/d1').length === 0, 60_000, 'the emptied disk')
+  assert.equal(files('/d2').length, 3)
+  assert.ok((await read(machines, A, 0)) instanceof Buffer)
+})
+
 test('a full disk says so, and keeps what it had', async () => {
   const machines = await cluster(5, [A])
   await create(machines, A)

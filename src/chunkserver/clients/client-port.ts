@@ -207,6 +207,7 @@ class ClientLink implements WriteHost {
       case cltocs.getChunkBlocks.code:
       case cltocs.getChunkChecksum.code:
       case cltocs.getChunkChecksumTab.code:
+      case cltocs.getChunkTested.code:
       case cltocs.syncChunk.code:
         return this.#onQuery(type, payload)
       default: {

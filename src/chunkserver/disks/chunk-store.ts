@@ -470,7 +470,6 @@ export class ChunkStore {
       if (open.gone) throw new ChunkError(Status.NOCHUNK, chunkId)
       if (version !== 0 && this.table.version.get(row) !== version) throw new ChunkError(Status.WRONGVERSION, chunkId)
       const folder = this.#folderOf(row)
-      this.table.touched.set(row, Math.floor(this.#env.clock.monotonicMs() / 1000))
       try {
         return await action()
       } catch (error) {
@@ -551,6 +550,7 @@ export class ChunkStore {
         const count = Math.min(COPY_BLOCKS, open.blockCount - i)
         await this.read(open, version, i, buffer.subarray(0, count * MFSBLOCKSIZE))
       }
+      if (!open.gone) this.table.tested.set(open.row, Math.floor(this.#env.clock.nowMs() / 1000))
       return open.blockCount
     } finally {
       this.done(open)
@@ -655,6 +655,59 @@ export class ChunkStore {
       this.#building.delete(chunkId)
       throw this.#notMade(chunkId, folder, error)
     }
+  }
+
+  /** When the chunk was last read as a whole and right, in seconds since 1970; 0: not since the start. */
+  testedAt(chunkId: number, version: number): number {
+    return this.table.tested.get(this.#rowOf(chunkId, version))
+  }
+
+  /**
+   * Moves a chunk to another folder of this server, checking every block on the way. Whoever uses it waits meanwhile,
+   * and goes on with the new file.
+   *
+   * @throws ChunkError CRC, IO: the chunk is where it was
+   */
+  move(chunkId: number, target: Folder): Promise<void> {
+    return this.#with(chunkId, 0, async open => {
+      const { row } = open
+      const source = this.#folderOf(row)
+      const oldPath = this.#pathOf(row)
+      const subfolder = target.nextSubfolder(this.options.subfolderChunks)
+      const version = this.table.version.get(row)
+      const temporary = target.buildingPath(chunkId)
+      try {
+        const file = noted(await target.disk.open(temporary, 'w+'), target.statistics, this.#env.clock)
+        try {
+          await open.copyTo(file, version, this.options.sparsify)
+          await file.sync()
+          await target.disk.rename(temporary, target.path(chunkId, version, subfolder))
+          target.namesChanged(subfolder)
+          // The old file may go only when a power cut can't take the new one.
+          await target.syncNames(subfolder)
+        } catch (error) {
+          await file.close().catch(() => undefined)
+          throw error
+        }
+        if (open.gone || target.state !== 'ready') throw new ChunkError(Status.IO, chunkId)
+        open.goOnWith(file)
+      } catch (error) {
+        await target.disk.unlink(temporary).catch(() => undefined)
+        throw error
+      }
+      this.#moved(row, source, target, subfolder)
+      await source.disk.unlink(oldPath).catch(() => this.#duplicate(source, oldPath))
+    })
+  }
+
+  #moved(row: number, source: Folder, target: Folder, subfolder: number): void {
+    const blockCount = this.table.blockCount.get(row)
+    this.#noteBlocks(row, UNKNOWN_BLOCKS)
+    source.chunkRemoved(this.table.subfolder.get(row))
+    this.table.folder.set(row, target.index)
+    this.table.subfolder.set(row, subfolder)
+    target.chunkAdded(subfolder)
+    this.#noteBlocks(row, blockCount)
   }
 
   /** @throws ChunkError NOCHUNK, WRONGVERSION, IO */

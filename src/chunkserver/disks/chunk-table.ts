@@ -15,8 +15,8 @@ export class ChunkTable {
   readonly blockCount = words16()
   /** 1: reported as damaged; testing it again would say nothing new. */
   readonly damaged = bytes8()
-  /** Seconds, monotonic, of the last use or test; 0 never. */
-  readonly touched = words32()
+  /** When all its blocks were last read and right, in seconds since 1970; 0: not since the start. */
+  readonly tested = words32()
   readonly #rows = new Rows()
   readonly #index = new HashIndex(row => hashOf(this.#id.get(row)))
 
@@ -47,7 +47,7 @@ export class ChunkTable {
     this.subfolder.set(row, subfolder)
     this.blockCount.set(row, blockCount)
     this.damaged.set(row, 0)
-    this.touched.set(row, 0)
+    this.tested.set(row, 0)
     this.#index.insert(hashOf(chunkId), row)
     return row
   }

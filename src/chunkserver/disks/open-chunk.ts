@@ -11,8 +11,19 @@ import { crc32 } from '../../util/crc32.ts'
 import { Mutex } from '../../util/mutex.ts'
 import { SharedRun } from '../../util/shared-run.ts'
 import { ChunkError, errnoOf } from './chunk-error.ts'
-import { clearTable, encodeHeader, type Layout, TABLE_BYTES, VERSION_POSITION } from './chunk-file.ts'
+import {
+  clearTable,
+  emptyTable,
+  encodeHeader,
+  type Layout,
+  newLayout,
+  TABLE_BYTES,
+  VERSION_POSITION,
+} from './chunk-file.ts'
 import { hasSolidEnds, nonZeroRange } from './sparse.ts'
+
+/** Blocks moved in one go. */
+const COPY_BLOCKS = 16
 
 /** Bytes for one block, as they came: in pieces. */
 export interface BlockPiece {
@@ -62,9 +73,9 @@ export class OpenChunk {
   /** It was deleted, or its folder went away. */
   gone = false
   blockCount: number
-  readonly headerBytes: number
+  headerBytes: number
   readonly table: Buffer
-  readonly file: DiskFile
+  file: DiskFile
   #cached: CachedBlock | undefined
   readonly #sync = new SharedRun(() => this.file.sync())
 
@@ -280,6 +291,25 @@ export class OpenChunk {
     if (crc === this.crcOf(blockIndex)) return
     await this.file.write(zeros, this.#position(blockIndex) + from)
     this.table.writeUInt32BE(crc, blockIndex * 4)
+  }
+
+  /** Writes the whole chunk to a new file. @throws ChunkError CRC when a block is wrong */
+  async copyTo(file: DiskFile, version: number, sparsify: boolean): Promise<void> {
+    const copy = new OpenChunk(this.chunkId, 0, file, newLayout, emptyTable())
+    const buffer = Buffer.allocUnsafeSlow(COPY_BLOCKS * MFSBLOCKSIZE)
+    for (let i = 0; i < this.blockCount; i += COPY_BLOCKS) {
+      const bytes = buffer.subarray(0, Math.min(COPY_BLOCKS, this.blockCount - i) * MFSBLOCKSIZE)
+      await this.read(i, bytes)
+      await copy.appendUnchecked(i, bytes, this.table, sparsify)
+    }
+    await copy.writeHead(version)
+  }
+
+  /** From now on this file, a copy made by copyTo(), is the chunk's. The old one is closed. */
+  goOnWith(file: DiskFile): void {
+    void this.file.close().catch(() => undefined)
+    this.file = file
+    this.headerBytes = newLayout.headerBytes
   }
 
   /** Writes the header and the CRCs of a chunk that is new. */

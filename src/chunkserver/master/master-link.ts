@@ -27,8 +27,9 @@ const NOP = Buffer.alloc(8)
 /** Masters before these know no labels, and no farewell. */
 const LABELS_SINCE = versionNumber(2, 1, 0)
 const FAREWELL_SINCE = versionNumber(3, 0, 75)
+const REBALANCE_STATE_SINCE = versionNumber(3, 0, 62)
 /** `state` of CURRENT_LOAD. */
-const LoadState = { OK: 1, OVERLOADED: 2 } as const
+const LoadState = { OK: 1, OVERLOADED: 2, REBALANCE: 3 } as const
 
 export interface MasterLinkOptions {
   readonly masterHost: string
@@ -50,6 +51,8 @@ export interface MasterServices {
   readonly commands: Commands
   readonly jobs: Jobs
   readonly identity: Identity
+  /** Whether chunks are being moved between the disks. */
+  readonly isRebalancing: () => boolean
 }
 
 type State = 'connecting' | 'begun' | 'listing' | 'registered' | 'closed'
@@ -245,8 +248,13 @@ class Session {
     if (overloaded === this.#overloaded && nowMs - this.#loadAtMs < LOAD_EVERY_MS) return
     this.#overloaded = overloaded
     this.#loadAtMs = nowMs
-    const state = Buffer.from([overloaded ? LoadState.OVERLOADED : LoadState.OK])
-    this.#send(cstoma.currentLoad.encode({ load: jobs.takePeak(), state }))
+    this.#send(cstoma.currentLoad.encode({ load: jobs.takePeak(), state: Buffer.from([this.#loadState()]) }))
+  }
+
+  #loadState(): number {
+    if (this.#overloaded) return LoadState.OVERLOADED
+    const tells = this.#masterVersion >= REBALANCE_STATE_SINCE && this.#services.isRebalancing()
+    return tells ? LoadState.REBALANCE : LoadState.OK
   }
 
   sendLabels(): void {
