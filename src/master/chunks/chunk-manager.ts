@@ -182,6 +182,10 @@ export class ChunkManager implements ChunkService {
     return this.#writes.unlock(chunkId)
   }
 
+  whenSafe(chunkId: ChunkId, done: () => void): void {
+    this.#repairer.whenSafe(this.#ledger.state.chunks.find(chunkId), done)
+  }
+
   truncate(request: WriteRequest, length: number, answer: Parameters<ChunkService['truncate']>[2]): void {
     this.#writes.truncate(request, length, answer)
   }

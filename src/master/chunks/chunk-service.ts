@@ -37,6 +37,8 @@ export interface ChunkService {
   write(request: WriteRequest, answer: (answer: ChunkAnswer) => void): void
   /** Ends a write: commits UNLOCK and lets others in. */
   unlock(chunkId: number): Status
+  /** Runs `done` once the chunk has all the copies that it shall have, or can have now; at once when it has. */
+  whenSafe(chunkId: number, done: () => void): void
   /** Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK. */
   truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void
   space(): SpaceTotals

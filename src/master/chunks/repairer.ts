@@ -24,6 +24,8 @@ const TRIED_AT_ONCE = 500
 const REFUSED_AT_ONCE = 32
 /** After a copy could not be made, the chunk is left alone for so long. */
 const REST_SECONDS = 5
+/** Whoever wrote a chunk waits no longer for its copies. */
+const SAFE_WITHIN_MS = 30_000
 /** Who waits for copies that are away waits for so long at most with the last copy. */
 const SOON_MS = 60_000
 
@@ -60,6 +62,8 @@ export class Repairer {
   readonly #queues = Array.from({ length: PRIORITIES }, () => new RowQueue())
   /** Chunks that nothing can be done for before the servers change. */
   #stuck: number[] = []
+  /** Chunks that somebody has written and waits for. */
+  readonly #awaitedSafe = new Map<number, { untilMs: number; done: (() => void)[] }>()
   /** Chunks that are left alone for a moment. */
   readonly #resting = new Set<number>()
   #pumping = false
@@ -79,6 +83,47 @@ export class Repairer {
     this.#marks.set(row, marks | CHANGED)
     this.#changed.push(row)
     this.pump()
+  }
+
+  /**
+   * Runs `done` once the chunk has all the copies that its class wants, or that servers can be found for; at once when
+   * it has. Copies that are away are not waited for, nor is the end of the delay after a start. After 30 s it runs in any
+   * case.
+   */
+  whenSafe(row: number, done: () => void): void {
+    if (this.#isSafe(row)) return done()
+    const awaited = this.#awaitedSafe.get(row)
+    if (awaited) awaited.done.push(done)
+    else this.#awaitedSafe.set(row, { untilMs: this.#env.clock.monotonicMs() + SAFE_WITHIN_MS, done: [done] })
+    this.pump()
+  }
+
+  #isSafe(row: number): boolean {
+    if (!this.#isThere(row)) return true
+    const { wanted, valid } = this.#view(row)
+    return valid.length >= wanted.length
+  }
+
+  /** Brings a chunk one step nearer to safety, and lets those go on who wait, when it is there or can't be. */
+  #makeSafe(row: number, { untilMs, done }: { untilMs: number; done: (() => void)[] }): void {
+    if (!this.#isSafe(row) && this.#stepToSafety(row)) {
+      if (this.#env.clock.monotonicMs() < untilMs) return
+      const chunkId = this.#ledger.state.chunks.id(row).toString(16)
+      this.#env.log.warning(`chunk ${chunkId} was written, and some of its copies can't be made within 30 s`)
+    }
+    this.#awaitedSafe.delete(row)
+    for (const goOn of done) goOn()
+  }
+
+  /** @returns false when no server can help */
+  #stepToSafety(row: number): boolean {
+    const { leases, replications, isBusy } = this.#parts
+    if (isBusy(row) || replications.isRunning(row) || leases.isLocked(row) || this.#resting.has(row)) return true
+    const chunk = { ...this.#view(row), awaited: 0, awaitedSoon: 0 }
+    const work = planRepair(chunk, [...this.#parts.servers.connected()], this.#rules, () => this.#draw())
+    if (work.do === 'stuck' || work.do === 'nothing') return false
+    this.#carryOut(row, work)
+    return true
   }
 
   /** Servers came, went, or got room: what was hopeless may be possible now. */
@@ -107,6 +152,7 @@ export class Repairer {
     this.#env.clock.soon(() => {
       this.#pumping = false
       this.#lookAtChanged()
+      for (const [row, awaited] of [...this.#awaitedSafe]) this.#makeSafe(row, awaited)
       if (this.#mayWork) for (const queue of this.#queues) this.#serve(queue)
       if (this.#changed.length > 0) this.pump()
     })

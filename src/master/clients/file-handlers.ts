@@ -151,7 +151,10 @@ function onWriteChunkEnd(context: RequestContext, payload: Buffer): void {
   const version = state.chunks.version.get(state.chunks.find(chunkId))
   if (index !== undefined) tellChunkChanged(context, inode, index, { chunkId, version }, length)
   else if (grows) tellLengthChanged(context, inode, length)
-  context.answerStatus(matocl.fuseWriteChunkEnd, msgid, status || unlocked)
+  const answer = () => context.answerStatus(matocl.fuseWriteChunkEnd, msgid, status || unlocked)
+  // Every client's fsync and close wait for this: what they say is safe shall not be lost with one server.
+  if (status || unlocked) answer()
+  else services.chunks.whenSafe(chunkId, answer)
 }
 
 function onTruncate(context: RequestContext, payload: Buffer): void {
