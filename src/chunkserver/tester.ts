@@ -86,7 +86,7 @@ class FolderTester {
   }
 
   scrub(): void {
-    this.#scrubbing = { rowsLeft: this.#store.table.rowLimit, tested: 0, damaged: 0 }
+    this.#scrubbing = { rowsLeft: this.#store.table.rowLimit - 1, tested: 0, damaged: 0 }
     this.#env.log.notice(`folder ${this.#folder.line.path}: testing all ${this.#folder.chunkCount} chunks`)
   }
 
