@@ -1,11 +1,13 @@
 // The command as administrators use it, through bin/.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { realDisk } from '../env/real-disk.ts'
+import { inspectCheckpoint } from '../journal/checkpoint-files.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'elkfs-mfsmaster-'))
 const data = join(folder, 'data')
@@ -79,6 +81,23 @@ test('start returns when the master serves; stop when it has ended', () => {
   assert.match(stopped.text, /^sending SIGTERM to lock owner \(pid:\d+\)\nwaiting for termination terminated\n$/)
   assert.ok(existsSync(join(data, 'metadata.mfs')), 'the checkpoint of an orderly end')
   assert.ok(!existsSync(join(data, 'metadata.mfs.back')))
+})
+
+test('after a kill it starts by itself, and a helper makes a verified checkpoint', async () => {
+  assert.equal(mfsmaster('start').status, 0)
+  assert.equal(mfsmaster('kill').status, 0)
+  assert.ok(!existsSync(join(data, 'metadata.mfs')))
+  // A change that no checkpoint holds: the next start has something to replay.
+  const { version, metaId } = await inspectCheckpoint(realDisk, join(data, 'metadata.mfs.back'))
+  appendFileSync(join(data, 'changelog.0.mfs'), `${version}: 1700000000|SETMETAID(${metaId})\n`)
+  const started = mfsmaster('start')
+  assert.equal(started.status, 0, started.text)
+  assert.match(started.text, /and 1 changes of the changelogs/)
+  const stored = () => inspectCheckpoint(realDisk, join(data, 'metadata.mfs.back')).then(({ version }) => version)
+  for (let i = 0; i < 600 && (await stored()) === version; i++) await new Promise(resolve => setTimeout(resolve, 50))
+  assert.equal(await stored(), version + 1)
+  assert.equal(mfsmaster('stop').status, 0)
+  assert.ok(existsSync(join(data, 'metadata.mfs')))
 })
 
 test('actions on a master that does not run', () => {

@@ -10,6 +10,7 @@ export interface Env {
   readonly net: Net
   readonly disk: Disk
   readonly log: Log
+  readonly helpers: Helpers
 }
 
 /** A timer that can be taken back. */
@@ -35,4 +36,27 @@ export interface Random {
   below(limit: number): number
   /** Unpredictable bytes: identifiers and challenges. */
   bytes(count: number): Buffer
+}
+
+/** A piece of work for a helper. Input and output are JSON. */
+export interface Job<I, O> {
+  /** `import.meta.url` of the module whose default export the job is. */
+  readonly module: string
+  run(env: Pick<Env, 'disk' | 'clock' | 'log'>, input: I): Promise<O>
+}
+
+export interface Helper<O> {
+  /** Fails with what the job threw, or when the helper was ended before it was done. */
+  readonly result: Promise<O>
+  /** Ends the helper wherever it is. */
+  cancel(): void
+}
+
+/**
+ * Work in a process of its own beside the daemon: what would keep the event loop, or needs memory that must be free
+ * again at once. The simulation does it in its own process.
+ */
+export interface Helpers {
+  /** Does the job after all of this process's own work. When this process ends, the helper does too. */
+  start<I, O>(job: Job<I, O>, input: I): Helper<O>
 }

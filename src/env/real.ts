@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks'
 import type { Clock, Env, Random } from './env.ts'
 import type { Log } from './log.ts'
 import { realDisk } from './real-disk.ts'
+import { realHelpers } from './real-helpers.ts'
 import { realNet } from './real-net.ts'
 
 export const realClock: Clock = {
@@ -28,5 +29,5 @@ export const realRandom: Random = {
 
 /** The doors of this machine, with messages going to `log`. */
 export function realEnv(log: Log): Env {
-  return { clock: realClock, random: realRandom, net: realNet, disk: realDisk, log }
+  return { clock: realClock, random: realRandom, net: realNet, disk: realDisk, log, helpers: realHelpers(log) }
 }

@@ -3,6 +3,8 @@ import type { Disk } from '../env/disk.ts'
 
 const PIECE_BYTES = 1 << 20
 const NEWLINE = 0x0a
+/** More than the longest line: 200,000 characters and what stands behind them. */
+const LINE_BYTES_MAX = 1 << 20
 
 export interface ChangelogLine {
   /** Without its newline, latin1. */
@@ -63,6 +65,24 @@ export class ChangelogFile {
   async firstId(): Promise<number | undefined> {
     for await (const { text } of this.lines()) return changeIdOf(text)
     return undefined
+  }
+
+  /** The change id of the last complete line, read from the end; undefined when the end is not of complete lines. */
+  async lastId(): Promise<number | undefined> {
+    const file = await this.#disk.open(this.path, 'r')
+    try {
+      const { size } = await file.stat()
+      const from = Math.max(0, size - LINE_BYTES_MAX)
+      const tail = Buffer.alloc(size - from)
+      const read = tail.subarray(0, await file.read(tail, from))
+      const end = read.lastIndexOf(NEWLINE)
+      const start = end < 1 ? -1 : read.lastIndexOf(NEWLINE, end - 1) + 1
+      // Without a newline before it, the line is whole only at the beginning of the file.
+      if (start < 0 || (start === 0 && from > 0)) return undefined
+      return changeIdOf(read.toString('latin1', start, end))
+    } finally {
+      await file.close()
+    }
   }
 }
 

@@ -1,9 +1,8 @@
 // Checkpoints in a data folder: finding, reading, writing and rotating them (spec metadata 1, 6).
-import type { Disk } from '../env/disk.ts'
+import type { Disk, DiskFile } from '../env/disk.ts'
 import {
   CheckpointError,
   type CheckpointHeader,
-  EOF_MARKER,
   endMark,
   HEADER_BYTES,
   readHeader,
@@ -12,6 +11,15 @@ import { readCheckpoint } from '../metadata/checkpoint/read.ts'
 import { writeCheckpoint } from '../metadata/checkpoint/write.ts'
 import type { State } from '../metadata/state.ts'
 import type { Seconds } from '../metadata/types.ts'
+import {
+  checkBlocks,
+  parseSeal,
+  SEAL_BLOCK_BYTES,
+  SEAL_FOOT_BYTES,
+  type Seal,
+  SealMaker,
+  sealBytesOf,
+} from './checkpoint-seal.ts'
 
 export const CHECKPOINT = 'metadata.mfs'
 export const CHECKPOINT_BACK = 'metadata.mfs.back'
@@ -19,44 +27,79 @@ export const CHECKPOINT_TEMPORARY = 'metadata.mfs.back.tmp'
 /** Where masters before 2.0 kept their sessions. */
 const OLD_SESSIONS = 'sessions.mfs'
 
-const PIECE_BYTES = 4 << 20
+/** Read at a time: whole blocks of a seal. */
+const PIECE_BYTES = 64 * SEAL_BLOCK_BYTES
+/** A helper syncs as often, so that the changelog's syncs beside it never wait for much. */
+const SYNCED_AT_ONCE = 8 << 20
 
 /** A checkpoint whose beginning and end are right. */
 export interface CheckpointFile extends CheckpointHeader {
   path: string
+  /** Its checksums, when it has them: the original's has none. */
+  seal: Seal | undefined
 }
 
-/** Reads header and end mark. @throws CheckpointError saying what is wrong */
+/** Reads header, end mark and seal. @throws CheckpointError saying what is wrong */
 export async function inspectCheckpoint(disk: Disk, path: string): Promise<CheckpointFile> {
   const file = await disk.open(path, 'r')
   try {
-    const { size } = await file.stat()
-    const head = Buffer.alloc(HEADER_BYTES)
-    const header = readHeader(head.subarray(0, await file.read(head, 0)))
-    if (header.isNew) return { path, ...header }
-    const tail = Buffer.alloc(EOF_MARKER.length)
-    await file.read(tail, Math.max(0, size - tail.length))
-    if (tail.toString('latin1') !== endMark(header)) throw new CheckpointError('TAIL', size, 'the end mark is missing')
-    return { path, ...header }
+    return await inspectOpen(file, path)
   } finally {
     await file.close()
   }
 }
 
-/** Loads a whole checkpoint. @throws CheckpointError */
+async function inspectOpen(file: DiskFile, path: string): Promise<CheckpointFile> {
+  const { size } = await file.stat()
+  const head = Buffer.alloc(HEADER_BYTES)
+  const header = readHeader(head.subarray(0, await file.read(head, 0)))
+  if (header.isNew) return { path, ...header, seal: undefined }
+  const foot = await readAt(file, Math.max(0, size - SEAL_FOOT_BYTES), SEAL_FOOT_BYTES)
+  if (!foot.toString('latin1').endsWith(endMark(header))) {
+    throw new CheckpointError('TAIL', size, 'the end mark is missing')
+  }
+  const sealBytes = sealBytesOf(foot, size)
+  const seal = sealBytes > 0 ? parseSeal(await readAt(file, size - sealBytes, sealBytes), size) : undefined
+  if (seal && seal.version !== header.version) {
+    throw new CheckpointError('HEAD', 8, `version ${header.version} is not the one that was sealed, ${seal.version}`)
+  }
+  return { path, ...header, seal }
+}
+
+async function readAt(file: DiskFile, position: number, bytes: number): Promise<Buffer> {
+  const target = Buffer.alloc(bytes)
+  return target.subarray(0, await file.read(target, position))
+}
+
+/**
+ * Loads a whole checkpoint, and checks it against its seal when it has one.
+ * @throws CheckpointError
+ */
 export async function loadCheckpoint(disk: Disk, path: string, now: Seconds): Promise<State> {
   const file = await disk.open(path, 'r')
   try {
-    let position = 0
-    const pull = async () => {
-      const piece = Buffer.allocUnsafeSlow(PIECE_BYTES)
-      const count = await file.read(piece, position)
-      position += count
-      return count > 0 ? piece.subarray(0, count) : undefined
+    const { seal } = await inspectOpen(file, path)
+    const state = await readCheckpoint(piecesOf(file, seal), now, () => readOldSessionsFile(disk, path))
+    if (seal?.digest !== undefined && seal.digest !== state.digest()) {
+      throw new CheckpointError('SEAL', seal.dataBytes, 'what was loaded is not what was sealed (another digest)')
     }
-    return await readCheckpoint(pull, now, () => readOldSessionsFile(disk, path))
+    return state
   } finally {
     await file.close()
+  }
+}
+
+/** The bytes of a checkpoint from its beginning on, checked. */
+function piecesOf(file: DiskFile, seal: Seal | undefined): () => Promise<Buffer | undefined> {
+  let position = 0
+  const end = seal?.dataBytes ?? Infinity
+  return async () => {
+    const target = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, end - position))
+    const piece = target.subarray(0, await file.read(target, position))
+    if (piece.length === 0) return undefined
+    if (seal) checkBlocks(seal, piece, position)
+    position += piece.length
+    return piece
   }
 }
 
@@ -68,26 +111,91 @@ async function readOldSessionsFile(disk: Disk, path: string): Promise<Buffer | u
   return disk.readFile(`${folder}/${OLD_SESSIONS}`)
 }
 
-/** Writes the state to a new file and puts it on the disk; the name `path` is then complete or absent, never half. */
-export async function storeCheckpoint(disk: Disk, folder: string, name: string, state: State): Promise<void> {
-  const temporary = `${folder}/${CHECKPOINT_TEMPORARY}`
-  const file = await disk.open(temporary, 'w+')
+/**
+ * Writes the state, sealed, to a file of that name, and puts it on the disk; what was there is lost.
+ * @param gently in small pieces, each on the disk before the next is written
+ */
+export async function writeCheckpointFile(disk: Disk, path: string, state: State, gently = false): Promise<void> {
+  const file = await disk.open(path, 'w+')
   try {
+    const seal = new SealMaker()
     let position = 0
-    for (const piece of writeCheckpoint(state)) {
+    let synced = 0
+    const put = async (piece: Buffer) => {
       await file.write(piece, position)
       position += piece.length
+      if (!gently || position - synced < SYNCED_AT_ONCE) return
+      await file.sync()
+      synced = position
     }
+    for (const piece of writeCheckpoint(state)) {
+      seal.add(piece)
+      await put(piece)
+    }
+    await put(seal.finish(state.version, state.digest()))
     await file.sync()
   } finally {
     await file.close()
   }
+}
+
+/** Stores the state under a name that is then complete or as it was, never half. */
+export async function storeCheckpoint(disk: Disk, folder: string, name: string, state: State): Promise<void> {
+  const temporary = `${folder}/${CHECKPOINT_TEMPORARY}`
+  await writeCheckpointFile(disk, temporary, state)
   await disk.rename(temporary, `${folder}/${name}`)
   await disk.syncFolder(folder)
 }
 
+/**
+ * Makes metadata.mfs.back.tmp, complete and synced, the newest checkpoint under `name`; the one before is kept as
+ * metadata.mfs.back.1 and so on. At every moment between there is one that can be loaded.
+ */
+export async function publishCheckpoint(
+  disk: Disk,
+  folder: string,
+  name: typeof CHECKPOINT | typeof CHECKPOINT_BACK,
+  keepPrevious: number,
+): Promise<void> {
+  await disk.syncFolder(folder)
+  await rotateCheckpoints(disk, folder, keepPrevious)
+  await disk.rename(`${folder}/${CHECKPOINT_TEMPORARY}`, `${folder}/${name}`)
+  await disk.syncFolder(folder)
+  const outdated = name === CHECKPOINT ? CHECKPOINT_BACK : CHECKPOINT
+  if (!(await disk.list(folder)).includes(outdated)) return
+  await disk.unlink(`${folder}/${outdated}`)
+  await disk.syncFolder(folder)
+}
+
+/**
+ * Puts the files in order after a start from one of them: it runs from metadata.mfs.back from now on, and a metadata.mfs
+ * that was not loaded goes out of the way. Nothing is lost (spec metadata 1.2, 6.2).
+ *
+ * @param loaded path of the checkpoint that was loaded
+ * @param version of what is in memory: makes the name of a file that goes aside
+ */
+export async function settleCheckpoints(
+  disk: Disk,
+  folder: string,
+  loaded: string,
+  version: number,
+  keepPrevious: number,
+): Promise<void> {
+  const names = await disk.list(folder)
+  if (names.includes(CHECKPOINT_TEMPORARY)) await disk.unlink(`${folder}/${CHECKPOINT_TEMPORARY}`)
+  const current = `${folder}/${CHECKPOINT}`
+  if (loaded === current) {
+    await rotateCheckpoints(disk, folder, keepPrevious)
+    await disk.rename(current, `${folder}/${CHECKPOINT_BACK}`)
+  } else if (names.includes(CHECKPOINT)) {
+    const suffix = version.toString(36).padStart(6, '0').slice(-6)
+    await disk.rename(current, `${current}.${suffix}`)
+  }
+  await disk.syncFolder(folder)
+}
+
 /** Shifts `metadata.mfs.back` and its older ones by one, keeping `keepPrevious` of them. */
-export async function rotateCheckpoints(disk: Disk, folder: string, keepPrevious: number): Promise<void> {
+async function rotateCheckpoints(disk: Disk, folder: string, keepPrevious: number): Promise<void> {
   const present = new Set(await disk.list(folder))
   const older = (age: number) => (age === 0 ? CHECKPOINT_BACK : `${CHECKPOINT_BACK}.${age}`)
   for (let age = keepPrevious; age > 0; age--) {

@@ -15,8 +15,6 @@ export type SyncMode = { kind: 'commit' } | { kind: 'interval'; ms: number } | {
 
 export interface JournalOptions {
   sync: SyncMode
-  /** Older changelogs kept: `changelog.1.mfs` … (BACK_LOGS). */
-  backLogs: number
 }
 
 /** The changelog could not be written or synced. The state in memory is ahead of the disk: the master must stop. */
@@ -153,7 +151,7 @@ export class Journal {
 
   async #rotateNow(): Promise<void> {
     await this.#syncAndClose()
-    await rotateChangelogs(this.#disk, this.#folder, this.#options.backLogs)
+    await rotateChangelogs(this.#disk, this.#folder)
   }
 
   #runInFlight(): void {

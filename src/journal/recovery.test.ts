@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { realDisk } from '../env/real-disk.ts'
-import { rotateCheckpoints, storeCheckpoint } from './checkpoint-files.ts'
+import { storeCheckpoint } from './checkpoint-files.ts'
 import { cutTornTail, recover } from './recovery.ts'
 
 const NOW = 1_700_000_000
@@ -115,12 +115,4 @@ test('checkpoints of different file systems are refused', () =>
 test('recovery up to a change leaves later ones out', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 9) }, async folder => {
     assert.equal((await recover(realDisk, folder, NOW, 5)).state.version, 5)
-  }))
-
-test('older checkpoints move up by one', () =>
-  withFolder({ 'metadata.mfs.back': 'b', 'metadata.mfs.back.1': 'a' }, async folder => {
-    await rotateCheckpoints(realDisk, folder, 2)
-    mkdirSync(join(folder, 'x'))
-    assert.deepEqual((await realDisk.list(folder)).sort(), ['metadata.mfs.back.1', 'metadata.mfs.back.2', 'x'])
-    assert.equal(readFileSync(join(folder, 'metadata.mfs.back.2'), 'latin1'), 'a')
   }))

@@ -19,8 +19,9 @@ export class RecoveryError extends Error {
 
 export interface Recovered {
   state: State
-  /** Name of the checkpoint that was loaded. */
+  /** Path of the checkpoint that was loaded. */
   checkpoint: string
+  checkpointVersion: number
   /** Changes taken from the changelogs. */
   replayed: number
   /** Newest changelog with an unfinished tail: cut it off before appending. */
@@ -50,7 +51,9 @@ export async function recover(disk: Disk, folder: string, now: Seconds, until = 
     if (!state) continue
     const recovered = await replayChangelogs(disk, folder, state, until, notes)
     // An older checkpoint will do only if the changelogs lead up to the newer one that could not be read.
-    if (state.version >= Math.min(promised, until)) return { ...recovered, checkpoint: candidate.path, notes }
+    if (state.version >= Math.min(promised, until)) {
+      return { ...recovered, checkpoint: candidate.path, checkpointVersion: candidate.version, notes }
+    }
     throw new RecoveryError(
       [
         `${folder}: a checkpoint of version ${promised} is damaged and the changelogs lead only to ${state.version}.`,
@@ -116,9 +119,14 @@ async function replayChangelogs(
   state: State,
   until: number,
   notes: string[],
-): Promise<Omit<Recovered, 'checkpoint' | 'notes'>> {
+): Promise<Pick<Recovered, 'state' | 'replayed' | 'torn'>> {
   const names = (await disk.list(folder)).filter(name => changelogPattern.test(name))
-  const files = names.map(name => new ChangelogFile(disk, `${folder}/${name}`))
+  const files: ChangelogFile[] = []
+  for (const name of names) {
+    const file = new ChangelogFile(disk, `${folder}/${name}`)
+    // Where the end cannot be read there is something to find out.
+    if (((await file.lastId()) ?? Infinity) >= state.version) files.push(file)
+  }
   const open = files.map(file => ({ file, lines: file.lines() }))
   const first = state.version
   try {

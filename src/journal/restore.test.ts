@@ -180,7 +180,8 @@ test('times and ranges of changelogs are surveyed file by file', () =>
     assert.deepEqual(survey.files.get(path('a')), { from: 3, to: 6 })
   }))
 
-const at = (version: number) => ({ path: `at${version}`, version, metaId: 7n, isNew: false }) satisfies CheckpointFile
+const at = (version: number) =>
+  ({ path: `at${version}`, version, metaId: 7n, isNew: false, seal: undefined }) satisfies CheckpointFile
 const runs = [
   { from: 1, to: 9 },
   { from: 15, to: 30 },

@@ -2,15 +2,15 @@
 import type { Env, Timer } from '../env/env.ts'
 import {
   CHECKPOINT,
-  CHECKPOINT_BACK,
   CHECKPOINT_TEMPORARY,
-  rotateCheckpoints,
-  storeCheckpoint,
+  publishCheckpoint,
+  settleCheckpoints,
+  writeCheckpointFile,
 } from '../journal/checkpoint-files.ts'
 import { Journal, type JournalError } from '../journal/journal.ts'
 import { recentLines } from '../journal/recent-lines.ts'
-import { cutTornTail, recover } from '../journal/recovery.ts'
-import type { State } from '../metadata/state.ts'
+import { cutTornTail, type Recovered, recover } from '../journal/recovery.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
 import { DataCache } from './clients/data-cache.ts'
@@ -33,6 +33,7 @@ export class Master {
   /** What clients may ask again after this start; a follower keeps it up from the lines. */
   readonly answers: RecentAnswers
   readonly #timers: Timer[] = []
+  readonly #checkpointer: Checkpointer
 
   /**
    * Recovers the state from the data folder and serves it.
@@ -47,16 +48,22 @@ export class Master {
       env.log.warning(`an unfinished change was never acknowledged; it is kept in ${aside}`)
     }
     env.log.notice(`loaded ${recovered.checkpoint} and ${recovered.replayed} changes of the changelogs`)
-    const master = new Master(env, options, recovered.state, onFailure)
-    await master.#open(recovered.checkpoint, recovered.replayed)
+    const master = new Master(env, options, recovered, onFailure)
+    await master.#open(recovered)
     return master
   }
 
-  private constructor(env: Env, options: MasterOptions, state: State, onFailure: (error: JournalError) => void) {
+  private constructor(
+    env: Env,
+    options: MasterOptions,
+    { state, checkpointVersion }: Recovered,
+    onFailure: (error: JournalError) => void,
+  ) {
     this.#env = env
     this.#options = options
-    const { dataFolder, sync, backLogs } = options
-    this.#journal = new Journal(env.disk, env.clock, dataFolder, { sync, backLogs }, onFailure)
+    const { dataFolder, sync } = options
+    this.#journal = new Journal(env.disk, env.clock, dataFolder, { sync }, onFailure)
+    this.#checkpointer = new Checkpointer(env, this.#journal, state, checkpointVersion, options)
     this.ledger = new LiveLedger(state, env.clock, this.#journal)
     this.chunks = new ChunkManager(env, this.ledger, options.chunks)
     const locks = new LockService(this.ledger)
@@ -77,19 +84,12 @@ export class Master {
     })
   }
 
-  async #open(checkpoint: string, replayed: number): Promise<void> {
-    const { dataFolder } = this.#options
-    const names = await this.#env.disk.list(dataFolder)
+  async #open({ checkpoint, replayed }: Recovered): Promise<void> {
+    const { dataFolder, keepPrevious } = this.#options
     await this.#rememberAnswers()
-    if (names.includes(CHECKPOINT_TEMPORARY)) await this.#env.disk.unlink(`${dataFolder}/${CHECKPOINT_TEMPORARY}`)
+    await settleCheckpoints(this.#env.disk, dataFolder, checkpoint, this.ledger.state.version, keepPrevious)
     if (this.ledger.state.metaId === 0n) this.#assignMetaId()
     this.#disconnectSessions()
-    // A long replay is not to be done twice.
-    if (replayed > 0) await this.#store(CHECKPOINT_BACK)
-    else if (checkpoint === `${dataFolder}/${CHECKPOINT}`) {
-      await this.#env.disk.rename(checkpoint, `${dataFolder}/${CHECKPOINT_BACK}`)
-      await this.#env.disk.syncFolder(dataFolder)
-    }
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)
     await this.#clients.listen(this.#options.clientsHost, this.#options.clientsPort)
     const rounds = new Rounds(this.ledger, this.#options.inodeReuseDelaySeconds, this.#options.client.quotaGraceSeconds)
@@ -99,7 +99,8 @@ export class Master {
         this.chunks.tick()
       }),
     )
-    this.#scheduleCheckpoint()
+    // A long replay is not to be done twice.
+    if (replayed > 0) void this.#checkpointer.save()
   }
 
   /** The last answers may not have reached their clients. */
@@ -126,39 +127,9 @@ export class Master {
     }
   }
 
-  /** At full hours, as the original does. */
-  #scheduleCheckpoint(): void {
-    const hourMs = 3_600_000
-    const untilNextMs = hourMs - (this.#env.clock.nowMs() % hourMs)
-    this.#timers.push(
-      this.#env.clock.after(untilNextMs, () => {
-        this.#scheduleCheckpoint()
-        const hour = Math.round(this.#env.clock.nowMs() / hourMs)
-        if (hour % this.#options.saveEveryHours === 0) void this.saveCheckpoint()
-      }),
-    )
-  }
-
-  /** Rotates the changelogs and writes the state as metadata.mfs.back. A failure is logged; the logs lose nothing. */
-  async saveCheckpoint(): Promise<void> {
-    try {
-      const rotated = this.#journal.rotate()
-      await rotated
-      await this.#store(CHECKPOINT_BACK)
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error)
-      this.#env.log.error(`no checkpoint was written (${text}); the changelogs hold everything`)
-    }
-  }
-
-  async #store(name: string): Promise<void> {
-    const { dataFolder, keepPrevious } = this.#options
-    await storeCheckpoint(this.#env.disk, dataFolder, `${CHECKPOINT_BACK}.new`, this.ledger.state)
-    await rotateCheckpoints(this.#env.disk, dataFolder, keepPrevious)
-    await this.#env.disk.rename(`${dataFolder}/${CHECKPOINT_BACK}.new`, `${dataFolder}/${name}`)
-    const stale = (await this.#env.disk.list(dataFolder)).includes(CHECKPOINT)
-    if (stale && name !== CHECKPOINT) await this.#env.disk.unlink(`${dataFolder}/${CHECKPOINT}`)
-    await this.#env.disk.syncFolder(dataFolder)
+  /** Cuts the changelog and makes a checkpoint of this moment beside the running master. */
+  saveCheckpoint(): Promise<void> {
+    return this.#checkpointer.save()
   }
 
   reloadExports(exports: Exports): void {
@@ -174,7 +145,10 @@ export class Master {
     for (const timer of this.#timers) timer.cancel()
     await this.#clients.close()
     await this.#chunkservers.close()
+    await this.#checkpointer.stop()
     await this.#journal.close()
-    await this.#store(CHECKPOINT)
+    const { dataFolder, keepPrevious } = this.#options
+    await writeCheckpointFile(this.#env.disk, `${dataFolder}/${CHECKPOINT_TEMPORARY}`, this.ledger.state)
+    await publishCheckpoint(this.#env.disk, dataFolder, CHECKPOINT, keepPrevious)
   }
 }

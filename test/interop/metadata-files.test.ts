@@ -5,9 +5,10 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { realDisk } from '../../src/env/real-disk.ts'
+import { inspectCheckpoint, storeCheckpoint } from '../../src/journal/checkpoint-files.ts'
 import { canonicalLines } from '../../src/metadata/checkpoint/canonical.ts'
 import { readCheckpoint } from '../../src/metadata/checkpoint/read.ts'
-import { writeCheckpoint } from '../../src/metadata/checkpoint/write.ts'
 import { dumpMetadata } from '../../src/metadata/dump/dump.ts'
 import * as handMade from '../golden/hand-made-metadata.ts'
 import { pullOf, steps, vector } from '../golden/metadata.ts'
@@ -138,10 +139,12 @@ for (const [step, file] of vectors) {
   }, async () => {
     const original = vector(step, file)
     const state = await load(original)
-    const written = Buffer.concat([...writeCheckpoint(state)])
     const [theirs, ours] = [join(folder, 'theirs'), join(folder, 'ours')]
     writeFileSync(theirs, original)
-    writeFileSync(ours, written)
+    await storeCheckpoint(realDisk, folder, 'ours', state)
+    const written = readFileSync(ours)
+    assert.ok((await inspectCheckpoint(realDisk, ours)).seal, 'it has a seal that they do not know')
+    assert.equal(await ourDump(written, false), runReal('mfsmetadump', ours).stdout)
     const ordered = (text: string) => facts(text).filter(line => !/^(OPENFILE|SESSION)/.test(line))
     assert.deepEqual(ordered(runReal('mfsmetadump', ours).stdout), ordered(runReal('mfsmetadump', theirs).stdout))
     const paths = ['/', '/g', '/snap', '/src']

@@ -1,5 +1,5 @@
 // One simulated machine: its doors to the world, and the power switch.
-import type { Clock, Env, Timer } from '../../src/env/env.ts'
+import type { Clock, Env, Helpers, Timer } from '../../src/env/env.ts'
 import type { Log } from '../../src/env/log.ts'
 import { type Loss, SimDisk } from './disk.ts'
 import type { SimNetwork } from './net.ts'
@@ -39,6 +39,7 @@ export class SimHost {
       net: this.#network.of(this.address, isAlive),
       disk: this.disk.door(isAlive),
       log: this.#log(ident),
+      helpers: this.#helpers(ident, isAlive),
     }
   }
 
@@ -55,6 +56,26 @@ export class SimHost {
     this.disk.abandon(loss === 'everything' ? 'nothing' : 'chance')
     this.#network.cutHost(this.address, false)
     this.disk.powerCut(loss)
+  }
+
+  /** Helpers are programs of this host like any other, and end with the one that started them. */
+  #helpers(ident: string, isAlive: () => boolean): Helpers {
+    return {
+      start: (job, input) => {
+        let isWanted = true
+        const lives = () => isWanted && isAlive()
+        const env = { clock: this.#clock(lives), disk: this.disk.door(lives), log: this.#log(`${ident}'s helper`) }
+        let end: (error: Error) => void = () => {}
+        const ended = new Promise<never>((_, reject) => {
+          end = reject
+        })
+        const cancel = () => {
+          isWanted = false
+          end(new Error('the helper was ended'))
+        }
+        return { result: Promise.race([job.run(env, input), ended]), cancel }
+      },
+    }
   }
 
   #clock(isAlive: () => boolean): Clock {

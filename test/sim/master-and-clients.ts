@@ -79,6 +79,12 @@ export class MasterAndClients {
     this.host.kill()
   }
 
+  /** The power goes, and with it what was not synced. */
+  powerCut(): void {
+    this.#master = undefined
+    this.host.powerCut()
+  }
+
   async stop(): Promise<void> {
     await this.master.stop()
     this.#master = undefined
