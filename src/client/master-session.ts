@@ -18,7 +18,10 @@ const CLOSE_TIMEOUT_MS = 500
 const SILENCE_MS = 10_000
 const NOP_AFTER_MS = 2000
 const RECONNECT_MS = 2000
+/** A master that was restarted or has handed over is back within seconds: then every moment counts. */
 const FIRST_RECONNECT_MS = 100
+const EARLY_RECONNECT_MS = 400
+const EARLY_ATTEMPTS = 30
 const TICK_MS = 1000
 const TIME_SYNC_MS = 60_000
 const MAX_PAYLOAD_BYTES = 0xffffffff
@@ -338,8 +341,9 @@ export class MasterSession {
 
   async #comeBack(): Promise<void> {
     let refusals = 0
-    for (let waitMs = FIRST_RECONNECT_MS; !this.#closing; waitMs = RECONNECT_MS) {
-      await this.#env.clock.sleep(waitMs)
+    for (let attempt = 0; !this.#closing; attempt++) {
+      const early = attempt === 0 ? FIRST_RECONNECT_MS : EARLY_RECONNECT_MS
+      await this.#env.clock.sleep(attempt < EARLY_ATTEMPTS ? early : RECONNECT_MS)
       if (this.#closing) return
       try {
         await this.#register(true)

@@ -11,8 +11,9 @@ export interface Ledger {
   /**
    * Applies `entry` to the state and queues its changelog line. Visible to reads at once; what is computed from it
    * leaves the master only after the line is on disk (see whenCommitted).
+   * @param trailer goes behind the line
    */
-  commit(entry: Entry): void
+  commit(entry: Entry, trailer?: Trailer): void
   /**
    * Puts a trailer behind the line of the last entry that was committed in the present together(); without one, behind
    * a line of its own.

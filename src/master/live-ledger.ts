@@ -31,11 +31,12 @@ export class LiveLedger implements Ledger {
     return Math.floor(this.#clock.nowMs() / 1000)
   }
 
-  commit(entry: Entry): void {
+  commit(entry: Entry, trailer?: Trailer): void {
     const { version } = this.state
     apply(this.state, entry)
     // Printed afterwards: a snapshot learns its results when it is applied.
-    this.#lines.push({ version, body: printEntry(entry) })
+    const body = printEntry(entry)
+    this.#lines.push({ version, body: trailer ? body + printTrailer(trailer) : body })
     if (this.#depth === 0) this.#hand()
   }
 

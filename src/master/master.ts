@@ -11,6 +11,7 @@ import { Journal, type JournalError } from '../journal/journal.ts'
 import { recentLines } from '../journal/recent-lines.ts'
 import { cutTornTail, type Recovered, recover } from '../journal/recovery.ts'
 import { Checkpointer } from './checkpointer.ts'
+import { AFTERMATH_SECONDS } from './chunks/aftermath.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
 import { DataCache } from './clients/data-cache.ts'
@@ -86,9 +87,10 @@ export class Master {
 
   async #open({ checkpoint, replayed }: Recovered): Promise<void> {
     const { dataFolder, keepPrevious } = this.#options
-    await this.#rememberAnswers()
+    await this.#rememberLastLines()
     await settleCheckpoints(this.#env.disk, dataFolder, checkpoint, this.ledger.state.version, keepPrevious)
     if (this.ledger.state.metaId === 0n) this.#assignMetaId()
+    this.chunks.takeOver()
     this.#disconnectSessions()
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)
     await this.#clients.listen(this.#options.clientsHost, this.#options.clientsPort)
@@ -103,12 +105,14 @@ export class Master {
     if (replayed > 0) void this.#checkpointer.save()
   }
 
-  /** The last answers may not have reached their clients. */
-  async #rememberAnswers(): Promise<void> {
+  /** What the former master knew and the state does not hold: answers that may be lost, and whose leases there are. */
+  async #rememberLastLines(): Promise<void> {
     const { version, sessions } = this.ledger.state
-    const seconds = CONFIRMED_AFTER_MS / 1000
-    for (const { entry, trailer } of await recentLines(this.#env.disk, this.#options.dataFolder, version, seconds)) {
-      this.answers.remember(entry, trailer)
+    const lines = await recentLines(this.#env.disk, this.#options.dataFolder, version, AFTERMATH_SECONDS)
+    const confirmed = (lines.at(-1)?.entry.ts ?? 0) - CONFIRMED_AFTER_MS / 1000
+    for (const { entry, trailer } of lines) {
+      this.chunks.remember(entry, trailer)
+      if (entry.ts >= confirmed) this.answers.remember(entry, trailer)
     }
     this.answers.keepOnly(id => sessions.get(id) !== undefined)
   }

@@ -314,7 +314,7 @@ export class ChunkWorld {
   write(inode: number, index: number): Promise<ChunkAnswer> {
     return new Promise(resolve =>
       this.manager.write({ inode, index, session: 1, continues: false }, answer => {
-        if (answer.status === Status.OK) this.manager.unlock(answer.chunkId)
+        if (answer.status === Status.OK) this.manager.unlock(answer.chunkId, 1)
         resolve(answer)
       }),
     )

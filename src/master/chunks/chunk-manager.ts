@@ -5,8 +5,11 @@
 //   operations    create, version, cut        reports       what servers tell
 //   repairer      what chunks need            replications, deletions: carrying it out
 import type { Env } from '../../env/env.ts'
-import type { ChunkId, Inode } from '../../metadata/types.ts'
+import type { Entry } from '../../metadata/changelog/entry.ts'
+import type { Trailer } from '../../metadata/changelog/trailer.ts'
+import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
 import type { Ledger } from '../ledger.ts'
+import { Aftermath } from './aftermath.ts'
 import type { ChunkServer, ServerIdentity } from './chunk-server.ts'
 import type { ChunkAnswer, ChunkService, LocatedChunk, SpaceTotals, WriteRequest } from './chunk-service.ts'
 import { Copies, CopyState } from './copies.ts'
@@ -34,6 +37,7 @@ export class ChunkManager implements ChunkService {
   readonly #writes: Writes
   readonly #reports: Reports
   readonly #sweep: Sweep
+  readonly #aftermath = new Aftermath()
   #knewAll = false
 
   constructor(env: Env, ledger: Ledger, options: ChunkOptions) {
@@ -52,7 +56,7 @@ export class ChunkManager implements ChunkService {
     this.#replications = replications
     this.#deletions = deletions
     const isBusy = (row: number) => operations.isBusy(row)
-    const fix = (row: number) => fixVersion({ log: env.log, ledger, servers, copies }, row)
+    const fix = (row: number) => fixVersion({ log: env.log, ledger, servers, copies, aftermath: this.#aftermath }, row)
     const rules = {
       writeLimits: options.writeReplicationLimits,
       readLimits: options.readReplicationLimits,
@@ -78,6 +82,23 @@ export class ChunkManager implements ChunkService {
     for (const row of chunks.rows()) if (chunks.lockedTo.get(row) !== 0) leases.locked(row)
     chunks.observer = { chunkChanged: row => this.#repairer.changed(row) }
     this.#sweep.start()
+  }
+
+  /** A line of the log from before this master began to serve, in their order. */
+  remember(entry: Entry, trailer: Trailer): void {
+    this.#aftermath.remember(entry, trailer)
+  }
+
+  /** All of them were told: leases have their owners again, and what a dead master was asked to cut is let go. */
+  takeOver(): void {
+    const { chunks } = this.#ledger.state
+    const versionOf = (chunkId: ChunkId) => chunks.version.get(chunks.find(chunkId))
+    for (const { chunkId, owner } of this.#aftermath.end(versionOf)) {
+      const row = chunks.find(chunkId)
+      if (row === 0 || !this.#leases.isLocked(row)) continue
+      if (owner === undefined) this.#writes.unlock(chunkId)
+      else this.#leases.locked(row, owner)
+    }
   }
 
   /** The chunk may be looked after, and be locked, again. */
@@ -178,8 +199,8 @@ export class ChunkManager implements ChunkService {
     this.#writes.write(request, answer)
   }
 
-  unlock(chunkId: ChunkId) {
-    return this.#writes.unlock(chunkId)
+  unlock(chunkId: ChunkId, session: SessionId) {
+    return this.#writes.unlock(chunkId, session)
   }
 
   whenSafe(chunkId: ChunkId, done: () => void): void {
@@ -203,6 +224,7 @@ export class ChunkManager implements ChunkService {
 
   tick(): void {
     for (const row of this.#leases.tick()) this.#writes.lockEnded(row)
+    this.#leases.wakeAll()
     this.#replications.tick()
     const settled = this.#servers.settle()
     for (const { id } of settled) if (this.#servers.bury(id)) this.#sweep.start()

@@ -35,8 +35,8 @@ export interface ChunkService {
   peekOnly(inode: Inode): LocatedChunk | undefined
   /** Makes a chunk of a file ready to be written and locks it for the session. Commits WRITE. */
   write(request: WriteRequest, answer: (answer: ChunkAnswer) => void): void
-  /** Ends a write: commits UNLOCK and lets others in. */
-  unlock(chunkId: number): Status
+  /** Ends a write of the session: commits UNLOCK and lets others in. The lease of another session stays. */
+  unlock(chunkId: number, session: SessionId): Status
   /** Runs `done` once the chunk has all the copies that it shall have, or can have now; at once when it has. */
   whenSafe(chunkId: number, done: () => void): void
   /** Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK. */

@@ -73,6 +73,11 @@ export class Leases {
     for (const { retry } of waiters) retry()
   }
 
+  /** What those that wait do not wait for by a chunk, such as servers that come, they look at once a second. */
+  wakeAll(): void {
+    for (const row of [...this.#waiters.keys()]) this.wake(row)
+  }
+
   /** Once a second. @returns rows whose lock has ended by time */
   tick(): number[] {
     const ended = this.#ended()

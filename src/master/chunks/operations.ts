@@ -155,7 +155,8 @@ export class Operations {
     }
     const { chunks } = this.#ledger.state
     const version = chunks.version.get(row) + 1
-    this.#ledger.commit({ op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version })
+    const entry = { op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version } as const
+    this.#ledger.commit(entry, { raisedOn: good.map(({ id }) => id) })
     this.raiseVersion(row, good, end)
   }
 

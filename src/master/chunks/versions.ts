@@ -1,6 +1,7 @@
 // When the log and the copies of a chunk disagree on its version by a crash between them.
 import type { Log } from '../../env/log.ts'
 import type { Ledger } from '../ledger.ts'
+import type { Aftermath } from './aftermath.ts'
 import { type Copies, CopyState } from './copies.ts'
 import type { Servers } from './servers.ts'
 
@@ -9,18 +10,35 @@ export interface VersionParts {
   ledger: Ledger
   servers: Servers
   copies: Copies
+  aftermath: Aftermath
 }
 
 /**
  * The version that a chunk without good copies should have: all copies that are left agree on the one right before or
  * after the recorded one. A crash came between the log and the servers then. undefined when that can't be said.
  */
-function rightVersion({ ledger, copies, servers }: VersionParts, row: number): number | undefined {
-  if (!servers.knowAll) return undefined
+function rightVersion(parts: VersionParts, row: number): number | undefined {
+  const { ledger, copies, servers } = parts
+  if (!servers.knowAll) return neverRaised(parts, row)
   const candidates = copies.present(row).filter(copy => copies.state(copy) === CopyState.WRONG_VERSION)
   const [version = 0, ...others] = new Set(candidates.map(copy => copies.wrongVersion(copy)))
   const isNext = Math.abs(version - ledger.state.chunks.version.get(row)) === 1
   return candidates.length > 0 && others.length === 0 && isNext ? version : undefined
+}
+
+/**
+ * A server that was told to raise the version right before the master died, and did not: then nobody was ever told that
+ * it is raised, and nothing was written since, whatever copies are still to come.
+ */
+function neverRaised({ ledger, copies, aftermath }: VersionParts, row: number): number | undefined {
+  const { chunks } = ledger.state
+  const version = chunks.version.get(row) - 1
+  const told = aftermath.raisedOn(chunks.id(row), version + 1)
+  const isAsBefore = (copy: number) =>
+    copies.state(copy) === CopyState.WRONG_VERSION &&
+    copies.wrongVersion(copy) === version &&
+    told.includes(copies.server(copy).id)
+  return copies.present(row).some(isAsBefore) ? version : undefined
 }
 
 /** Makes the version of the copies that are left the chunk's, if that is surely right. @returns whether it did */

@@ -3,7 +3,7 @@
 import type { Env } from '../../env/env.ts'
 import type { Entry } from '../../metadata/changelog/entry.ts'
 import { CHUNK_LOCK_SECONDS } from '../../metadata/namespace/apply-files.ts'
-import type { ChunkId, Inode } from '../../metadata/types.ts'
+import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
 import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
 import * as matocs from '../../protocol/matocs.ts'
 import { Status } from '../../protocol/status.ts'
@@ -62,18 +62,23 @@ export class Writes {
   // --- reading
 
   read(inode: Inode, index: number, answer: Answer): void {
-    const { leases, isBusy, copies } = this.#parts
+    const { leases, isBusy, servers } = this.#parts
+    let row = 0
     const attempt = () => {
       const { nodes, chunks } = this.#state
-      const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
+      row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
       if (row === 0) return answer({ status: Status.OK, chunkId: 0, version: 0, copies: [] })
       if (isBusy(row)) return leases.park(row, waiter)
-      if (copies.good(row).length === 0 && !this.#parts.fixVersion(row) && this.#parts.servers.knowAll) {
-        return answer({ status: Status.CHUNKLOST })
+      if (this.#goodOr(row).length === 0) {
+        if (servers.knowAll) return answer({ status: Status.CHUNKLOST })
+        // A client that is told of no copies sleeps for 10 s.
+        if (this.#areCopiesToCome(row)) return leases.park(row, waiter)
       }
       answer(this.#located(row, chunks.id(row)))
     }
-    const waiter = leases.waiter(attempt, () => answer({ status: Status.CHUNKBUSY }))
+    const waiter = leases.waiter(attempt, () => {
+      answer(isBusy(row) ? { status: Status.CHUNKBUSY } : this.#located(row, this.#state.chunks.id(row)))
+    })
     attempt()
   }
 
@@ -100,7 +105,7 @@ export class Writes {
 
   write(request: WriteRequest, answer: Answer): void {
     const { leases, copies, isBusy, ledger } = this.#parts
-    let why: typeof Status.LOCKED | typeof Status.CHUNKBUSY = Status.LOCKED
+    let why: Exclude<Status, 0> = Status.LOCKED
     const attempt = () => {
       const { nodes, chunks } = this.#state
       const { inode, index } = request
@@ -114,6 +119,10 @@ export class Writes {
         // Its creation was logged, but no server has carried it out.
         this.#rollBack(request, row, 0)
         return this.#create(request, answer)
+      }
+      if (good.length === 0 && this.#areCopiesToCome(row)) {
+        why = Status.CSNOTPRESENT
+        return leases.park(row, waiter)
       }
       if (good.length === 0) return answer({ status: this.#whyNone() })
       const shared = chunks.references.get(row) > 1
@@ -148,7 +157,12 @@ export class Writes {
     const { chunks, storageClasses } = this.#state
     const sclass = storageClasses.get(chunks.sclassId(row))
     const wanted = (chunks.isArchived(row) ? sclass?.archive : sclass?.keep)?.length ?? 1
-    return good < wanted && this.#parts.servers.areStillTelling(this.#parts.copies.survey(row).awaited)
+    return good < wanted && this.#areCopiesToCome(row)
+  }
+
+  /** Whether servers that are just coming may have copies that are not known yet. */
+  #areCopiesToCome(row: number): boolean {
+    return this.#parts.servers.areStillTelling(this.#parts.copies.survey(row).awaited)
   }
 
   #isLockedFor(row: number, { session, continues }: WriteRequest): boolean {
@@ -176,8 +190,15 @@ export class Writes {
     return !reaches && chunks.references.get(row) === 1 && this.#parts.copies.present(row).length === 0
   }
 
-  #commitWrite({ inode, index }: WriteRequest, raiseVersion: boolean, chunkId: ChunkId): void {
-    this.#commit({ op: 'WRITE', ts: this.#now(), inode, index, raiseVersion, touch: false, chunkId })
+  /** @param raisedOn servers whose copies follow the version */
+  #commitWrite(
+    { inode, index, session }: WriteRequest,
+    raiseVersion: boolean,
+    chunkId: ChunkId,
+    raisedOn?: readonly ChunkServer[],
+  ): void {
+    const entry = { op: 'WRITE', ts: this.#now(), inode, index, raiseVersion, touch: false, chunkId } as const
+    this.#parts.ledger.commit(entry, { leaseOwner: session, ...(raisedOn && { raisedOn: idsOf(raisedOn) }) })
   }
 
   /** The chunk was locked for the session: its servers are busy with it until it is let go. */
@@ -221,7 +242,8 @@ export class Writes {
 
   #whyNotPlaced(refused: 'overloaded' | 'none'): Exclude<Status, 0> {
     const { servers } = this.#parts
-    if (refused === 'overloaded') return Status.EAGAIN
+    // Those that are just coming may have room; a client asks again at once.
+    if (refused === 'overloaded' || servers.areStillTelling([])) return Status.EAGAIN
     return [...servers.connected()].some(({ registered }) => registered) ? Status.NOSPACE : Status.NOCHUNKSERVERS
   }
 
@@ -273,7 +295,7 @@ export class Writes {
   /** Copies that missed writes would look good with the old version, so all good ones get a new one first. */
   #raiseVersion(request: WriteRequest, row: number, good: ChunkServer[], answer: Answer): void {
     const chunkId = this.#state.chunks.id(row)
-    this.#commitWrite(request, true, chunkId)
+    this.#commitWrite(request, true, chunkId, good)
     this.#parts.operations.raiseVersion(row, good, status => {
       // Without a change of the chunk of the file this only ends the lock.
       if (status !== Status.OK) this.#rollBack(request, row, chunkId)
@@ -289,10 +311,14 @@ export class Writes {
     this.#parts.leases.unlocked(row)
   }
 
-  unlock(chunkId: ChunkId): Status {
+  /** @param session whose write it was; undefined for what this master did itself */
+  unlock(chunkId: ChunkId, session?: SessionId): Status {
     const { chunks } = this.#state
     const row = chunks.find(chunkId)
     if (row === 0) return Status.NOCHUNK
+    const owner = this.#parts.leases.owner(row)
+    // Its own lease had ended by time, and now somebody else writes.
+    if (session !== undefined && owner !== undefined && owner !== session) return Status.OK
     if (chunks.lockedTo.get(row) !== 0) this.#commit({ op: 'UNLOCK', ts: this.#now(), chunkId })
     this.#parts.leases.unlocked(row)
     this.lockEnded(row)
@@ -315,11 +341,13 @@ export class Writes {
       const { inode, index } = request
       const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
       if (row === 0) return answer(Status.OK)
-      // What a former master was asked to cut is still locked, and nobody works on it any more.
-      const isLeftOver = leases.owner(row) === undefined && this.#isOwnWrite(row, request)
-      why = this.#isLockedFor(row, request) && !isLeftOver ? Status.LOCKED : Status.CHUNKBUSY
+      why = this.#isLockedFor(row, request) ? Status.LOCKED : Status.CHUNKBUSY
       if (why === Status.LOCKED || isBusy(row)) return leases.park(row, waiter)
       const good = this.#goodOr(row)
+      if (good.length === 0 && this.#areCopiesToCome(row)) {
+        why = Status.CSNOTPRESENT
+        return leases.park(row, waiter)
+      }
       if (good.length === 0) return answer(this.#whyNone())
       if (this.#isTooEarly(row, good.length)) return answer(Status.EAGAIN)
       const bytes = length % MFSCHUNKSIZE
@@ -341,7 +369,8 @@ export class Writes {
     const { chunks } = this.#state
     const { inode, index } = request
     const chunkId = chunks.id(row)
-    this.#commit({ op: 'TRUNC', ts: this.#now(), inode, index, chunkId })
+    const entry = { op: 'TRUNC', ts: this.#now(), inode, index, chunkId } as const
+    this.#parts.ledger.commit(entry, { leaseOwner: request.session, raisedOn: idsOf(good) })
     this.#parts.leases.locked(row, request.session)
     const version = chunks.version.get(row)
     const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: version - 1 })
@@ -362,6 +391,8 @@ export class Writes {
     answer(result.status)
   }
 }
+
+const idsOf = (servers: readonly ChunkServer[]) => servers.map(({ id }) => id)
 
 function shuffled<T>(items: T[], below: (limit: number) => number): T[] {
   for (let i = items.length - 1; i > 0; i--) {

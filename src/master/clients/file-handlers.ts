@@ -146,7 +146,7 @@ function onWriteChunkEnd(context: RequestContext, payload: Buffer): void {
     if (length >= (services.reservations.get(inode) ?? 0)) services.reservations.delete(inode)
   }
   // The chunk is let go also when the quota says no; nobody shall wait for a lease without use.
-  const unlocked = services.chunks.unlock(chunkId)
+  const unlocked = services.chunks.unlock(chunkId, context.sessionId)
   services.cache.changed(inode, context.sessionId)
   const version = state.chunks.version.get(state.chunks.find(chunkId))
   if (index !== undefined) tellChunkChanged(context, inode, index, { chunkId, version }, length)

@@ -35,7 +35,7 @@ const recorded: ReadonlySet<number> = new Set(
   [
     ...[cltoma.fuseSetattr, cltoma.fuseSymlink, cltoma.fuseMknod, cltoma.fuseMkdir, cltoma.fuseUnlink],
     ...[cltoma.fuseRmdir, cltoma.fuseRename, cltoma.fuseLink, cltoma.fuseCreate, cltoma.fuseTruncate],
-    ...[cltoma.fuseWriteChunkEnd, cltoma.fuseSetxattr, cltoma.fuseSetfacl, cltoma.fuseAppendSlice],
+    ...[cltoma.fuseSetxattr, cltoma.fuseSetfacl, cltoma.fuseAppendSlice],
     ...[cltoma.fuseSnapshot, cltoma.fuseRepair, cltoma.fuseSettrashtime, cltoma.fuseSetsclass],
     ...[cltoma.fuseSeteattr, cltoma.fuseQuotacontrol, cltoma.fuseArchctl, cltoma.fuseSettrashpath],
     ...[cltoma.fuseUndel, cltoma.fusePurge, cltoma.sclassCreate, cltoma.sclassChange, cltoma.sclassDelete],

@@ -4,10 +4,12 @@
 //
 //   <line>;A<session>,<msgid>,<answer's type>,<digest of the request>,<answer behind its msgid, base64>
 //   <line>;L<session>
+//   <line>;V<chunkserver>,<chunkserver>...
 //
 // A: the answer to the request that the line (with those right before it) carries out. A client that lost the answer
 //    with its connection sends the request again; the answer is given again and nothing is done twice.
-// L: the session that the lease begun by a WRITE line belongs to.
+// L: the session that the lease begun by a WRITE or TRUNC line belongs to.
+// V: the servers that are told to raise the version of the chunk, as the line does.
 import type { SessionId } from '../types.ts'
 import { ChangelogError } from './fields.ts'
 
@@ -26,17 +28,20 @@ export interface AnswerRecord {
 export interface Trailer {
   answer?: AnswerRecord
   leaseOwner?: SessionId
+  /** Ids of chunkservers. */
+  raisedOn?: readonly number[]
 }
 
 const SEPARATOR = ';'
 
-export function printTrailer({ answer, leaseOwner }: Trailer): string {
+export function printTrailer({ answer, leaseOwner, raisedOn }: Trailer): string {
   let printed = ''
   if (answer) {
     const { sessionId, msgid, type, digest, body } = answer
     printed += `${SEPARATOR}A${sessionId},${msgid},${type},${digest},${body}`
   }
   if (leaseOwner !== undefined) printed += `${SEPARATOR}L${leaseOwner}`
+  if (raisedOn) printed += `${SEPARATOR}V${raisedOn.join(',')}`
   return printed
 }
 
@@ -48,6 +53,7 @@ export function trailerStart(line: string): number {
 
 const ANSWER = /^A(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),([A-Za-z0-9+/=]*)$/
 const LEASE = /^L(\d{1,10})$/
+const RAISED = /^V(\d{1,5}(?:,\d{1,5})*)$/
 
 /** @param text from trailerStart() on. Kinds of later versions are passed over. @throws ChangelogError */
 export function parseTrailer(text: string): Trailer {
@@ -56,6 +62,7 @@ export function parseTrailer(text: string): Trailer {
     const kind = part[0]
     if (kind === 'A') trailer.answer = parseAnswer(part)
     else if (kind === 'L') trailer.leaseOwner = Number(matched(LEASE, part)[1])
+    else if (kind === 'V') trailer.raisedOn = (matched(RAISED, part)[1] as string).split(',').map(Number)
   }
   return trailer
 }

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Entry } from '../../metadata/changelog/entry.ts'
+import type { Trailer } from '../../metadata/changelog/trailer.ts'
+import { AFTERMATH_SECONDS, Aftermath } from './aftermath.ts'
+
+const write = (chunkId: number, ts = 1000): Entry => ({
+  ...{ op: 'WRITE', ts, inode: 7, index: 0, raiseVersion: true, touch: false, chunkId },
+})
+
+function after(...lines: [Entry, Trailer][]): Aftermath {
+  const aftermath = new Aftermath()
+  for (const [entry, trailer] of lines) aftermath.remember(entry, trailer)
+  return aftermath
+}
+
+test('a write that had not ended still belongs to its session, and one that had does not', () => {
+  const aftermath = after(
+    [write(1), { leaseOwner: 12 }],
+    [write(2), { leaseOwner: 13 }],
+    [{ op: 'UNLOCK', ts: 1001, chunkId: 1 }, {}],
+  )
+  assert.deepEqual(
+    aftermath.end(() => 5),
+    [{ chunkId: 2, owner: 13 }],
+  )
+})
+
+test('a chunk that was being cut belongs to nobody any more', () => {
+  const aftermath = after([
+    { op: 'TRUNC', ts: 1000, inode: 7, index: 0, chunkId: 1 },
+    { leaseOwner: 12, raisedOn: [1, 2] },
+  ])
+  assert.deepEqual(
+    aftermath.end(() => 5),
+    [{ chunkId: 1, owner: undefined }],
+  )
+})
+
+test('the servers of an unfinished change are told for the version of then only', () => {
+  const aftermath = after([write(1), { leaseOwner: 12, raisedOn: [1, 2] }])
+  aftermath.end(() => 5)
+  assert.deepEqual(aftermath.raisedOn(1, 5), [1, 2])
+  assert.deepEqual(aftermath.raisedOn(1, 6), [])
+  assert.deepEqual(aftermath.raisedOn(2, 5), [])
+})
+
+test('a second raise after a failed first one counts, and keeps the owner', () => {
+  const aftermath = after(
+    [write(1), { leaseOwner: 12, raisedOn: [1, 2] }],
+    [{ op: 'SETVERSION', ts: 1000, chunkId: 1, version: 6 }, { raisedOn: [2] }],
+  )
+  assert.deepEqual(
+    aftermath.end(() => 6),
+    [{ chunkId: 1, owner: 12 }],
+  )
+  assert.deepEqual(aftermath.raisedOn(1, 6), [2])
+})
+
+test('what is older than a lease can be is forgotten', () => {
+  const aftermath = after([write(1), { leaseOwner: 12 }], [write(2, 1001 + AFTERMATH_SECONDS), { leaseOwner: 13 }])
+  assert.deepEqual(
+    aftermath.end(() => 5),
+    [{ chunkId: 2, owner: 13 }],
+  )
+})

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { parseLine, printLine } from './entry.ts'
+import { ChangelogError } from './fields.ts'
+import { printTrailer, type Trailer } from './trailer.ts'
+
+const u32 = fc.integer({ min: 0, max: 0xffffffff })
+const bytes = fc.uint8Array({ maxLength: 100 }).map(given => Buffer.from(given).toString('base64'))
+const answer = fc.record(
+  { sessionId: u32, msgid: u32, type: u32, digest: fc.maxSafeNat(), body: bytes },
+  { noNullPrototype: true },
+)
+const trailers = fc.record(
+  { answer, leaseOwner: u32, raisedOn: fc.array(fc.integer({ min: 1, max: 0xffff }), { minLength: 1, maxLength: 5 }) },
+  { requiredKeys: [], noNullPrototype: true },
+)
+const names = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map(c => String.fromCharCode(c)), maxLength: 50 })
+
+test('trailers and lines come back as they were, whatever the names hold', () => {
+  fc.assert(
+    fc.property(trailers, names, (trailer: Trailer, name) => {
+      const entry = { op: 'UNLINK', ts: 1, parent: 1, name, inode: 7 } as const
+      const line = printLine(7, entry) + printTrailer(trailer)
+      assert.deepEqual(parseLine(line), { version: 7, entry, trailer })
+    }),
+  )
+})
+
+test('a damaged trailer is refused, and one of a later version is passed over', () => {
+  const line = printLine(7, { op: 'LINK', ts: 1, inode: 5, parent: 1, name: 'a;b' })
+  for (const damaged of [';A1,2,3', ';A1,2,3,4,!', ';L', ';Lx', ';V', ';V1,', ';V1,,2']) {
+    assert.throws(() => parseLine(line + damaged), ChangelogError, damaged)
+  }
+  assert.deepEqual(parseLine(`${line};Zsomething`).trailer, {})
+})
