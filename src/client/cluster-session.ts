@@ -4,7 +4,8 @@ import type { Caller } from '../protocol/attributes.ts'
 import * as cltoma from '../protocol/cltoma.ts'
 import type { Message, StatusOr } from '../protocol/codec.ts'
 import { Reader } from '../protocol/codec.ts'
-import { MFSCHUNKSIZE, VERSION } from '../protocol/constants.ts'
+import { EXTENDED_VERSION, MFSCHUNKSIZE, VERSION } from '../protocol/constants.ts'
+import { clampSeconds, lowSeconds, moreOf, plainSeconds } from '../protocol/fine-times.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import { ChunkLocator } from './chunk-locator.ts'
@@ -87,7 +88,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     this.#master = master
     this.#pool = new ServerPool(env, options.bindHost)
     this.#locator = new ChunkLocator(master)
-    this.#times = new TimeReports(() => master.nowSeconds())
+    this.#times = new TimeReports(() => master.nowMs())
     const budget = new Budget(options.writeCacheBytes)
     const turns = new Turns(CHAINS_MAX)
     let readAhead = 0
@@ -197,7 +198,7 @@ export class ClusterSession implements Cluster, MetaCluster {
 
   #reportTimes(): void {
     const times = this.#times.due()
-    if (times.length > 0) this.#master.tell(cltoma.fuseAmtimeInodes.encode({ times }))
+    if (times.length > 0) this.#master.tell(cltoma.fuseAmtimeInodes.encode({ times }, this.#master.layoutVersion))
   }
 
   #reportInodes(): void {
@@ -255,10 +256,15 @@ export class ClusterSession implements Cluster, MetaCluster {
     caller: Caller,
     set: SetAttributes,
   ): Outcome<{ attributes: NodeAttributes }> {
-    this.#times.forget(inode)
-    const question = { inode, opened: opened ? 1 : 0, caller, set: { ...set, winattr: 0 } }
+    const has = (bits: number) => (set.setmask & bits) !== 0
+    const { ATIME, ATIME_NOW, MTIME, MTIME_NOW } = cltoma.SetMask
+    const restoreTimes = this.#times.forget(inode, has(ATIME | ATIME_NOW), has(MTIME | MTIME_NOW))
+    const question = { inode, opened: opened ? 1 : 0, caller, set: { ...set, ...this.#wireTimes(set), winattr: 0 } }
     const answer = await this.#ask(cltoma.fuseSetattr, question, matocl.fuseSetattr)
-    if (answer.status !== undefined) return answer
+    if (answer.status !== undefined) {
+      restoreTimes()
+      return answer
+    }
     return { attributes: this.#withPending(inode, answer.attributes) }
   }
 
@@ -374,8 +380,16 @@ export class ClusterSession implements Cluster, MetaCluster {
     return wasUs ? Status.OK : (removed.status ?? Status.OK)
   }
 
-  async rename(parent: number, name: string, targetParent: number, targetName: string, caller: Caller): Outcome<Node> {
+  async rename(
+    parent: number,
+    name: string,
+    targetParent: number,
+    targetName: string,
+    caller: Caller,
+    flags = 0,
+  ): Outcome<Node> {
     const question = {
+      mode: flags,
       parentSource: parent,
       nameSource: name,
       parentTarget: targetParent,
@@ -387,7 +401,8 @@ export class ClusterSession implements Cluster, MetaCluster {
       repeated = true
     })
     if (!moved) return noAnswer
-    if (!repeated || moved.status !== Status.ENOENT) return moved
+    // After an exchange both names are still there: nothing tells whether it was done.
+    if (!repeated || moved.status !== Status.ENOENT || flags & cltoma.RenameFlag.EXCHANGE) return moved
     const there = await this.lookup(targetParent, targetName, caller)
     return there.status === undefined ? { inode: there.inode, attributes: there.attributes } : moved
   }
@@ -410,7 +425,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     const question = { inode, caller, flags, maxEntries: 0xffffffff, edgeId: 0n }
     const answer = await this.#ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
     if (answer.status !== undefined) return answer
-    const input = new Reader(answer.entries, VERSION)
+    const input = new Reader(answer.entries, this.#master.extended ? EXTENDED_VERSION : VERSION)
     const names: ListedName[] = []
     while (input.left > 0) {
       if (withAttributes) {
@@ -500,15 +515,33 @@ export class ClusterSession implements Cluster, MetaCluster {
   /** What the master tells of a file, with what it does not know yet. */
   #withPending(inode: number, attributes: NodeAttributes): NodeAttributes {
     const length = this.#files.get(inode)?.data.pendingLength ?? 0
-    const { atime, mtime } = this.#times.pending(inode)
-    if (length <= attributes.length && atime <= attributes.atime && mtime <= attributes.mtime) return attributes
-    return {
-      ...attributes,
-      length: attributes.type === 1 ? Math.max(length, attributes.length) : attributes.length,
-      atime: Math.max(atime, attributes.atime),
-      mtime: Math.max(mtime, attributes.mtime),
-      ctime: mtime > attributes.mtime ? Math.max(mtime, attributes.ctime) : attributes.ctime,
+    const { atimeMs, mtimeMs } = this.#times.pending(inode)
+    const { atime, atimeNs = 0, mtime, mtimeNs = 0, ctime, ctimeNs = 0 } = attributes
+    const readLater = isLater(atimeMs, atime, atimeNs)
+    // A write takes a time in the future back to now.
+    const writtenLater = isLater(mtimeMs, mtime, mtimeNs) || (mtimeMs !== 0 && mtime * 1000 > this.#master.nowMs())
+    if (length <= attributes.length && !readLater && !writtenLater) return attributes
+    const shown = { ...attributes }
+    if (attributes.type === FILE) shown.length = Math.max(length, attributes.length)
+    if (readLater) [shown.atime, shown.atimeNs] = secondsAndNs(atimeMs)
+    if (writtenLater) {
+      ;[shown.mtime, shown.mtimeNs] = secondsAndNs(mtimeMs)
+      if (isLater(mtimeMs, ctime, ctimeNs)) [shown.ctime, shown.ctimeNs] = secondsAndNs(mtimeMs)
     }
+    return shown
+  }
+
+  /** The times as the master can keep them. */
+  #wireTimes({ atime, mtime, atimeNs = 0, mtimeNs = 0 }: SetAttributes) {
+    if (!this.#master.extended) return { atime: plainSeconds(atime), mtime: plainSeconds(mtime) }
+    const [a, m] = [clampSeconds(atime), clampSeconds(mtime)]
+    const more = { atimeMore: moreOf(a, atimeNs), mtimeMore: moreOf(m, mtimeNs) }
+    return { atime: lowSeconds(a), mtime: lowSeconds(m), ...more }
+  }
+
+  /** The master keeps nanoseconds, and knows the flags of renameat2. */
+  get extended(): boolean {
+    return this.#master.extended
   }
 
   async reserveAppend(inode: number, bytes: number): Outcome<{ offset: number }> {
@@ -609,6 +642,16 @@ const finalForTruncate: ReadonlySet<number> = new Set([
   Status.NOSPACE,
   Status.CHUNKLOST,
 ])
+
+/** @param ms a pending time, 0 when there is none */
+function isLater(ms: number, seconds: number, ns: number): boolean {
+  return ms !== 0 && ms > seconds * 1000 + Math.floor(ns / 1e6)
+}
+
+function secondsAndNs(ms: number): [number, number] {
+  const seconds = Math.floor(ms / 1000)
+  return [seconds, (ms - seconds * 1000) * 1e6]
+}
 
 /** Bytes that may wait; those who want more wait themselves, in order. */
 class Budget {

@@ -55,8 +55,11 @@ export interface SetAttributes {
   mode: number
   uid: number
   gid: number
+  /** Seconds from 1970; see Cluster.extended for what is kept. */
   atime: number
   mtime: number
+  atimeNs?: number
+  mtimeNs?: number
   sugidClearMode: number
 }
 
@@ -81,6 +84,8 @@ export interface ClusterEvents {
 
 export interface Cluster {
   readonly parameters: SessionParameters
+  /** The master is of our kind: it keeps nanoseconds and times before 1970 and after 2106, and renames with flags. */
+  readonly extended: boolean
   lookup(parent: number, name: string, caller: Caller): Outcome<Found>
   access(inode: number, caller: Caller, mask: number): Done
   getattr(inode: number, opened: boolean, caller: Caller): Outcome<{ attributes: Attributes }>
@@ -101,7 +106,15 @@ export interface Cluster {
   mkdir(parent: number, name: string, mode: number, umask: number, copySgid: boolean, caller: Caller): Outcome<Node>
   unlink(parent: number, name: string, caller: Caller): Done
   rmdir(parent: number, name: string, caller: Caller): Done
-  rename(parent: number, name: string, targetParent: number, targetName: string, caller: Caller): Outcome<Node>
+  /** `flags`: RenameFlag; anything but 0 only where `extended`. */
+  rename(
+    parent: number,
+    name: string,
+    targetParent: number,
+    targetName: string,
+    caller: Caller,
+    flags?: number,
+  ): Outcome<Node>
   link(inode: number, targetParent: number, targetName: string, caller: Caller): Outcome<Node>
   readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedName[] }>
   /** `flags`: OpenFlag. The inode counts as open from now on, until release(), unless this fails. */

@@ -5,7 +5,7 @@ import type { Env, Timer } from '../env/env.ts'
 import type { Connection } from '../env/net.ts'
 import * as cltoma from '../protocol/cltoma.ts'
 import { type Message, ProtocolError, Reader, u8, u16, u32, u64, Writer } from '../protocol/codec.ts'
-import { VERSION } from '../protocol/constants.ts'
+import { EXTENDED_VERSION, EXTENSIONS, EXTENSIONS_OPTION, VERSION } from '../protocol/constants.ts'
 import { FrameReader } from '../protocol/frame.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Status, statusName } from '../protocol/status.ts'
@@ -71,7 +71,8 @@ export interface MasterNews {
 }
 
 interface Question {
-  packet: Buffer
+  /** The packet, in the layouts of the master that it goes to now. */
+  encode: () => Buffer
   answerType: number
   since: number
   /** Sent again after a lost connection: it may have been carried out before. */
@@ -94,6 +95,8 @@ export class MasterSession {
   #timeOffsetMs = 0
   #closing = false
   #served = false
+  /** The master is of our kind: it keeps fine times, and knows the flags of renameat2. */
+  extended = false
   sessionId = 0
   metaId = 0n
   masterVersion = 0
@@ -115,7 +118,17 @@ export class MasterSession {
 
   /** Seconds since 1970 by the clock of the master. */
   nowSeconds(): number {
-    return Math.floor((this.#env.clock.nowMs() + this.#timeOffsetMs) / 1000)
+    return Math.floor(this.nowMs() / 1000)
+  }
+
+  /** Milliseconds since 1970 by the clock of the master, with fractions. */
+  nowMs(): number {
+    return this.#env.clock.nowMs() + this.#timeOffsetMs
+  }
+
+  /** Selects the layouts of attributes and questions. */
+  get layoutVersion(): number {
+    return this.extended ? EXTENDED_VERSION : this.masterVersion
   }
 
   /**
@@ -130,11 +143,11 @@ export class MasterSession {
     onRepeated?: () => void,
   ): Promise<A | undefined> {
     const msgid = this.#newId()
-    const packet = question.encode({ ...body, msgid } as Q, this.masterVersion)
-    const payload = await this.#ask(msgid, packet, answer.code, onRepeated)
+    const encode = () => question.encode({ ...body, msgid } as Q, this.layoutVersion)
+    const payload = await this.#ask(msgid, encode, answer.code, onRepeated)
     if (!payload) return undefined
     try {
-      return answer.decode(payload, VERSION)
+      return answer.decode(payload, this.extended ? EXTENDED_VERSION : VERSION)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#env.log.error(`master: ${error.message}`)
@@ -151,7 +164,7 @@ export class MasterSession {
     packet.writeUInt32BE(4 + body.length, 4)
     packet.writeUInt32BE(msgid, 8)
     body.copy(packet, 12)
-    const payload = await this.#ask(msgid, packet, type + 1)
+    const payload = await this.#ask(msgid, () => packet, type + 1)
     return payload && { type: type + 1, body: payload.subarray(4) }
   }
 
@@ -166,16 +179,16 @@ export class MasterSession {
     return this.#nextId
   }
 
-  #ask(msgid: number, packet: Buffer, answerType: number, onRepeated?: () => void): Promise<Buffer | undefined> {
+  #ask(msgid: number, encode: () => Buffer, answerType: number, onRepeated?: () => void): Promise<Buffer | undefined> {
     return new Promise(resolve => {
       if (this.#closing) return resolve(undefined)
-      const question = { packet, answerType, since: this.#env.clock.monotonicMs(), repeated: false }
+      const question = { encode, answerType, since: this.#env.clock.monotonicMs(), repeated: false }
       const finish = (payload: Buffer | undefined) => {
         if (question.repeated) onRepeated?.()
         resolve(payload)
       }
       this.#questions.set(msgid, Object.assign(question, { resolve: finish }))
-      this.#write(packet)
+      if (this.#connection) this.#write(encode())
     })
   }
 
@@ -236,6 +249,7 @@ export class MasterSession {
     try {
       const same = again && (await this.#reconnect(registration))
       if (!same) await this.#newSession(registration)
+      this.extended = (await registration.askExtensions()) === EXTENSIONS
       this.#serve(registration)
       if (again) this.#news.renewed(same)
     } catch (error) {
@@ -326,7 +340,7 @@ export class MasterSession {
     this.#syncTime()
     for (const question of this.#questions.values()) {
       question.repeated = wasServed
-      this.#write(question.packet)
+      this.#write(question.encode())
     }
   }
 
@@ -476,7 +490,8 @@ class Registration {
     this.#env = env
     this.connection = connection
     this.#onPacket = (type, payload) => {
-      if (type !== matocl.fuseRegister.code) return
+      // Nothing else matters on a connection that is not used yet.
+      if (type !== matocl.fuseRegister.code && type !== matocl.configValue.code) return
       const answered = this.#answered
       this.#answered = undefined
       answered?.(payload)
@@ -500,6 +515,17 @@ class Registration {
   }
 
   ask(kind: number, body: Buffer = Buffer.alloc(0)): Promise<Buffer> {
+    const blob = Buffer.from(cltoma.REGISTER_BLOB_ACL, 'latin1')
+    return this.#ask(cltoma.fuseRegister.encode({ blob, kind, body }))
+  }
+
+  /** What the master says of extensions; nothing when it is the original. */
+  async askExtensions(): Promise<string> {
+    const answer = await this.#ask(cltoma.getConfig.encode({ msgid: 1, option: EXTENSIONS_OPTION }))
+    return matocl.configValue.decode(answer).value
+  }
+
+  #ask(packet: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(this.#over)
       const timer = this.#env.clock.after(REGISTER_TIMEOUT_MS, () => reject(new Error('no answer to the registration')))
@@ -511,8 +537,7 @@ class Registration {
         timer.cancel()
         reject(error)
       }
-      const blob = Buffer.from(cltoma.REGISTER_BLOB_ACL, 'latin1')
-      this.connection.write(cltoma.fuseRegister.encode({ blob, kind, body }))
+      this.connection.write(packet)
     })
   }
 

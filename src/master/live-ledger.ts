@@ -3,7 +3,7 @@
 import type { Clock } from '../env/env.ts'
 import type { Journal } from '../journal/journal.ts'
 import { apply } from '../metadata/apply.ts'
-import { type Entry, printEntry } from '../metadata/changelog/entry.ts'
+import { type Entry, type OperationName, printEntry } from '../metadata/changelog/entry.ts'
 import { printTrailer, type Trailer } from '../metadata/changelog/trailer.ts'
 import type { State } from '../metadata/state.ts'
 import type { Ledger } from './ledger.ts'
@@ -11,9 +11,18 @@ import type { Ledger } from './ledger.ts'
 /** Hears of every change, in order: metaloggers and followers. `body` is the line behind its number. */
 export type ChangeListener = (version: number, body: string) => void
 
+/** Operations that set times of nodes: the nanoseconds of their time stamps matter. */
+const changesTimes: ReadonlySet<OperationName> = new Set([
+  ...(['CREATE', 'SYMLINK', 'LINK', 'MOVE', 'UNLINK', 'ACCESS', 'ATTR', 'LENGTH', 'APPEND', 'REPAIR'] as const),
+  ...(['SNAPSHOT', 'UNDEL', 'SETSCLASS', 'SETGOAL', 'SETTRASHTIME', 'SETEATTR', 'ARCHCHG'] as const),
+  ...(['SETXATTR', 'SETACL'] as const),
+])
+
 export class LiveLedger implements Ledger {
   readonly state: State
   readonly #clock: Clock
+  /** What now() told last. */
+  readonly #now = { seconds: 0, nanoseconds: 0 }
   readonly #journal: Journal
   readonly #listeners = new Set<ChangeListener>()
   /** Inside together(): lines that a trailer may still come to, and what waits for them. */
@@ -28,11 +37,17 @@ export class LiveLedger implements Ledger {
   }
 
   now(): number {
-    return Math.floor(this.#clock.nowMs() / 1000)
+    const ms = this.#clock.nowMs()
+    this.#now.seconds = Math.floor(ms / 1000)
+    this.#now.nanoseconds = Math.floor((ms % 1000) * 1e6)
+    return this.#now.seconds
   }
 
   commit(entry: Entry, trailer?: Trailer): void {
     const { version } = this.state
+    if (changesTimes.has(entry.op) && entry.ts === this.#now.seconds && this.#now.nanoseconds !== 0) {
+      entry.ns = this.#now.nanoseconds
+    }
     apply(this.state, entry)
     // Printed afterwards: a snapshot learns its results when it is applied.
     const body = printEntry(entry)

@@ -45,6 +45,9 @@ const operations: Operations<OperationName> = {
  */
 export function apply(state: State, entry: Entry): void {
   const operation = operations[entry.op] as (state: State, entry: Entry) => void
+  const { stamp } = state.nodes
+  stamp.seconds = entry.ts
+  stamp.nanoseconds = entry.ns ?? 0
   operation(state, entry)
   state.version++
 }

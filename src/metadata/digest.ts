@@ -39,6 +39,9 @@ export const Fact = {
   QUOTA: 29,
   XATTR: 30,
   ACL: 31,
+  NODE_ATIME_MORE: 32,
+  NODE_MTIME_MORE: 33,
+  NODE_CTIME_MORE: 34,
 } as const
 export type Fact = (typeof Fact)[keyof typeof Fact]
 

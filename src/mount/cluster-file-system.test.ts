@@ -45,6 +45,7 @@ function setup(answers: Partial<Cluster> = {}, options: Partial<ClusterFileSyste
         .replaceAll('"', ''),
     )
   const cluster: Cluster = {
+    extended: false,
     parameters: {
       flags: 0,
       umask: 0,
@@ -191,6 +192,7 @@ function setup(answers: Partial<Cluster> = {}, options: Partial<ClusterFileSyste
     copySgid: true,
     sugidClearMode: 4,
     xattrs: true,
+    kernelPermissions: false,
     syncToDisk: true,
     ...options,
   }
@@ -240,7 +242,7 @@ test('an open right after the lookup is answered at once and told to the master 
   const opened = fs.open(by(), 5, 2, false)
   assert.ok(typeof opened === 'object' && !(opened instanceof Promise))
   assert.equal(asked.at(-1), `open 5 ${3 | OpenFlag.AFTER_CREATE | OpenFlag.CACHE_CLEARED} [0]`)
-  assert.equal(await fs.write(by(), 5, opened.handle, 0, Buffer.alloc(3), false), 0)
+  assert.equal(await fs.write(by(), 5, opened.handle, 0, Buffer.alloc(3), false, false), 0)
 })
 
 test('rights of the lookup decide such an open', async () => {
@@ -275,7 +277,7 @@ test('an open that the master refuses afterwards fails the first write and the c
   const { fs } = setup({ open: async () => ({ status: Status.ENOENT }) })
   await fs.lookup(by(), 1, 'f')
   const { handle } = await openFile(fs)
-  assert.equal(await fs.write(by(), 5, handle, 0, Buffer.alloc(1), false), errno.ENOENT)
+  assert.equal(await fs.write(by(), 5, handle, 0, Buffer.alloc(1), false, false), errno.ENOENT)
   assert.equal(await fs.flush(by(), 5, handle, 0n), errno.ENOENT)
 })
 
@@ -298,25 +300,27 @@ test('the data cache is kept when the master says so, and bypassed where it must
 test('an appender writes where the master has reserved room', async () => {
   const { fs, asked } = setup()
   const { handle } = await openFile(fs, 0o2001)
-  await fs.write(by(), 5, handle, 7, Buffer.alloc(3), false)
+  await fs.write(by(), 5, handle, 7, Buffer.alloc(3), false, false)
   assert.deepEqual(asked.slice(-2), ['reserveAppend 5 3', 'write 5 1000 3'])
+  await fs.write(by(), 5, handle, 4096, Buffer.alloc(3), false, true)
+  assert.deepEqual(asked.slice(-1), ['write 5 4096 3'], 'a changed page belongs where it is')
 })
 
 test('a write without the right to keep them clears set-uid and set-gid once', async () => {
   const { fs, asked } = setup({ open: async () => ({ flags: 0, attributes: { ...file, mode: 0o6755 } }) })
   const { handle } = await openFile(fs)
-  await fs.write(by(), 5, handle, 0, Buffer.alloc(1), false)
+  await fs.write(by(), 5, handle, 0, Buffer.alloc(1), false, false)
   assert.equal(asked.includes(`setattr 5 0 ${SetMask.MODE} 755`), false)
-  await fs.write(by(9), 5, handle, 0, Buffer.alloc(1), true)
-  await fs.write(by(9), 5, handle, 0, Buffer.alloc(1), true)
+  await fs.write(by(9), 5, handle, 0, Buffer.alloc(1), true, false)
+  await fs.write(by(9), 5, handle, 0, Buffer.alloc(1), true, false)
   assert.deepEqual(asked.slice(-3), [`setattr 5 9 ${SetMask.MODE} 755`, 'write 5 0 1', 'write 5 0 1'])
 })
 
 test('the first write takes capabilities away from a file with extended attributes', async () => {
   const { fs, asked } = setup({ open: async () => ({ flags: 0, attributes: { ...file, flags: 4 } }) })
   const { handle } = await openFile(fs)
-  await fs.write(by(), 5, handle, 0, Buffer.alloc(1), false)
-  await fs.write(by(), 5, handle, 1, Buffer.alloc(1), false)
+  await fs.write(by(), 5, handle, 0, Buffer.alloc(1), false, false)
+  await fs.write(by(), 5, handle, 1, Buffer.alloc(1), false, false)
   assert.deepEqual(asked.slice(-3), ['setxattr 5 security.capability 0 3', 'write 5 0 1', 'write 5 1 1'])
 })
 
@@ -438,19 +442,19 @@ test('ACL names go their own way', async () => {
   assert.deepEqual(asked, ['setfacl 5 4 1 0', 'setfacl 5 4 2 0'])
 })
 
-test('times that the master cannot keep become the nearest that it can', async () => {
-  const seen: number[][] = []
+test('times go on as they are, with their nanoseconds', async () => {
+  const seen: unknown[][] = []
   const { fs } = setup({
-    setattr: async (_inode, _opened, _caller, { setmask, atime, mtime }) => {
-      seen.push([setmask, atime, mtime])
+    setattr: async (_inode, _opened, _caller, { setmask, atime, mtime, atimeNs, mtimeNs }) => {
+      seen.push([setmask, atime, mtime, atimeNs, mtimeNs])
       return { attributes: file }
     },
   })
-  await fs.setattr(by(), 5, { atime: -5, mtime: 2 ** 33, killPrivileges: false })
+  await fs.setattr(by(), 5, { atime: -5, atimeNs: 7, mtime: 2 ** 33, killPrivileges: false })
   await fs.setattr(by(), 5, { atime: 'now', mtime: 'now', killPrivileges: false })
   assert.deepEqual(seen, [
-    [SetMask.ATIME | SetMask.MTIME, 0, 0xffffffff],
-    [SetMask.ATIME_NOW | SetMask.MTIME_NOW, 1_700_000_000, 1_700_000_000],
+    [SetMask.ATIME | SetMask.MTIME, -5, 2 ** 33, 7, 0],
+    [SetMask.ATIME_NOW | SetMask.MTIME_NOW, 1_700_000_000, 1_700_000_000, 0, 0],
   ])
 })
 

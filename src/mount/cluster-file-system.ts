@@ -5,7 +5,7 @@ import type { Caller, Cluster, FileData, ListedName, NodeAttributes } from '../c
 import type { Clock } from '../env/env.ts'
 import type { Log } from '../env/log.ts'
 import { MattrFlag } from '../protocol/attributes.ts'
-import { OpenFlag, SetMask } from '../protocol/cltoma.ts'
+import { OpenFlag, RenameFlag, SetMask } from '../protocol/cltoma.ts'
 import { LookupFlag, OpenedFlag } from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import type { CallerGroups } from './caller-groups.ts'
@@ -43,6 +43,8 @@ export interface ClusterFileSystemOptions {
   copySgid: boolean
   sugidClearMode: number
   xattrs: boolean
+  /** The kernel tests permissions before it asks. */
+  kernelPermissions: boolean
   /** fsync and close wait for the disks of the chunkservers. */
   syncToDisk: boolean
 }
@@ -68,7 +70,6 @@ const NAME_BYTES_MAX = 255
 const TARGET_BYTES_MAX = 4095
 const XATTR_BYTES_MAX = 65536
 const FILE_BYTES_MAX = 2 ** 57
-const TIME_MAX = 0xffffffff
 const CAPABILITY = 'security.capability'
 /** Bits of the session's `disables` (spec client-master 2.5). */
 const Disable = { READDIR: 1 << 13, READ: 1 << 14, WRITE: 1 << 15 } as const
@@ -87,6 +88,7 @@ interface OpenInode {
   locks: FileLocks
   /** Permission bits as last told: whether a write must clear set-uid or set-gid. */
   mode: number
+  gid: number
   mayHaveCapability: boolean
 }
 
@@ -287,11 +289,12 @@ export class ClusterFileSystem implements FileSystem {
     targetName: string,
     flags: number,
   ): Promise<Errno> {
-    // The master has no exchange, nor a rename that fails when the target exists: programs then do it themselves.
-    if (flags !== 0) return errno.EINVAL
+    // The original's master has no exchange, nor a rename that fails when the target exists: programs do it themselves.
+    const { NOREPLACE, EXCHANGE } = RenameFlag
+    if (flags !== 0 && !(this.#cluster.extended && (flags === NOREPLACE || flags === EXCHANGE))) return errno.EINVAL
     const bad = this.#badName(parent, name) || this.#badName(targetParent, targetName)
     if (bad) return bad
-    const moved = await this.#cluster.rename(parent, name, targetParent, targetName, this.#caller(request))
+    const moved = await this.#cluster.rename(parent, name, targetParent, targetName, this.#caller(request), flags)
     this.#changedFolder(parent)
     this.#changedFolder(targetParent)
     if (moved.status !== undefined) return errnoOf(moved.status)
@@ -351,7 +354,7 @@ export class ClusterFileSystem implements FileSystem {
       const answer = await this.#cluster.truncate(inode, changes.handle !== undefined, caller, changes.size)
       if (answer.status !== undefined) return errnoOf(answer.status)
       latest = answer.attributes
-      if (changes.killPrivileges) await this.#killPrivileges(inode, latest.mode, caller)
+      if (changes.killPrivileges) await this.#killPrivileges(inode, latest, caller)
     }
     const set = setAttributes(changes, this.#clock, this.#options.sugidClearMode)
     if (set.setmask !== 0 || changes.size === undefined) {
@@ -451,7 +454,7 @@ export class ClusterFileSystem implements FileSystem {
     if (answer.status !== undefined) return errnoOf(answer.status)
     if (truncate) this.#lookups.delete(inode)
     const opened = this.#register(inode, flags, answer.flags, answer.attributes)
-    if (killPrivileges) await this.#killPrivileges(inode, answer.attributes.mode, caller)
+    if (killPrivileges) await this.#killPrivileges(inode, answer.attributes, caller)
     await this.#dropped
     return opened
   }
@@ -478,6 +481,7 @@ export class ClusterFileSystem implements FileSystem {
     const state = this.#openInodes.get(inode) ?? this.#newOpenInode(inode)
     state.count++
     state.mode = attributes.mode
+    state.gid = attributes.gid
     state.mayHaveCapability = (attributes.flags & MattrFlag.NOXATTR) === 0
     const append = (flags & O_APPEND) !== 0 || (openedFlags & OpenedFlag.APPENDONLY) !== 0
     const handle = this.#nextHandle++
@@ -488,7 +492,7 @@ export class ClusterFileSystem implements FileSystem {
   #newOpenInode(inode: number): OpenInode {
     const data = this.#cluster.data(inode)
     const locks = new FileLocks(this.#cluster, inode, this.#clock)
-    const state = { count: 0, data, locks, mode: 0, mayHaveCapability: true }
+    const state = { count: 0, data, locks, mode: 0, gid: 0, mayHaveCapability: true }
     this.#openInodes.set(inode, state)
     return state
   }
@@ -562,20 +566,22 @@ export class ClusterFileSystem implements FileSystem {
     offset: number,
     data: Buffer,
     killPrivileges: boolean,
+    mapped: boolean,
   ): Answer {
     const file = this.#files.get(handle)
     if (!file) return this.#special.write(handle)
     const { state } = file
-    const plain =
-      !file.opened && !file.append && !state.mayHaveCapability && !(killPrivileges && isPrivileged(state.mode))
+    const append = file.append && !mapped
+    const plain = !file.opened && !append && !state.mayHaveCapability && !(killPrivileges && isPrivileged(state.mode))
     if (plain && offset + data.length < FILE_BYTES_MAX) return state.data.write(offset, data)
-    return this.#writeWithCare(request, file, offset, data, killPrivileges)
+    return this.#writeWithCare(request, file, append ? undefined : offset, data, killPrivileges)
   }
 
   async #writeWithCare(
     request: Request,
     file: OpenFile,
-    offset: number,
+    /** Missing: at the end of the file. */
+    at: number | undefined,
     data: Buffer,
     killPrivileges: boolean,
   ): Promise<Errno> {
@@ -586,8 +592,9 @@ export class ClusterFileSystem implements FileSystem {
       state.mayHaveCapability = false
       await this.#cluster.setxattr(inode, CAPABILITY, Buffer.alloc(0), 3, root)
     }
-    if (killPrivileges) await this.#killPrivileges(inode, state.mode, this.#caller(request))
-    if (file.append) {
+    if (killPrivileges) await this.#killPrivileges(inode, state, this.#caller(request))
+    let offset = at
+    if (offset === undefined) {
       const place = await this.#cluster.reserveAppend(inode, data.length)
       if (place.status !== undefined) return errnoOf(place.status)
       offset = place.offset
@@ -597,9 +604,12 @@ export class ClusterFileSystem implements FileSystem {
   }
 
   /** Clears set-uid and set-gid as a write by somebody without the right to keep them does. */
-  async #killPrivileges(inode: number, mode: number, caller: Caller): Promise<void> {
+  async #killPrivileges(inode: number, { mode, gid }: { mode: number; gid: number }, caller: Caller): Promise<void> {
     if (!isPrivileged(mode)) return
-    const cleared = mode & ~(S_ISUID | (mode & S_IXGRP ? S_ISGID : 0))
+    // Set-gid without execution by the group is left to members of the group.
+    const keepsSetGid = (mode & S_IXGRP) === 0 && caller.gids.includes(gid)
+    const cleared = mode & ~(S_ISUID | (keepsSetGid ? 0 : S_ISGID))
+    if (cleared === mode) return
     const set = this.#onlyMode(cleared)
     let answer = await this.#cluster.setattr(inode, true, caller, set)
     if (answer.status !== undefined) answer = await this.#cluster.setattr(inode, true, root, set)
@@ -741,7 +751,9 @@ export class ClusterFileSystem implements FileSystem {
       const answer = await this.#cluster.getfacl(inode, acl)
       return answer.status !== undefined ? errnoOf(answer.status) : encodeAcl(answer.acl)
     }
-    const answer = await this.#cluster.getxattr(inode, name, this.#openInodes.has(inode), this.#caller(request))
+    // Names may be listed by anybody, as on Linux. Where the kernel judges it has tested the right to read the value.
+    const opened = name === '' || this.#options.kernelPermissions || this.#openInodes.has(inode)
+    const answer = await this.#cluster.getxattr(inode, name, opened, this.#caller(request))
     return answer.status !== undefined ? errnoOf(answer.status) : answer.value
   }
 
@@ -909,6 +921,7 @@ export class ClusterFileSystem implements FileSystem {
     const state = this.#openInodes.get(inode)
     if (state) {
       state.mode = from.mode
+      state.gid = from.gid
       if ((from.flags & MattrFlag.NOXATTR) === 0) state.mayHaveCapability = true
     }
     return {
@@ -937,7 +950,7 @@ function noEntry(seconds: number): Entry {
 }
 
 export function toKernel(inode: number, from: NodeAttributes): Attributes {
-  const { type, mode, nlink, uid, gid, length, atime, mtime, ctime } = from
+  const { type, mode, nlink, uid, gid, length, atime, mtime, ctime, atimeNs = 0, mtimeNs = 0, ctimeNs = 0 } = from
   const isDevice = type === 5 || type === 6
   const size = isDevice ? 0 : length
   return {
@@ -952,6 +965,9 @@ export function toKernel(inode: number, from: NodeAttributes): Attributes {
     atime,
     mtime,
     ctime,
+    atimeNs,
+    mtimeNs,
+    ctimeNs,
   }
 }
 
@@ -969,7 +985,7 @@ function rightsError(lookupFlags: number, mask: number): Errno {
 }
 
 function isPrivileged(mode: number): boolean {
-  return (mode & S_ISUID) !== 0 || (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP)
+  return (mode & (S_ISUID | S_ISGID)) !== 0
 }
 
 function aclType(name: string): number | undefined {
@@ -977,11 +993,9 @@ function aclType(name: string): number | undefined {
 }
 
 function setAttributes(changes: AttributeChanges, clock: Clock, sugidClearMode: number) {
-  const { mode, uid, gid, atime, mtime } = changes
+  const { mode, uid, gid, atime, mtime, atimeNs = 0, mtimeNs = 0 } = changes
   const now = Math.floor(clock.nowMs() / 1000)
-  // Times before 1970 and after 2106 cannot be kept: the nearest is.
-  const seconds = (time: number | 'now' | undefined) =>
-    time === undefined || time === 'now' ? now : Math.min(TIME_MAX, Math.max(0, time))
+  const seconds = (time: number | 'now' | undefined) => (time === undefined || time === 'now' ? now : time)
   const setmask =
     (mode !== undefined ? SetMask.MODE : 0) |
     (uid !== undefined ? SetMask.UID : 0) |
@@ -995,6 +1009,8 @@ function setAttributes(changes: AttributeChanges, clock: Clock, sugidClearMode: 
     gid: gid ?? 0,
     atime: seconds(atime),
     mtime: seconds(mtime),
+    atimeNs,
+    mtimeNs,
     sugidClearMode,
   }
 }

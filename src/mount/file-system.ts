@@ -33,10 +33,14 @@ export interface Attributes {
   size: number
   /** In units of 512 bytes. */
   blocks: number
-  /** Whole seconds since 1970. */
+  /** Whole seconds since 1970; may be negative. */
   atime: number
   mtime: number
   ctime: number
+  /** Nanoseconds of the times, 0 when missing. */
+  atimeNs?: number
+  mtimeNs?: number
+  ctimeNs?: number
 }
 
 /** Attributes and how long the kernel may believe them. */
@@ -65,7 +69,7 @@ export interface DirectoryEntry {
   readonly entry: Entry
 }
 
-/** The attributes to set; those that are missing stay. Times: seconds, or 'now'. */
+/** The attributes to set; those that are missing stay. Times: seconds and nanoseconds, or 'now'. */
 export interface AttributeChanges {
   mode?: number
   uid?: number
@@ -73,6 +77,8 @@ export interface AttributeChanges {
   size?: number
   atime?: number | 'now'
   mtime?: number | 'now'
+  atimeNs?: number
+  mtimeNs?: number
   /** The open file that this comes through (ftruncate, …). */
   handle?: number
   /** Clear set-uid and set-gid as a write does (the caller lacks the right to keep them). */
@@ -126,8 +132,19 @@ export interface FileSystem {
   create(request: Request, parent: number, name: string, mode: number, umask: number, flags: number): Answer<Created>
   /** Fewer bytes than `size` come back at the end of the file only. */
   read(request: Request, inode: number, handle: number, offset: number, size: number): Answer<Buffer | Buffer[]>
-  /** All of `data` or an errno. `data` may be used until the answer only. */
-  write(request: Request, inode: number, handle: number, offset: number, data: Buffer, killPrivileges: boolean): Answer
+  /**
+   * All of `data` or an errno. `data` may be used until the answer only.
+   * @param mapped pages that were changed in a mapping: they belong at `offset`, also where the file is open to append
+   */
+  write(
+    request: Request,
+    inode: number,
+    handle: number,
+    offset: number,
+    data: Buffer,
+    killPrivileges: boolean,
+    mapped: boolean,
+  ): Answer
   /** Some descriptor of the open file was closed: report write errors, drop the record locks of `lockOwner`. */
   flush(request: Request, inode: number, handle: number, lockOwner: bigint): Answer
   /** The last descriptor is gone. The answer goes nowhere. `flockOwner` is given when it may hold a flock. */

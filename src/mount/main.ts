@@ -9,6 +9,7 @@ import { SessionFlag, VERSION, VERSION_TEXT } from '../protocol/constants.ts'
 import { isBackgroundProcess, receiveSecret, runInBackground, tellReady } from './background.ts'
 import { CallerGroups } from './caller-groups.ts'
 import { ClusterFileSystem } from './cluster-file-system.ts'
+import { WHOLE_SECONDS_NS } from './fuse/dispatcher.ts'
 import { MountError } from './fuse/kernel-mount.ts'
 import { MountedFileSystem } from './fuse/mounted.ts'
 import { MetaFileSystem } from './meta-file-system.ts'
@@ -143,14 +144,20 @@ async function serve(
     })
     if (values.mfsmeta) {
       const trash = new MetaFileSystem(cluster, special, values.mfsflattrash, env.clock)
-      const mounted = await MountedFileSystem.mount(trash, mountRequest(command, target, false), env.log, env.clock)
+      const mounted = await MountedFileSystem.mount(trash, mountRequest(command, target), env.log, env.clock)
       return await untilUnmounted(command, mounted, env)
     }
     const groups = new CallerGroups(env.clock, values.mfsgroupscacheto, () => cluster.parameters.rootUid === 0)
-    const system = new ClusterFileSystem(cluster, special, groups, fileSystemOptions(command), env.clock, env.log)
+    const kernelPermissions = kernelMayJudge(cluster.parameters)
+    const options = { ...fileSystemOptions(command), kernelPermissions }
+    const system = new ClusterFileSystem(cluster, special, groups, options, env.clock, env.log)
     files.system = system
     const observed = new ObservedFileSystem(system, log, statistics, env.clock)
-    const request = mountRequest(command, target, kernelMayJudge(cluster.parameters))
+    const request = {
+      ...mountRequest(command, target),
+      kernelPermissions,
+      timeGranularityNs: cluster.extended ? 1 : WHOLE_SECONDS_NS,
+    }
     const mounted = await MountedFileSystem.mount(observed, request, env.log, env.clock)
     news.connect(system, mounted)
     return await untilUnmounted(command, mounted, env)
@@ -183,7 +190,7 @@ function kernelMayJudge({ flags }: SessionParameters): boolean {
   return (flags & (SessionFlag.MAPALL | SessionFlag.IGNOREGID)) === 0
 }
 
-function mountRequest(command: MountCommand, target: string, kernelPermissions: boolean) {
+function mountRequest(command: MountCommand, target: string) {
   const { values } = command
   const isRoot = process.geteuid?.() === 0
   return {
@@ -198,7 +205,6 @@ function mountRequest(command: MountCommand, target: string, kernelPermissions: 
     writebackCache: values.writeback,
     posixLocks: !values.mfsnoposixlocks,
     flocks: !values.mfsnobsdlocks,
-    kernelPermissions,
     maxReadAheadBytes: values.mfsreadaheadleng,
     spinMs: values.spin / 1000,
   }

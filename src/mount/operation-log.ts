@@ -243,9 +243,10 @@ export class ObservedFileSystem implements FileSystem {
     offset: number,
     data: Buffer,
     killPrivileges: boolean,
+    mapped: boolean,
   ): Answer {
     const size = data.length
-    const answer = this.#inner.write(request, inode, handle, offset, data, killPrivileges)
+    const answer = this.#inner.write(request, inode, handle, offset, data, killPrivileges, mapped)
     return this.#see(request, 'write', answer, () => `(${inode},${size},${offset}) ${showHandle(handle)}`, nothing)
   }
 

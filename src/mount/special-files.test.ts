@@ -81,7 +81,7 @@ test('.ophistory tells what was done, in the words of the original', async () =>
   const { observed, read } = setup({ ...realClock, nowMs: () => new Date(2026, 10, 24, 14, 38, 5).getTime() + 1.5 })
   await observed.lookup(by(0), 1, 'f1')
   await observed.create(by(7), 1, 'f1', 0o100666, 0o22, 0o1101)
-  await observed.write(by(7), 2, 1, 0, Buffer.from('xy'), false)
+  await observed.write(by(7), 2, 1, 0, Buffer.from('xy'), false, false)
   await observed.read(by(7), 2, 1, 0, 4096)
   await observed.rename(by(7), 1, 'f1', 1, 'f4', 0)
   const [lookup, create, write, read_, rename] = (await read('.ophistory')).split('\n')

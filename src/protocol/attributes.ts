@@ -1,6 +1,7 @@
 // Records that several messages between clients and master share.
 import { type Codec, ProtocolError, type Reader, u8, u16, u32, u64n } from './codec.ts'
-import { versionNumber } from './constants.ts'
+import { EXTENDED_VERSION, versionNumber } from './constants.ts'
+import { lowSeconds, moreOf, nanosecondsOf, plainSeconds, secondsOf } from './fine-times.ts'
 
 export const V3_0_93 = versionNumber(3, 0, 93)
 
@@ -22,29 +23,40 @@ export interface Attributes {
   mode: number
   uid: number
   gid: number
+  /** Whole seconds. Peers that are not both ours are told the nearest of 0..2^32-1. */
   atime: number
   mtime: number
   ctime: number
   nlink: number
   length: number
   winattr: number
+  /** Nanoseconds of the times; only peers that are both ours tell them. */
+  atimeNs?: number
+  mtimeNs?: number
+  ctimeNs?: number
 }
 
 const isDevice = (type: number) => type === 5 || type === 6
 
-/** 36 bytes between peers from 3.0.93 on, 35 before (spec client-master 3.1). */
+/** 36 bytes between peers from 3.0.93 on, 35 before (spec client-master 3.1); 48 between ours. */
 export const attributes: Codec<Attributes> = {
   layout: 'ATTR',
   write(out, value) {
     u8.write(out, value.flags)
     u16.write(out, (value.type << 12) | (value.mode & 0xfff))
-    for (const field of [value.uid, value.gid, value.atime, value.mtime, value.ctime, value.nlink])
-      u32.write(out, field)
+    const isExtended = out.version === EXTENDED_VERSION
+    const shown = isExtended ? lowSeconds : plainSeconds
+    const { uid, gid, atime, mtime, ctime, nlink } = value
+    for (const field of [uid, gid, shown(atime), shown(mtime), shown(ctime), nlink]) u32.write(out, field)
     if (isDevice(value.type)) {
       u32.write(out, value.length)
       u32.write(out, 0)
     } else u64n.write(out, value.length)
     if (out.version >= V3_0_93) u8.write(out, value.winattr)
+    if (!isExtended) return
+    u32.write(out, moreOf(atime, value.atimeNs ?? 0))
+    u32.write(out, moreOf(mtime, value.mtimeNs ?? 0))
+    u32.write(out, moreOf(ctime, value.ctimeNs ?? 0))
   },
   read(input) {
     const flags = u8.read(input)
@@ -58,7 +70,15 @@ export const attributes: Codec<Attributes> = {
       u32.read(input)
     } else length = u64n.read(input)
     const winattr = input.version >= V3_0_93 ? u8.read(input) : 0
-    return { flags, type, mode: typeAndMode & 0xfff, uid, gid, atime, mtime, ctime, nlink, length, winattr }
+    const mode = typeAndMode & 0xfff
+    if (input.version !== EXTENDED_VERSION)
+      return { flags, type, mode, uid, gid, atime, mtime, ctime, nlink, length, winattr }
+    const [am, mm, cm] = [u32.read(input), u32.read(input), u32.read(input)]
+    return {
+      ...{ flags, type, mode, uid, gid, nlink, length, winattr },
+      ...{ atime: secondsOf(atime, am), mtime: secondsOf(mtime, mm), ctime: secondsOf(ctime, cm) },
+      ...{ atimeNs: nanosecondsOf(am), mtimeNs: nanosecondsOf(mm), ctimeNs: nanosecondsOf(cm) },
+    }
   },
 }
 
@@ -75,8 +95,9 @@ export const NO_GID = 0xffffffff
  * Who asks, in the long form `uid count gid…` or the short one `uid gid`, told apart by what is left of the message
  * (spec client-master 4.1).
  * @param tailBytes bytes of the fields behind it
+ * @param extendedBytes the same between peers that are both ours
  */
-export function caller(tailBytes: number): Codec<Caller> {
+export function caller(tailBytes: number, extendedBytes = tailBytes): Codec<Caller> {
   return {
     layout: '(uid:32 gid:32 | uid:32 gids:32 N*[32])',
     write(out, { uid, gids }) {
@@ -87,8 +108,9 @@ export function caller(tailBytes: number): Codec<Caller> {
     read(input) {
       const uid = u32.read(input)
       const second = u32.read(input)
-      if (input.left === tailBytes) return { uid, gids: second === NO_GID ? [] : [second] }
-      return { uid, gids: readGids(input, second, tailBytes) }
+      const tail = input.version === EXTENDED_VERSION ? extendedBytes : tailBytes
+      if (input.left === tail) return { uid, gids: second === NO_GID ? [] : [second] }
+      return { uid, gids: readGids(input, second, tail) }
     },
   }
 }

@@ -4,6 +4,7 @@ import {
   blob,
   bytes,
   type Codec,
+  extended,
   many,
   message,
   messageOf,
@@ -143,6 +144,9 @@ const setattrFields = record({
   mtime: u32,
   winattr: since(V3_0_93, u8),
   sugidClearMode: u8,
+  /** What the times need besides (fine-times.ts). */
+  atimeMore: extended(u32),
+  mtimeMore: extended(u32),
 })
 type SetattrFields = ReturnType<(typeof setattrFields)['read']>
 
@@ -164,7 +168,7 @@ export const fuseSetattr = messageOf<{
   read(input) {
     const [msgid, inode, opened] = [u32.read(input), u32.read(input), u8.read(input)]
     const tail = input.version >= V3_0_93 ? 21 : 20
-    return { msgid, inode, opened, caller: caller(tail).read(input), set: setattrFields.read(input) }
+    return { msgid, inode, opened, caller: caller(tail, tail + 8).read(input), set: setattrFields.read(input) }
   },
 })
 
@@ -204,8 +208,12 @@ export const fuseRename = message(424, 'CLTOMA_FUSE_RENAME', {
   nameSource: name,
   parentTarget: u32,
   nameTarget: name,
-  caller: caller(0),
+  caller: caller(0, 1),
+  /** Flags of renameat2(2). */
+  mode: extended(u8),
 })
+/** Flags of a rename between ours, as in renameat2(2). */
+export const RenameFlag = { NOREPLACE: 1, EXCHANGE: 2 } as const
 export const fuseLink = message(426, 'CLTOMA_FUSE_LINK', {
   msgid: u32,
   inode: u32,
@@ -575,7 +583,7 @@ export const fuseGetsustained = message(470, 'CLTOMA_FUSE_GETSUSTAINED', { msgid
 /** Everything that the client needs kept: open files and those closed of late. */
 export const fuseSustainedInodes = message(700, 'CLTOMA_FUSE_SUSTAINED_INODES', { inodes: many(u32) })
 export const fuseAmtimeInodes = message(701, 'CLTOMA_FUSE_AMTIME_INODES', {
-  times: many(record({ inode: u32, atime: u32, mtime: u32 })),
+  times: many(record({ inode: u32, atime: u32, mtime: u32, atimeMore: extended(u32), mtimeMore: extended(u32) })),
 })
 export const fuseTimeSync = message(704, 'CLTOMA_FUSE_TIME_SYNC', { msgid: optional(u32) })
 

@@ -4,6 +4,8 @@
 // All integers are unsigned and big-endian (spec client-master 1.1). Layouts that depend on the version of the peer
 // read `version` from the reader or writer.
 
+import { EXTENDED_VERSION } from './constants.ts'
+
 /** What a peer sent that no layout allows. The connection it came from is closed; nothing else happens. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
@@ -286,6 +288,19 @@ export function since<T>(version: number, codec: Codec<T>): Codec<T | undefined>
     },
     read(input) {
       return input.version >= version ? codec.read(input) : undefined
+    },
+  }
+}
+
+/** Present only between peers that are both ours (EXTENDED_VERSION); undefined, and no bytes, for others. */
+export function extended<T>(codec: Codec<T>): Codec<T | undefined> {
+  return {
+    layout: `[${codec.layout}]`,
+    write(out, value) {
+      if (out.version === EXTENDED_VERSION) codec.write(out, value as T)
+    },
+    read(input) {
+      return input.version === EXTENDED_VERSION ? codec.read(input) : undefined
     },
   }
 }

@@ -8,6 +8,14 @@ export const MFSROOTINODE = 1
 /** The version that we announce: that of the programs whose protocol we speak, 3.0.117 (spec client-master 1.2). */
 export const VERSION = versionNumber(3, 0, 117)
 export const VERSION_TEXT = '3.0.117-elkfs'
+/**
+ * Selects the layouts between a client and a master that are both ours; never announced. They agree on it by the
+ * question for the option EXTENSIONS_OPTION, which the original answers as one that is not set.
+ */
+export const EXTENDED_VERSION = VERSION + 1
+export const EXTENSIONS_OPTION = 'ELKFS_EXTENSIONS'
+/** What a master of ours answers: fine times, and the flags of renameat2. */
+export const EXTENSIONS = '1'
 
 /** Whether a peer with this version text knows the messages that the original has not: those from 0x7000 on. */
 export const isElkfsVersion = (text: string) => text.includes('-elkfs')

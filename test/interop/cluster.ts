@@ -174,8 +174,14 @@ export class Cluster {
   }
 
   mountOurs(...options: string[]): void {
+    this.mountOursAt(this.mountPoint, ...options)
+  }
+
+  /** Our mount at a folder of its own. */
+  mountOursAt(folder: string, ...options: string[]): void {
     const program = join(import.meta.dirname, '../../src/cli/mfsmount.ts')
-    this.run(process.execPath, program, this.mountPoint, '-H', MASTER_IP, ...options)
+    this.run(process.execPath, program, folder, '-H', MASTER_IP, ...options)
+    if (folder !== this.mountPoint && !this.#otherMounts.includes(folder)) this.#otherMounts.push(folder)
   }
 
   /** The real mount of trash and sustained files. */

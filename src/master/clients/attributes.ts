@@ -36,6 +36,9 @@ export function attributesOf(state: State, asker: Asker, inode: Inode, parent: I
     nlink: type >= NodeType.TRASH ? 0 : linkCount(state, inode),
     length: shownLength(state, inode),
     winattr: nodes.winattr.get(inode),
+    atimeNs: nodes.atime.nanoseconds(inode),
+    mtimeNs: nodes.mtime.nanoseconds(inode),
+    ctimeNs: nodes.ctime.nanoseconds(inode),
   }
 }
 

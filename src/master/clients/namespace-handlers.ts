@@ -127,6 +127,8 @@ function onSetattr(context: RequestContext, payload: Buffer): void {
     gid: has(SetMask.GID) ? set.gid : undefined,
     atime: time(SetMask.ATIME_NOW, SetMask.ATIME, set.atime),
     mtime: time(SetMask.MTIME_NOW, SetMask.MTIME, set.mtime),
+    atimeMore: set.atimeMore,
+    mtimeMore: set.mtimeMore,
     winattr: has(SetMask.WINATTR) ? set.winattr : undefined,
     sugidClearMode: set.sugidClearMode,
   } as const
@@ -214,9 +216,9 @@ function remover(
 }
 
 function onRename(context: RequestContext, payload: Buffer): void {
-  const { msgid, caller, ...request } = context.decode(cltoma.fuseRename, payload)
+  const { msgid, caller, mode = 0, ...request } = context.decode(cltoma.fuseRename, payload)
   context.count(Counter.RENAME)
-  const decision = decideRename(context.state, context.asker(caller), request, context.now())
+  const decision = decideRename(context.state, context.asker(caller), { mode, ...request }, context.now())
   answerNode(context, matocl.fuseRename, msgid, caller, decision, request.parentTarget)
 }
 

@@ -7,7 +7,7 @@ import type { Inode, SessionId } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import type { Message } from '../../protocol/codec.ts'
 import { ProtocolError, Reader } from '../../protocol/codec.ts'
-import { VERSION, VERSION_TEXT } from '../../protocol/constants.ts'
+import { EXTENDED_VERSION, EXTENSIONS, EXTENSIONS_OPTION, VERSION, VERSION_TEXT } from '../../protocol/constants.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
@@ -227,6 +227,8 @@ class ClientLink implements AnswerLink {
         const text = Buffer.from(VERSION_TEXT)
         return this.send(matocl.version.encode({ ...(msgid === undefined ? {} : { msgid }), version: VERSION, text }))
       }
+      case cltoma.getConfig.code:
+        return this.#onGetConfig(cltoma.getConfig.decode(payload))
       case cltoma.fuseRegister.code:
         return this.#onRegister(payload)
       case cltoma.fuseTimeSync.code: {
@@ -246,6 +248,15 @@ class ClientLink implements AnswerLink {
     if (once === undefined) return
     const context = new RequestContext(services, session, this, once === 'unrecorded' ? undefined : once)
     services.ledger.together(() => handler(context, payload))
+  }
+
+  /** A client of ours asks whether we are of its kind: from the answer on both use the layouts of their own. */
+  #onGetConfig({ msgid, option }: { msgid: number; option: string }): void {
+    const extends_ = option === EXTENSIONS_OPTION && this.sessionId !== 0 && !this.isTool
+    this.#ledger.whenCommitted(() => {
+      this.send(matocl.configValue.encode({ msgid, value: extends_ ? EXTENSIONS : '' }))
+      if (extends_) this.version = EXTENDED_VERSION
+    })
   }
 
   #onRegister(payload: Buffer): void {

@@ -15,6 +15,7 @@ import {
   octal,
   text,
 } from './fields.ts'
+import { type FineTimes, parseFineTimes, printFineTimes } from './fine-times.ts'
 import { parseTrailer, type Trailer, trailerStart } from './trailer.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: fields of every type stand side by side; Values<F> gives the types back
@@ -219,7 +220,8 @@ export const operations = {
 export type OperationName = keyof typeof operations
 
 /** One change: `op`, time stamp and the values of parameters and results. */
-export type EntryOf<N extends OperationName> = { op: N; ts: number } & Values<(typeof operations)[N]['params']> &
+export type EntryOf<N extends OperationName> = { op: N; ts: number } & FineTimes &
+  Values<(typeof operations)[N]['params']> &
   Values<(typeof operations)[N]['results']>
 export type Entry = { [N in OperationName]: EntryOf<N> }[OperationName]
 
@@ -230,8 +232,8 @@ const aliases: Record<string, OperationName> = { AQUIRE: 'ACQUIRE', EMPTYRESERVE
 export function printEntry(entry: Entry): string {
   const { params, results } = operations[entry.op] as Operation<FieldRecord, FieldRecord>
   const body = `${entry.ts}|${entry.op}(${printValues(entry, params)})`
-  for (const _ in results) return `${body}:${printValues(entry, results)}`
-  return body
+  for (const _ in results) return `${body}:${printValues(entry, results)}${printFineTimes(entry)}`
+  return body + printFineTimes(entry)
 }
 
 /** The whole line without newline. */
@@ -268,7 +270,8 @@ export function parseLine(line: string): ParsedLine {
 /** @param body the line from its time stamp on, as metaloggers get it. @throws ChangelogError */
 export function parseBody(body: string): { entry: Entry; trailer: Trailer } {
   const end = trailerStart(body)
-  return { entry: parseEntry(body.slice(0, end)), trailer: parseTrailer(body.slice(end)) }
+  const text = body.slice(end)
+  return { entry: { ...parseEntry(body.slice(0, end)), ...parseFineTimes(text) }, trailer: parseTrailer(text) }
 }
 
 function parseEntry(body: string): Entry {

@@ -5,6 +5,7 @@
 //   <line>;A<session>,<msgid>,<answer's type>,<digest of the request>,<answer behind its msgid, base64>
 //   <line>;L<session>
 //   <line>;V<chunkserver>,<chunkserver>...
+//   <line>;T<times>     belongs to the entry itself: fine-times.ts
 //
 // A: the answer to the request that the line (with those right before it) carries out. A client that lost the answer
 //    with its connection sends the request again; the answer is given again and nothing is done twice.

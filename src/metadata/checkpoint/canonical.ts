@@ -40,7 +40,8 @@ function* nodeLines(state: State): Generator<string> {
   for (const inode of nodes.inodes()) {
     const columns = [nodes.sclassId, nodes.eattr, nodes.winattr, nodes.mode, nodes.uid, nodes.gid]
     const times = [nodes.atime, nodes.mtime, nodes.ctime, nodes.trashHours]
-    const facts = [...columns, ...times].map(column => column.get(inode)).join(' ')
+    const fine = [nodes.atime, nodes.mtime, nodes.ctime].map(column => column.nanoseconds(inode))
+    const facts = [...[...columns, ...times].map(column => column.get(inode)), ...fine].join(' ')
     const ids: string[] = []
     for (let i = 0; nodes.isFile(inode) && i < nodes.chunkSlots(inode); i++) {
       ids.push(chunks.id(nodes.chunkRow(inode, i)).toString(16))

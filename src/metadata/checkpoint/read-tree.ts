@@ -60,9 +60,9 @@ async function readNode(input: CheckpointInput, state: State, mver: number, type
   nodes.mode.set(inode, mode & 0o7777)
   nodes.uid.set(inode, input.u32())
   nodes.gid.set(inode, input.u32())
-  nodes.atime.set(inode, input.u32())
-  nodes.mtime.set(inode, input.u32())
-  nodes.ctime.set(inode, input.u32())
+  nodes.atime.setExactly(inode, input.u32(), 0)
+  nodes.mtime.setExactly(inode, input.u32(), 0)
+  nodes.ctime.setExactly(inode, input.u32(), 0)
   nodes.trashHours.set(inode, mver >= 0x14 ? input.u16() : Math.min(0xffff, Math.ceil(input.u32() / 3600)))
   if (type === NodeType.BLOCKDEV || type === NodeType.CHARDEV) {
     if (input.left < 4) await input.fill(4)

@@ -2,6 +2,7 @@
 
 import { newState, State } from '../state.ts'
 import { ROOT, type Seconds } from '../types.ts'
+import { readExtras } from './extras.ts'
 import { type CheckpointHeader, EOF_MARKER, HEADER_BYTES, readHeader, UNKNOWN_LENGTH } from './format.ts'
 import { CheckpointInput } from './input.ts'
 import { readAcls, readQuotas, readStorageClasses, readXattrs } from './read-attributes.ts'
@@ -70,6 +71,7 @@ export async function readCheckpoint(
   if (header.old && !header.old.sectioned) await readUnsectioned(input, context)
   else await readSections(input, context)
   checkWhole(input, state)
+  if (!header.old || header.old.sectioned) await readExtras(input, state)
   dropUnknownSessions(state)
   return state
 }

@@ -4,6 +4,7 @@ import type { LabelMasks } from '../chunks/storage-classes.ts'
 import { edgesOf } from '../namespace/tree.ts'
 import type { State } from '../state.ts'
 import { type Inode, isFileType, NodeType, ROOT } from '../types.ts'
+import { FINE_TIMES_SECTION, fineTimesBytes, writeFineTimes } from './extras.ts'
 import { EOF_MARKER, SIGNATURE, STORED_COUNTERS } from './format.ts'
 import { CheckpointOutput } from './output.ts'
 
@@ -27,6 +28,11 @@ export function* writeCheckpoint(state: State): Generator<Buffer> {
   yield* small('PLCK 1.0', output => writePosixLocks(output, state))
   yield* small('CSDB 1.3', output => writeKnownServers(output, state))
   yield* large('CHNK 1.1', 8 + 17 * (state.chunks.count + 1), output => writeChunks(output, state))
+  frame.text(EOF_MARKER)
+  yield* frame.takeAll()
+  const bytes = fineTimesBytes(state)
+  if (bytes === 0) return
+  yield* large(FINE_TIMES_SECTION, bytes, output => writeFineTimes(output, state))
   frame.text(EOF_MARKER)
   yield* frame.takeAll()
 }
@@ -134,9 +140,9 @@ function* writeNodes(output: CheckpointOutput, state: State): Generator<void> {
     output.u16(nodes.mode.get(inode))
     output.u32(nodes.uid.get(inode))
     output.u32(nodes.gid.get(inode))
-    output.u32(nodes.atime.get(inode))
-    output.u32(nodes.mtime.get(inode))
-    output.u32(nodes.ctime.get(inode))
+    output.u32(nodes.atime.low(inode))
+    output.u32(nodes.mtime.low(inode))
+    output.u32(nodes.ctime.low(inode))
     output.u16(nodes.trashHours.get(inode))
     if (isFileType(type)) {
       const slots = storedSlots(state, inode)

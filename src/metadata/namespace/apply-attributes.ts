@@ -6,9 +6,16 @@ import { fail } from '../replay-error.ts'
 import type { State } from '../state.ts'
 import type { Inode } from '../types.ts'
 import { XATTR_NAMES_MAX, XATTR_VALUE_MAX } from '../xattr/xattrs.ts'
+import type { Times } from './times.ts'
 
 const ACL_MODE_GIVEN = 0x1000
 export const XattrMode = { SET: 0, CREATE: 1, REPLACE: 2, REMOVE: 3 } as const
+
+/** A time as a line tells it. */
+function setTime(times: Times, inode: Inode, seconds: number, more: number | undefined): void {
+  if (more === undefined) times.set(inode, seconds)
+  else times.setExactly(inode, seconds, more)
+}
 
 /** @throws ReplayError when there is no such node */
 export function needNode(state: State, inode: Inode): void {
@@ -21,23 +28,23 @@ export const attributeOperations: Operations<'ACCESS' | 'AMTIME' | 'ATTR' | 'SET
     state.nodes.atime.set(inode, ts)
   },
 
-  AMTIME(state, { inode, atime, mtime, ctime }) {
+  AMTIME(state, { inode, atime, mtime, ctime, atimeMore, mtimeMore, ctimeMore }) {
     needNode(state, inode)
     const { nodes } = state
-    nodes.atime.set(inode, atime)
-    nodes.mtime.set(inode, mtime)
-    nodes.ctime.set(inode, ctime)
+    setTime(nodes.atime, inode, atime, atimeMore)
+    setTime(nodes.mtime, inode, mtime, mtimeMore)
+    setTime(nodes.ctime, inode, ctime, ctimeMore)
   },
 
-  ATTR(state, { inode, mode, uid, gid, atime, mtime, winattr, aclMode, ts }) {
+  ATTR(state, { inode, mode, uid, gid, atime, mtime, winattr, aclMode, ts, atimeMore, mtimeMore }) {
     needNode(state, inode)
     if (mode > 0o7777) fail(Status.EINVAL, `mode ${mode}`)
     const { nodes, acls } = state
     nodes.mode.set(inode, mode)
     nodes.uid.set(inode, uid)
     nodes.gid.set(inode, gid)
-    nodes.atime.set(inode, atime)
-    nodes.mtime.set(inode, mtime)
+    setTime(nodes.atime, inode, atime, atimeMore)
+    setTime(nodes.mtime, inode, mtime, mtimeMore)
     nodes.winattr.set(inode, winattr)
     nodes.ctime.set(inode, ts)
     const acl = acls.get(inode, AclType.ACCESS)

@@ -160,9 +160,10 @@ function takeOwner({ state: { nodes }, request }: Run, source: Inode, target: In
 
 function copyTimes({ state: { nodes }, request }: Run, source: Inode, target: Inode): void {
   const owns = request.uid === 0 || request.uid === nodes.uid.get(source)
-  nodes.atime.set(target, nodes.atime.get(source))
-  nodes.mtime.set(target, nodes.mtime.get(source))
-  nodes.ctime.set(target, owns ? nodes.ctime.get(source) : request.ts)
+  nodes.atime.copy(source, target)
+  nodes.mtime.copy(source, target)
+  if (owns) nodes.ctime.copy(source, target)
+  else nodes.ctime.set(target, request.ts)
 }
 
 function copyExtras({ xattrs, acls }: State, source: Inode, target: Inode): void {

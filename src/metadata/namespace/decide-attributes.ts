@@ -1,4 +1,5 @@
 // Attributes: which requests to change or read them are granted (spec client-master 5.2, 5.8; master-behaviour 1.6).
+import { nanosecondsOf, secondsOf } from '../../protocol/fine-times.ts'
 import { Status } from '../../protocol/status.ts'
 import { ACL_UNSET, type Acl, type AclEntry, AclType } from '../acl/acls.ts'
 import type { EntryOf } from '../changelog/entry.ts'
@@ -9,6 +10,7 @@ import { XATTR_NAMES_MAX, XATTR_VALUE_MAX } from '../xattr/xattrs.ts'
 import { hasOwnerRights, MODE_R, MODE_W } from './access.ts'
 import { printEntries, XattrMode } from './apply-attributes.ts'
 import { may, resolve } from './decide.ts'
+import type { Times } from './times.ts'
 
 const S_ISUID = 0o4000
 const S_ISGID = 0o2000
@@ -22,9 +24,12 @@ export interface AttributeRequest {
   mode: number | undefined
   uid: number | undefined
   gid: number | undefined
-  /** Seconds, or now. */
+  /** What the original keeps of the time (protocol/fine-times.ts), or now. */
   atime: Seconds | 'now' | undefined
   mtime: Seconds | 'now' | undefined
+  /** What it does not keep, of times that are given. */
+  atimeMore?: number | undefined
+  mtimeMore?: number | undefined
   winattr: number | undefined
   /** When set-id bits go at a change of owner: 0 never, 1 always, 2 OSX, 3 BSD, 4 EXT, 5 XFS. */
   sugidClearMode: number
@@ -102,11 +107,28 @@ function attrEntry(state: State, actor: Actor, inode: Inode, request: AttributeR
     mode,
     uid,
     gid,
-    atime: request.atime === 'now' ? ts : (request.atime ?? nodes.atime.get(inode)),
-    mtime: request.mtime === 'now' ? ts : (request.mtime ?? nodes.mtime.get(inode)),
+    ...newTime('atime', nodes.atime, inode, request, ts),
+    ...newTime('mtime', nodes.mtime, inode, request, ts),
     winattr: request.winattr ?? nodes.winattr.get(inode),
     aclMode: acl ? 0x1000 | (asked !== undefined ? asked & 0o777 : digits) : 0,
   }
+}
+
+/** The time as the entry tells it: now, as given, or as it was. */
+function newTime<K extends 'atime' | 'mtime'>(
+  key: K,
+  times: Times,
+  inode: Inode,
+  request: AttributeRequest,
+  ts: Seconds,
+): Record<K, Seconds> & Partial<Record<`${K}More`, number>> {
+  const given = request[key]
+  const fine = (low: number, more: number) =>
+    // A whole second needs no more words, unless it would be taken for the moment of the entry.
+    ({ [key]: low, ...(more !== 0 || low === ts ? { [`${key}More`]: more } : {}) })
+  if (given === 'now') return { [key]: ts } as ReturnType<typeof newTime<K>>
+  const told = given === undefined ? fine(times.low(inode), times.more(inode)) : fine(given, request[`${key}More`] ?? 0)
+  return told as ReturnType<typeof newTime<K>>
 }
 
 const aclDigits = (acl: Acl) => ((acl.user & 7) << 6) | ((acl.mask & 7) << 3) | (acl.other & 7)
@@ -224,24 +246,43 @@ export function decideSetfacl(state: State, actor: Actor, request: AclRequest, t
 /** Times that a client reports of its reads and writes; undefined when they are no news (spec client-master 5.9). */
 export function reportedTimes(
   { nodes }: State,
-  report: { inode: Inode; atime: Seconds; mtime: Seconds },
+  report: {
+    inode: Inode
+    atime: Seconds
+    mtime: Seconds
+    atimeMore?: number | undefined
+    mtimeMore?: number | undefined
+  },
   atimeMode: number,
   ts: Seconds,
 ): EntryOf<'AMTIME'> | undefined {
-  const { inode } = report
+  const { inode, atimeMore = 0, mtimeMore = 0 } = report
   if (!nodes.exists(inode)) return undefined
-  const [atime, mtime, ctime] = [nodes.atime.get(inode), nodes.mtime.get(inode), nodes.ctime.get(inode)]
-  const readLater = report.atime > atime && wantsAtime(atimeMode, atime, mtime, ctime, report.atime)
-  const writtenLater = report.mtime > mtime
+  const { atime, mtime, ctime } = nodes
+  const wanted = wantsAtime(atimeMode, atime.get(inode), mtime.get(inode), ctime.get(inode), report.atime)
+  const readLater = wanted && isLater(report.atime, atimeMore, atime, inode)
+  // A write takes a time in the future back to now.
+  const inFuture = report.mtime !== 0 && report.mtime <= ts && mtime.get(inode) > ts
+  const writtenLater = inFuture || isLater(report.mtime, mtimeMore, mtime, inode)
   if (!readLater && !writtenLater) return undefined
   return {
     op: 'AMTIME',
     ts,
     inode,
-    atime: readLater ? report.atime : atime,
-    mtime: writtenLater ? report.mtime : mtime,
-    ctime: writtenLater ? report.mtime : ctime,
+    ...(readLater ? { atime: report.atime, atimeMore } : { atime: atime.low(inode), atimeMore: atime.more(inode) }),
+    ...(writtenLater ? { mtime: report.mtime, mtimeMore } : { mtime: mtime.low(inode), mtimeMore: mtime.more(inode) }),
+    // The change of the node's state that came last stays.
+    ...(writtenLater && isLater(report.mtime, mtimeMore, ctime, inode)
+      ? { ctime: report.mtime, ctimeMore: mtimeMore }
+      : { ctime: ctime.low(inode), ctimeMore: ctime.more(inode) }),
   }
+}
+
+/** @param low, more a time as told; both 0 when none was */
+function isLater(low: number, more: number, than: Times, inode: Inode): boolean {
+  if (low === 0 && more === 0) return false
+  const [seconds, present] = [secondsOf(low, more), than.get(inode)]
+  return seconds !== present ? seconds > present : nanosecondsOf(more) > than.nanoseconds(inode)
 }
 
 const DAY = 86400

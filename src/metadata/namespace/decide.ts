@@ -1,4 +1,5 @@
 // Names: which requests to make, move and remove them are granted (spec master-behaviour 1.5, 1.7; client-master 5.3).
+import { RenameFlag } from '../../protocol/cltoma.ts'
 import { Status } from '../../protocol/status.ts'
 import { type Actor, type Decision, Disable, type Refusal, refuse, refusedBySession, SessionFlag } from '../decision.ts'
 import { quotaRefuses } from '../quota/usage.ts'
@@ -161,6 +162,8 @@ export interface RenameRequest {
   nameSource: string
   parentTarget: Inode
   nameTarget: string
+  /** RenameFlag, 0 for a plain rename. */
+  mode?: number
 }
 
 /** RENAME. Renaming a name to itself succeeds and changes nothing. */
@@ -197,14 +200,76 @@ export function decideRename(
   }
   if (!isValidName(nameTarget)) return refuse(Status.EINVAL)
   const replaced = findEdge(state, parentTarget, nameTarget)
+  const { mode = 0 } = request
+  if (mode & ~(RenameFlag.NOREPLACE | RenameFlag.EXCHANGE) || mode === (RenameFlag.NOREPLACE | RenameFlag.EXCHANGE))
+    return refuse(Status.EINVAL)
+  if (mode === RenameFlag.NOREPLACE && replaced !== 0) return refuse(Status.EEXIST)
+  if (mode === RenameFlag.EXCHANGE && replaced === 0) return refuse(Status.ENOENT)
   if (replaced === edge) return { status: Status.OK, entries: [], inode }
   const target = replaced === 0 ? 0 : edges.child.get(replaced)
   // Two names of one node: POSIX wants both to stay.
   if (target === inode) return { status: Status.OK, entries: [], inode }
+  if (mode === RenameFlag.EXCHANGE) {
+    const places = { parentSource, nameSource, parentTarget, nameTarget }
+    return decideExchange(state, actor, places, inode, target, ts)
+  }
   const refusedReplacing = refusedReplacement(state, actor, parentSource, parentTarget, inode, target)
   if (refusedReplacing) return refusedReplacing
   const entry = { op: 'MOVE', ts, parentSource, nameSource, parentTarget, nameTarget, inode } as const
   return { status: Status.OK, entries: [entry], inode }
+}
+
+/**
+ * The target takes the place of the source; what is asked of the source was asked before. Three lines that every master
+ * can replay: after a crash between them a node may be found under the name in the middle, but is never lost.
+ */
+function decideExchange(
+  state: State,
+  actor: Actor,
+  places: Required<Omit<RenameRequest, 'mode'>>,
+  inode: Inode,
+  target: Inode,
+  ts: Seconds,
+): Decision<{ inode: Inode }> {
+  const { nodes } = state
+  const { parentSource, nameSource, parentTarget, nameTarget } = places
+  const refused = refusedInDirectory(state, actor, parentTarget, Eattr.IMMUTABLE | Eattr.APPENDONLY)
+  if (refused) return refused
+  if (nodes.eattr.get(parentSource) & Eattr.IMMUTABLE) return refuse(Status.EPERM)
+  if (!passesSticky(state, actor.uid, parentTarget, target)) return refuse(Status.EPERM)
+  if (nodes.eattr.get(target) & Eattr.IMMUTABLE) return refuse(Status.EPERM)
+  if (nodes.isDirectory(target)) {
+    if (isBelow(state, parentSource, target)) return refuse(Status.EINVAL)
+    if (parentSource !== parentTarget && !may(state, actor, target, MODE_W)) return refuse(Status.EACCES)
+  }
+  const added = difference(statsOf(state, inode), statsOf(state, target))
+  const removed = difference(noStats(), added)
+  if (quotaRefuses(state, parentTarget, added, parentSource)) return refuse(Status.QUOTA)
+  if (quotaRefuses(state, parentSource, removed, parentTarget)) return refuse(Status.QUOTA)
+  const middle = freeName(state, parentSource, `.exchanged-${inode}`)
+  const move = (from: [Inode, string], to: [Inode, string], moved: Inode) =>
+    ({
+      op: 'MOVE',
+      ts,
+      parentSource: from[0],
+      nameSource: from[1],
+      parentTarget: to[0],
+      nameTarget: to[1],
+      inode: moved,
+    }) as const
+  const entries = [
+    move([parentSource, nameSource], [parentSource, middle], inode),
+    move([parentTarget, nameTarget], [parentSource, nameSource], target),
+    move([parentSource, middle], [parentTarget, nameTarget], inode),
+  ]
+  return { status: Status.OK, entries, inode }
+}
+
+/** A name like this one that nothing in the directory has. */
+function freeName(state: State, directory: Inode, like: string): string {
+  let name = like
+  for (let i = 1; findEdge(state, directory, name) !== 0; i++) name = `${like}-${i}`
+  return name
 }
 
 function refusedReplacement(

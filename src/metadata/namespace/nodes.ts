@@ -1,8 +1,9 @@
-// The table of nodes, one row per inode number: 52 bytes a node (links of several chunks and paths apart).
+// The table of nodes, one row per inode number: 64 bytes a node (links of several chunks and paths apart).
 //
 //   word 0   type:8 sclassId:8 eattr:8 winattr:8        word 7, 8   length:53, ratio:8 in the top byte
 //   word 1   mode:16 trashHours:16                      word 9      links
 //   word 2…6 uid, gid, atime, mtime, ctime              word 10     firstLink, 11 data, 12 count
+//   word 13…15 what atime, mtime, ctime need besides (times.ts)
 //
 // What the columns `data` and `count` mean depends on the type:
 //   file, trash, sustained   count = chunk slots n; data = the chunk's row when n is 1, else see #longLists
@@ -13,8 +14,9 @@ import { ByteArena } from '../../util/byte-arena.ts'
 import { Records, WideField, WordField, wordField } from '../../util/records.ts'
 import { type Digest, Fact, FactField } from '../digest.ts'
 import { type ChunkId, type Inode, isDevice, isFileType, NodeType, type Seconds } from '../types.ts'
+import { type Stamp, Times } from './times.ts'
 
-const WORDS = 13
+const WORDS = 16
 
 export class NodeTable {
   readonly #digest: Digest
@@ -27,9 +29,11 @@ export class NodeTable {
   readonly trashHours: FactField
   readonly uid: FactField
   readonly gid: FactField
-  readonly atime: FactField
-  readonly mtime: FactField
-  readonly ctime: FactField
+  /** The moment that `atime.set()` and its like take for now; set before each entry is applied. */
+  readonly stamp: Stamp = { seconds: 0, nanoseconds: 0 }
+  readonly atime: Times
+  readonly mtime: Times
+  readonly ctime: Times
   /** Bytes; at most 2^53-1. */
   readonly length: FactField
   /** Copies that the file's class wants, as counted in its `realsize` (spec master-behaviour 1.4). */
@@ -66,15 +70,16 @@ export class NodeTable {
     this.trashHours = fact(Fact.NODE_TRASH_HOURS, 1, 16, 16)
     this.uid = fact(Fact.NODE_UID, 2)
     this.gid = fact(Fact.NODE_GID, 3)
-    this.atime = fact(Fact.NODE_ATIME, 4)
-    this.mtime = fact(Fact.NODE_MTIME, 5)
-    this.ctime = fact(Fact.NODE_CTIME, 6)
+    this.atime = new Times(fact(Fact.NODE_ATIME, 4), fact(Fact.NODE_ATIME_MORE, 13), this.stamp)
+    this.mtime = new Times(fact(Fact.NODE_MTIME, 5), fact(Fact.NODE_MTIME_MORE, 14), this.stamp)
+    this.ctime = new Times(fact(Fact.NODE_CTIME, 6), fact(Fact.NODE_CTIME_MORE, 15), this.stamp)
     const length = new WideField(wordField(records, 7), new WordField(records, 8, 24))
     this.length = new FactField(length, digest, Fact.NODE_LENGTH)
     this.#facts = [
       this.#type,
       ...[this.sclassId, this.eattr, this.winattr, this.mode, this.trashHours, this.uid, this.gid],
-      ...[this.atime, this.mtime, this.ctime, this.length],
+      ...[this.atime, this.mtime, this.ctime].flatMap(times => times.facts),
+      this.length,
     ]
     this.reserve(0)
     this.#maxInode = 0

@@ -29,6 +29,8 @@ export interface AnswerSink {
   sendParts(parts: Buffer[]): void
 }
 
+export const WHOLE_SECONDS_NS = 1_000_000_000
+
 export interface DispatcherOptions {
   /** Let the kernel gather writes in its page cache (faster; other clients see them later). */
   writebackCache: boolean
@@ -41,6 +43,8 @@ export interface DispatcherOptions {
    * asking anybody, so only this way their permissions count.
    */
   kernelPermissions: boolean
+  /** Finest step of times: the kernel cuts others to it. */
+  timeGranularityNs: number
   maxReadAheadBytes: number
 }
 
@@ -50,6 +54,7 @@ export const defaultOptions: DispatcherOptions = {
   posixLocks: true,
   flocks: true,
   kernelPermissions: false,
+  timeGranularityNs: WHOLE_SECONDS_NS,
   maxReadAheadBytes: 1024 * 1024,
 }
 
@@ -367,8 +372,7 @@ export class Dispatcher {
       max_background: 128,
       congestion_threshold: 96,
       max_write: MAX_IO_BYTES,
-      // Times are whole seconds everywhere behind us.
-      time_gran: 1_000_000_000,
+      time_gran: this.#options.timeGranularityNs,
       max_pages: MAX_IO_BYTES / PAGE_BYTES,
       flags2: (flags2 & abi.InitFlag2.DIRECT_IO_ALLOW_MMAP) >>> 0,
     })
@@ -397,7 +401,8 @@ export class Dispatcher {
   #write(request: PendingRequest, inode: number, body: Body): Promise<void> | undefined {
     const { fh, offset, size, write_flags } = body.struct(abi.writeIn)
     const kill = (write_flags & abi.WRITE_KILL_SUIDGID) !== 0
-    const answer = this.#fs.write(request, inode, fh, offset, body.bytes(size), kill)
+    const mapped = (write_flags & abi.WRITE_CACHE) !== 0
+    const answer = this.#fs.write(request, inode, fh, offset, body.bytes(size), kill, mapped)
     if (answer instanceof Promise) {
       this.#pending.set(request.unique, request)
       return answer.then(
@@ -670,6 +675,8 @@ function attributeChanges(body: Body): AttributeChanges {
   if (valid & SetattrValid.ATIME) changes.atime = valid & SetattrValid.ATIME_NOW ? 'now' : from.atime
   if (valid & SetattrValid.MTIME) changes.mtime = valid & SetattrValid.MTIME_NOW ? 'now' : from.mtime
   if (valid & SetattrValid.FH) changes.handle = from.fh
+  changes.atimeNs = from.atimensec
+  changes.mtimeNs = from.mtimensec
   return changes
 }
 
@@ -686,9 +693,10 @@ function writeSeconds(view: Buffer, secondsAt: number, nanosecondsAt: number, va
   view.writeUInt32LE(Math.floor((value - seconds) * 1e9), nanosecondsAt)
 }
 
+/** A negative number as the kernel's s64. */
 function writeU64(view: Buffer, at: number, value: number): void {
   view.writeUInt32LE(value >>> 0, at)
-  view.writeUInt32LE(Math.floor(value / 0x100000000), at + 4)
+  view.writeUInt32LE(Math.floor(value / 0x100000000) >>> 0, at + 4)
 }
 
 // The three below write what abi.attr, abi.entryOut and abi.dirent declare, ten times as fast as their general
@@ -702,9 +710,9 @@ export function writeAttributes(view: Buffer, at: number, a: Attributes): void {
   writeU64(view, at + offset.atime, a.atime)
   writeU64(view, at + offset.mtime, a.mtime)
   writeU64(view, at + offset.ctime, a.ctime)
-  view.writeUInt32LE(0, at + offset.atimensec)
-  view.writeUInt32LE(0, at + offset.mtimensec)
-  view.writeUInt32LE(0, at + offset.ctimensec)
+  view.writeUInt32LE(a.atimeNs ?? 0, at + offset.atimensec)
+  view.writeUInt32LE(a.mtimeNs ?? 0, at + offset.mtimensec)
+  view.writeUInt32LE(a.ctimeNs ?? 0, at + offset.ctimensec)
   view.writeUInt32LE(a.mode, at + offset.mode)
   view.writeUInt32LE(a.nlink, at + offset.nlink)
   view.writeUInt32LE(a.uid, at + offset.uid)
@@ -738,9 +746,9 @@ function writeDirectoryEntry(
   const end = start + Math.ceil((nameEnd - start) / 8) * 8
   if (end > limit) return 0
   if (plus) {
-    writeEntry(view, start, entry)
     // The kernel keeps no reference to what has node id 0; it never wants one of the folder itself or its parent.
     if (entry.entrySeconds < 0 || name === '.' || name === '..') view.fill(0, start, at)
+    else writeEntry(view, start, entry)
   }
   writeU64(view, at + abi.dirent.at.ino, entry.attributes.inode)
   writeU64(view, at + abi.dirent.at.off, nextOffset)
