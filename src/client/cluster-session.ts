@@ -154,6 +154,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     if (news.truncated) {
       this.#locator.forgetFrom(inode, index)
       this.#locator.setLength(inode, length)
+      this.#files.get(inode)?.data.truncated(length)
       this.#changed(inode, start, 0)
       this.#events.lengthChanged(inode, length)
     } else {
@@ -166,7 +167,7 @@ export class ClusterSession implements Cluster, MetaCluster {
   onLengthChanged(inode: number, length: number): void {
     this.#locator.forgetFrom(inode, Math.floor(length / MFSCHUNKSIZE))
     this.#locator.setLength(inode, length)
-    this.#files.get(inode)?.data.changed(length, 0)
+    this.#files.get(inode)?.data.truncated(length)
     this.#events.lengthChanged(inode, length)
   }
 
@@ -281,7 +282,7 @@ export class ClusterSession implements Cluster, MetaCluster {
       if (answer.status === undefined) {
         this.#locator.forgetFrom(inode, Math.floor(length / MFSCHUNKSIZE))
         this.#locator.setLength(inode, length)
-        this.#files.get(inode)?.data.changed(0, 0)
+        this.#files.get(inode)?.data.truncated(length)
         return { attributes: answer.attributes }
       }
       if (answer.status === Status.LOCKED) await this.#env.clock.sleep(LOCKED_PAUSE_MS)
@@ -444,7 +445,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     this.#acquire(inode)
     if (flags & cltoma.OpenFlag.TRUNCATE && !(flags & cltoma.OpenFlag.AFTER_CREATE)) {
       this.#locator.forgetFile(inode)
-      this.#files.get(inode)?.data.changed(0, 0)
+      this.#files.get(inode)?.data.truncated(0)
     }
     return { flags: answer.flags ?? 0, attributes: this.#withPending(inode, answer.attributes) }
   }

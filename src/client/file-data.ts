@@ -138,6 +138,12 @@ export class ClusterFileData implements FileData {
     }
   }
 
+  /** The file was cut, or grew, to this length: chunks behind it are gone, and must not be asked for again. */
+  truncated(length: number): void {
+    for (const index of [...this.#unsynced.keys()]) if (index * MFSCHUNKSIZE >= length) this.#unsynced.delete(index)
+    this.changed(0, 0)
+  }
+
   /** A copy that could not be put on a disk must not count any more: the master is made to go on without it. */
   async #syncChunk(index: number, located: Located): Promise<boolean> {
     const done = await this.#services.syncer.sync(located.chunkId, located.copies)
