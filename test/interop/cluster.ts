@@ -14,6 +14,15 @@ export function whyNot(): string | undefined {
 
 export const MASTER_IP = '10.88.0.1'
 
+/** Those that are there. Whoever ends this program with a signal leaves nothing behind. */
+const clusters = new Set<Cluster>()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    for (const cluster of [...clusters]) cluster.remove()
+    process.kill(process.pid, signal)
+  })
+}
+
 export class Cluster {
   readonly folder = mkdtempSync(join(tmpdir(), 'elkfs-interop-'))
   readonly mountPoint = join(this.folder, 'mnt')
@@ -26,6 +35,7 @@ export class Cluster {
   readonly chunkserverLogs = new Map<number, () => string>()
 
   constructor() {
+    clusters.add(this)
     for (const folder of [this.mountPoint, this.masterFolder]) mkdirSync(folder)
     execFileSync('ip', ['netns', 'add', this.#namespace])
     execFileSync('ip', ['-n', this.#namespace, 'link', 'set', 'lo', 'up'])
@@ -197,10 +207,17 @@ export class Cluster {
   }
 
   async close(): Promise<void> {
-    for (const folder of this.#otherMounts) spawnSync('umount', ['-l', folder])
-    spawnSync('umount', ['-l', this.mountPoint])
+    for (const folder of [...this.#otherMounts, this.mountPoint]) spawnSync('umount', ['-l', folder])
     for (const host of [...this.#chunkservers.keys()]) await this.stopOurChunkserver(host, 'SIGKILL')
     await this.stopOurMaster('SIGKILL')
+    this.remove()
+  }
+
+  /** Everything at once, for a test that is broken off. */
+  remove(): void {
+    clusters.delete(this)
+    for (const folder of [...this.#otherMounts, this.mountPoint])
+      spawnSync('umount', ['-l', folder], { stdio: 'ignore' })
     for (const pid of this.pids()) spawnSync('kill', ['-9', pid])
     spawnSync('ip', ['netns', 'del', this.#namespace])
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -75,6 +76,8 @@ export async function killMasterAgainAndAgain(
       await sleep(200 + ((round * 7919 + seed * 104_729) % 800))
       await cluster.stopOurMaster('SIGKILL')
       await cluster.startOurMaster()
+      // The mount is back at its work.
+      await statfs(cluster.mountPoint)
       if (round % CHECK_EVERY_ROUNDS !== 0 && round !== rounds) continue
       const before = done
       done = await checked(workers, `after ${round} kills with seed ${seed}`)
