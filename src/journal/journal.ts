@@ -17,6 +17,12 @@ export interface JournalOptions {
   sync: SyncMode
 }
 
+/** Hears of batches: lines (each with its newline) that go to the disk, and then, in the same order, that they are durable. */
+export interface JournalObserver {
+  writing(lines: Buffer, count: number): void
+  durable(count: number): void
+}
+
 /** The changelog could not be written or synced. The state in memory is ahead of the disk: the master must stop. */
 export class JournalError extends Error {
   override readonly name = 'JournalError'
@@ -39,6 +45,7 @@ export class Journal {
   readonly #folder: string
   readonly #options: JournalOptions
   readonly #onFailure: (error: JournalError) => void
+  observer: JournalObserver | undefined
   #file: DiskFile | undefined
   #position = 0
   /** Not yet on their way, oldest first; more than one only around a rotation. */
@@ -135,7 +142,7 @@ export class Journal {
     for (let batch = this.#batches.shift(); batch; batch = this.#batches.shift()) {
       this.#inFlight = batch.actions
       try {
-        if (batch.lines.length > 0) await this.#write(Buffer.from(`${batch.lines.join('\n')}\n`, 'latin1'))
+        if (batch.lines.length > 0) await this.#write(batch.lines)
         if (batch.rotated) await this.#rotateNow()
       } catch (cause) {
         this.#fail(cause)
@@ -163,7 +170,9 @@ export class Journal {
     }
   }
 
-  async #write(batch: Buffer): Promise<void> {
+  async #write(lines: readonly string[]): Promise<void> {
+    const batch = Buffer.from(`${lines.join('\n')}\n`, 'latin1')
+    this.observer?.writing(batch, lines.length)
     this.#file ??= await this.#open()
     await (batch.length > LITTLE_BYTES
       ? this.#file.write(batch, this.#position)
@@ -171,6 +180,7 @@ export class Journal {
     this.#position += batch.length
     if (this.#options.sync.kind === 'commit') await this.#file.syncLittle()
     else this.#unsynced = true
+    this.observer?.durable(lines.length)
   }
 
   async #open(): Promise<DiskFile> {

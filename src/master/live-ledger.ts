@@ -18,22 +18,28 @@ const changesTimes: ReadonlySet<OperationName> = new Set([
   ...(['SETXATTR', 'SETACL'] as const),
 ])
 
+/** Runs the action once every change below `version` is committed, and it may leave this master; perhaps never. */
+export type CommitRule = (version: number, action: () => void) => void
+
 export class LiveLedger implements Ledger {
   readonly state: State
   readonly #clock: Clock
   /** What now() told last. */
   readonly #now = { seconds: 0, nanoseconds: 0 }
   readonly #journal: Journal
+  readonly #commitRule: CommitRule
   readonly #listeners = new Set<ChangeListener>()
   /** Inside together(): lines that a trailer may still come to, and what waits for them. */
   #lines: { version: number; body: string }[] = []
   #actions: (() => void)[] = []
   #depth = 0
 
-  constructor(state: State, clock: Clock, journal: Journal) {
+  /** @param commitRule when a change is committed; without it: once it is durable here */
+  constructor(state: State, clock: Clock, journal: Journal, commitRule?: CommitRule) {
     this.state = state
     this.#clock = clock
     this.#journal = journal
+    this.#commitRule = commitRule ?? ((_version, action) => journal.whenDurable(action))
   }
 
   now(): number {
@@ -76,7 +82,7 @@ export class LiveLedger implements Ledger {
 
   whenCommitted(action: () => void): void {
     if (this.#depth > 0) this.#actions.push(action)
-    else this.#journal.whenDurable(action)
+    else this.#commitRule(this.state.version, action)
   }
 
   /** Gives lines to the journal and the listeners, and lets what waits for them wait for the journal. */
@@ -88,7 +94,7 @@ export class LiveLedger implements Ledger {
       this.#journal.append(`${version}: ${body}`)
       for (const listener of this.#listeners) listener(version, body)
     }
-    for (const action of actions) this.#journal.whenDurable(action)
+    for (const action of actions) this.#commitRule(this.state.version, action)
   }
 
   /** @returns what takes the listener away again */

@@ -250,6 +250,13 @@ export class SimNetwork {
     all[this.scheduler.between(0, all.length - 1)]?.cut()
   }
 
+  /** Cuts every connection between two hosts; new ones can be made at once. */
+  cutBetween(a: string, b: string): void {
+    for (const connection of [...this.#connections]) {
+      if (connection.localAddress === a && connection.remoteAddress === b) connection.cut()
+    }
+  }
+
   forget(connection: SimConnection): void {
     this.#connections.delete(connection)
   }

@@ -1,0 +1,47 @@
+// Who must have a line on disk before it counts, and when that changes.
+//
+//   grow    wait for the follower ──► write the larger set ──► it may be elected
+//   shrink  write the smaller set ──► known to be written ──► stop waiting for the follower
+//
+// So at any moment the leader waits for everybody who may be in the recorded set: nobody who could be elected lacks a
+// line that was acknowledged.
+import type { MemberId } from './records.ts'
+
+/** A follower as the leader sees it. */
+export interface FollowerState {
+  readonly isConnected: boolean
+  /** Every line below it is on its disk. */
+  readonly acked: number
+  /** Since it gave a sign of life, or since it should have got further. */
+  readonly silentMs: number
+}
+
+export interface InSyncRules {
+  /** A follower that is silent for longer is removed. */
+  silenceMs: number
+  /** The set is not made smaller than this, and nothing commits while it is smaller (HA_MIN_INSYNC). */
+  minInSync: number
+}
+
+/**
+ * The next set to record; undefined when the present one is right. A change removes or adds, never both.
+ * @param recorded as etcd has it, the leader included
+ */
+export function nextInSync(
+  self: MemberId,
+  recorded: readonly MemberId[],
+  followers: ReadonlyMap<MemberId, FollowerState>,
+  committed: number,
+  { silenceMs, minInSync }: InSyncRules,
+): readonly MemberId[] | undefined {
+  const isFit = (member: MemberId) => {
+    const follower = followers.get(member)
+    return follower?.isConnected === true && follower.silentMs <= silenceMs
+  }
+  const fit = recorded.filter(member => member === self || isFit(member))
+  if (fit.length < recorded.length && fit.length >= minInSync) return fit
+  const ready = [...followers].filter(
+    ([member, { acked }]) => !recorded.includes(member) && isFit(member) && acked >= committed,
+  )
+  return ready.length > 0 ? [...recorded, ...ready.map(([member]) => member)] : undefined
+}

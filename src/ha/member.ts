@@ -1,0 +1,544 @@
+// A master as a member of a cluster: who it is to the others over time.
+//
+//             nobody leads, may stand          elected
+//   following ───────────────────────► standing ──────► leading
+//       ▲ ▲                               │ somebody was faster   │ lease lost, handed over, not wanted
+//       │ └───────────────────────────────┘                       │
+//       └── the folder is opened anew ◄───────────────────────────┘
+//
+// A former leader reads its folder again: it may hold lines that were never acknowledged, and the next leader says
+// which. Changes of role come one after the other (#task); whatever is decided on old news fails at the arbiter.
+import type { Env, Timer } from '../env/env.ts'
+import type { Connection, Listener } from '../env/net.ts'
+import { VERSION } from '../protocol/constants.ts'
+import * as matoma from '../protocol/matoma.ts'
+import { type Arbiter, ArbiterError, type View } from './arbiter.ts'
+import { Following, type FollowingEnd, type FollowingOptions } from './following.ts'
+import { Leadership, type LeadershipOptions } from './leadership.ts'
+import { isProof, Link, proofOf } from './link.ts'
+import { type LeaderRecord, type LogRecord, type MemberId, memberId, memberName } from './records.ts'
+import type { Replica, ReplicaStore } from './replica.ts'
+import { whyNotStand } from './standing.ts'
+
+/** The master around the log: what it does only while it leads. */
+export interface LeadingProgram {
+  /** Serves clients and chunkservers from the replica's state. Resolves once it does. */
+  lead(replica: Replica, leadership: Leadership): Promise<void>
+  /** Takes no more requests, and finishes those that it has. */
+  pause(): void
+  resume(): void
+  /** Ends everything that lead() began. */
+  leave(): Promise<void>
+  /** The role has changed, or who leads: for redirects. */
+  roleChanged(role: Role, leader: LeaderRecord | undefined): void
+  /** This master cannot go on; the process must end. */
+  fatal(error: Error): void
+}
+
+export type Role = 'following' | 'standing' | 'leading' | 'leaving' | 'stopped'
+
+export interface MemberOptions {
+  listenHost: string
+  listenPort: number
+  /** How often the arbiter is asked who leads. */
+  pollMs: number
+  following: FollowingOptions
+  leadership: LeadershipOptions
+  /** A new file system is not begun before this, if another master may bring its metadata. */
+  newFileSystemAfterMs: number
+  /** After handing over, this long somebody else gets the chance to lead. */
+  holdOffMs: number
+  /** For tests of the tests: anybody may be elected. */
+  anyCandidate?: boolean
+}
+
+/** How a switch-over, promotion or demotion ended; `text` is for people. */
+export interface AdminResult {
+  readonly ok: boolean
+  readonly text: string
+}
+
+const HELLO_MS = 5000
+const RECONNECT_MS = 200
+const ANNOUNCE_MS = 1000
+const SETTLE_MS = 5000
+const SETTLE_POLL_MS = 5
+
+export class Member {
+  role: Role = 'following'
+  leader: LeaderRecord | undefined
+  /** Why it does not lead although nobody does; undefined when there is nothing to say. */
+  waiting: string | undefined
+  leadership: Leadership | undefined
+  readonly #env: Env
+  readonly #name: string
+  readonly #options: MemberOptions
+  readonly #arbiter: Arbiter
+  readonly #store: ReplicaStore
+  readonly #program: LeadingProgram
+  #replica: Replica
+  #following: Following | undefined
+  #fence = 0
+  #mustFetch = false
+  #unfit: string | undefined
+  #holdOffUntilMs = 0
+  readonly #startedMs: number
+  #listener: Listener | undefined
+  readonly #visitors = new Set<Link>()
+  #timers: Timer[] = []
+  #tasks: Promise<void> = Promise.resolve()
+  #isLookQueued = false
+  #isStopping = false
+  #isChangingFolder = false
+  #reconnectAtMs = 0
+
+  /**
+   * @param name of this master, one in its cluster
+   * @param replica as opened from `store`
+   */
+  constructor(
+    env: Env,
+    name: string,
+    replica: Replica,
+    store: ReplicaStore,
+    arbiter: Arbiter,
+    program: LeadingProgram,
+    options: MemberOptions,
+  ) {
+    this.#env = env
+    this.#name = name
+    this.#replica = replica
+    this.#store = store
+    this.#arbiter = arbiter
+    this.#program = program
+    this.#options = options
+    this.#startedMs = env.clock.monotonicMs()
+  }
+
+  /** Changes when a checkpoint is fetched: what the record says of the log that was here is not true of the new one. */
+  get id(): MemberId {
+    return memberId(this.#name, this.#replica.logId)
+  }
+
+  get replica(): Replica {
+    return this.#replica
+  }
+
+  get following(): Following | undefined {
+    return this.#following
+  }
+
+  async start(): Promise<void> {
+    const { clock, net } = this.#env
+    const { listenHost, listenPort, pollMs, leadership } = this.#options
+    this.#listener = await net.listen(listenHost, listenPort, connection => this.#onConnection(connection))
+    this.#arbiter.events = {
+      renewed: () => this.leadership?.resume(),
+      lost: why => this.#onLeaseLost(why),
+      changed: () => this.look(),
+    }
+    this.#timers = [
+      clock.every(pollMs, () => this.look()),
+      clock.every(leadership.heartbeatMs, () => this.#following?.tick()),
+      clock.every(ANNOUNCE_MS, () => void this.#announce()),
+    ]
+    void this.#announce()
+    this.look()
+  }
+
+  /** Hands over if it leads, and ends. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await this.#task(async () => {
+      if (this.role === 'leading') await this.#handOver(undefined)
+      if (this.leadership) await this.#leave('this master is stopping')
+      this.#setRole('stopped')
+    })
+    for (const timer of this.#timers) timer.cancel()
+    this.#following?.close('this master is stopping')
+    for (const link of this.#visitors) link.close('this master is stopping')
+    await this.#arbiter.close()
+    await this.#listener?.close()
+    await this.#replica.close()
+  }
+
+  /** The log has failed: nothing is answered any more, and another member may lead at once. */
+  async abandon(): Promise<void> {
+    this.leadership?.close('its log has failed')
+    this.#following?.close('its log has failed')
+    this.role = 'stopped'
+    for (const timer of this.#timers) timer.cancel()
+    await this.#arbiter.resign()
+  }
+
+  /** Asks the arbiter who leads, and acts on it. */
+  look(): void {
+    if (this.#isLookQueued) return
+    this.#isLookQueued = true
+    void this.#task(async () => {
+      this.#isLookQueued = false
+      await this.#look()
+    })
+  }
+
+  /** One change of role at a time, in the order asked for. */
+  #task<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#tasks.then(action)
+    this.#tasks = done.then(
+      () => {},
+      error => this.#onTaskFailed(error),
+    )
+    return done
+  }
+
+  #onTaskFailed(error: Error): void {
+    if (this.role !== 'stopped') this.#program.fatal(error)
+  }
+
+  #setRole(role: Role): void {
+    if (this.role !== role) this.#env.log.notice(`this master is now ${role}`)
+    this.role = role
+    this.#program.roleChanged(role, this.leader)
+    void this.#announce()
+  }
+
+  async #announce(): Promise<void> {
+    if (this.role === 'stopped') return
+    const { version, seen, metaId } = this.#replica
+    await this.#arbiter.announce(this.id, this.role, version, seen, metaId)
+  }
+
+  // --- who leads
+
+  async #look(): Promise<void> {
+    if (this.role === 'stopped') return
+    let view: View
+    try {
+      view = await this.#arbiter.view()
+    } catch (error) {
+      if (!(error instanceof ArbiterError)) throw error
+      return this.#setWaiting(this.role === 'leading' ? undefined : `it is not known who leads: ${error.message}`)
+    }
+    const { leader } = view
+    if (this.role === 'leading') {
+      const isMine = leader?.member === this.id && leader.epoch === this.leadership?.epoch
+      if (!isMine) await this.#leave('another member leads')
+      return
+    }
+    if (this.role !== 'following' || this.#isChangingFolder) return
+    this.#fence = Math.max(this.#fence, this.#replica.seen)
+    if (leader?.member === this.id) {
+      await this.#clearFormerLead(view)
+      this.look()
+    } else if (leader) this.#follow(leader)
+    else await this.#onNobodyLeads(view)
+  }
+
+  async #clearFormerLead(view: View): Promise<void> {
+    try {
+      await this.#arbiter.clearFormerLead(view)
+    } catch (error) {
+      if (!(error instanceof ArbiterError)) throw error
+      this.#setWaiting(`what it left behind as a leader cannot be removed: ${error.message}`)
+    }
+  }
+
+  #setLeader(leader: LeaderRecord | undefined): void {
+    if (this.leader?.member === leader?.member && this.leader?.epoch === leader?.epoch) return
+    this.leader = leader
+    this.#program.roleChanged(this.role, leader)
+  }
+
+  #setWaiting(why: string | undefined): void {
+    if (why !== undefined && why !== this.waiting) this.#env.log.warning(`this master does not lead: ${why}`)
+    this.waiting = why
+  }
+
+  // --- following
+
+  #follow(leader: LeaderRecord): void {
+    this.#setLeader(leader)
+    this.#setWaiting(undefined)
+    const { member, epoch } = leader
+    if (this.#following?.leader.member === member && this.#following.leader.epoch === epoch) return
+    this.#raiseFence(epoch)
+    this.#following?.close('another member leads')
+    if (this.#env.clock.monotonicMs() < this.#reconnectAtMs) return
+    const following: Following = new Following(
+      this.#env,
+      this.id,
+      leader,
+      this.#fence,
+      { replica: this.#replica, store: this.#store },
+      this.#options.following,
+      this.#mustFetch,
+      end => this.#onFollowingEnd(following, end),
+    )
+    this.#following = following
+  }
+
+  #raiseFence(epoch: number): void {
+    this.#fence = Math.max(this.#fence, epoch)
+    this.#following?.raiseFence(this.#fence)
+  }
+
+  #onFollowingEnd(following: Following, end: FollowingEnd): void {
+    if (this.#following === following) this.#following = undefined
+    const { clock, log } = this.#env
+    const name = memberName(following.leader.member)
+    this.#reconnectAtMs = clock.monotonicMs() + RECONNECT_MS
+    clock.after(RECONNECT_MS, () => this.look())
+    switch (end.kind) {
+      case 'closed':
+        log.notice(`no longer following ${name}: ${end.why}`)
+        return
+      case 'cut':
+        return this.#changeFolder(() => this.#cut(end.at))
+      case 'reopen':
+        if (end.why) log.error(`the checkpoint of ${name} was not taken over: ${end.why}`)
+        return this.#changeFolder(() => this.#reopen(end.why === undefined))
+      case 'differs':
+        this.#unfit = `its state differs from that of ${name} (${end.why}); it fetches a checkpoint when there is a leader`
+        this.#mustFetch = true
+        log.error(`its state differs from that of ${name}: ${end.why}: fetching a checkpoint`)
+        return
+      case 'failed':
+        return this.#program.fatal(end.error)
+      case 'foreign':
+        return this.#program.fatal(new Error(`${end.why}: this data folder belongs to another cluster`))
+    }
+  }
+
+  /** Until it is done, this member neither follows nor stands: the replica that it has is not the one that will be. */
+  #changeFolder(change: () => Promise<void>): void {
+    this.#isChangingFolder = true
+    void this.#task(async () => {
+      await change()
+      this.#isChangingFolder = false
+    })
+  }
+
+  /** Lines that are not in the leader's history leave the log; they stay in a folder aside. */
+  async #cut(at: number): Promise<void> {
+    await this.#replica.close()
+    if (!(await this.#store.cut(at))) {
+      this.#mustFetch = true
+      this.#env.log.warning(`its checkpoint holds changes from ${at} on that were never acknowledged`)
+    }
+    this.#replica = await this.#store.open()
+  }
+
+  async #reopen(isFetched: boolean): Promise<void> {
+    this.#replica = await this.#store.open()
+    if (!isFetched) return
+    this.#mustFetch = false
+    this.#unfit = undefined
+  }
+
+  // --- standing and leading
+
+  async #onNobodyLeads(view: View): Promise<void> {
+    this.#setLeader(undefined)
+    // Whoever led the last epoch does not any more: nothing of it is taken or acknowledged from here on.
+    if (view.log) this.#raiseFence(view.log.epoch + 1)
+    const why = this.#whyNot(view)
+    this.#setWaiting(why)
+    if (why === undefined && this.#env.clock.monotonicMs() >= this.#holdOffUntilMs) await this.#stand(view)
+  }
+
+  #whyNot(view: View): string | undefined {
+    const { version, metaId, epochs } = this.#replica
+    if (this.#options.anyCandidate && version > 0) return undefined
+    const why = whyNotStand({ self: this.id, version, epochs, unfit: this.#unfit }, view)
+    const isNew = !view.log && metaId === 0n
+    const tooEarly = this.#env.clock.monotonicMs() - this.#startedMs < this.#options.newFileSystemAfterMs
+    return why ?? (isNew && tooEarly ? 'a new file system is begun only if no other master has one' : undefined)
+  }
+
+  async #stand(view: View): Promise<void> {
+    this.#setRole('standing')
+    const replica = this.#replica
+    const epoch = Math.max(view.log?.epoch ?? 0, replica.seen) + 1
+    this.#raiseFence(epoch)
+    await this.#untilDurable()
+    const log: LogRecord = { epoch, firstVersion: replica.version, leader: this.id, inSync: [this.id] }
+    if (!(await this.#arbiter.stand(view, log))) {
+      this.#setRole('following')
+      this.#env.clock.after(SETTLE_POLL_MS, () => this.look())
+      return
+    }
+    await replica.setEpochs([...replica.epochs, { epoch, firstVersion: log.firstVersion, leader: this.id }], epoch)
+    await this.#lead(log)
+  }
+
+  /** Resolves when all that was applied here is on the disk. */
+  async #untilDurable(): Promise<void> {
+    const replica = this.#replica
+    if (replica.durable >= replica.version) return
+    await new Promise<void>(resolve => {
+      replica.onDurable = () => {
+        if (replica.durable >= replica.version) resolve()
+      }
+    })
+    replica.onDurable = undefined
+  }
+
+  async #lead(log: LogRecord): Promise<void> {
+    const { clock, log: messages } = this.#env
+    const doors = { clock, log: messages }
+    const { leadership: options } = this.#options
+    const leadership = new Leadership(doors, this.id, this.#replica, this.#arbiter, log, options, why => {
+      void this.#task(() => this.#leave(why))
+    })
+    this.leadership = leadership
+    this.leader = undefined
+    this.#env.log.notice(`elected: epoch ${log.epoch} begins with version ${log.firstVersion}`)
+    await this.#program.lead(this.#replica, leadership)
+    this.#setRole('leading')
+  }
+
+  #onLeaseLost(why: string): void {
+    this.leadership?.close(why)
+    if (this.leadership) void this.#task(() => this.#leave(why))
+  }
+
+  /** From leader to follower. Nothing leaves this master from the first line on. */
+  async #leave(why: string): Promise<void> {
+    const { leadership } = this
+    if (!leadership || this.role === 'stopped') return
+    this.#env.log.warning(`this master does not lead any more: ${why}`)
+    leadership.close(why)
+    this.leadership = undefined
+    this.#setRole('leaving')
+    await this.#arbiter.resign()
+    await this.#program.leave()
+    if (this.#isStopping) return
+    await this.#replica.close()
+    this.#replica = await this.#store.open()
+    this.#setRole('following')
+    this.look()
+  }
+
+  // --- by command
+
+  /** Hands the lead to `target`, or to the follower in sync that is furthest. */
+  switchOver(target: string | undefined): Promise<AdminResult> {
+    return this.#task(() => this.#handOver(target))
+  }
+
+  async #handOver(target: string | undefined): Promise<AdminResult> {
+    const { leadership } = this
+    if (this.role !== 'leading' || !leadership) return { ok: false, text: 'this master does not lead' }
+    const successor = this.#successor(leadership, target)
+    if (!successor) {
+      const inSync = leadership.inSync.filter(member => member !== this.id).map(memberName)
+      const who = inSync.length > 0 ? `in sync: ${inSync.join(', ')}` : 'no follower is in sync'
+      return { ok: false, text: `nobody can take over${target ? ` as ${target}` : ''}: ${who}` }
+    }
+    this.#program.pause()
+    const isReady = await this.#untilCaughtUp(leadership, successor)
+    // With others in sync too, only the one that is wanted may be elected.
+    if (!isReady || !(await this.#arbiter.recordInSync([this.id, successor]))) {
+      this.#program.resume()
+      return { ok: false, text: `${memberName(successor)} has not caught up in ${SETTLE_MS} ms: nothing was changed` }
+    }
+    this.#holdOffUntilMs = this.#env.clock.monotonicMs() + this.#options.holdOffMs
+    await this.#leave(`handed over to ${memberName(successor)}`)
+    return { ok: true, text: `handed over to ${memberName(successor)}` }
+  }
+
+  #successor(leadership: Leadership, target: string | undefined): MemberId | undefined {
+    const fit = [...leadership.followers()].filter(
+      ([member, { isConnected }]) =>
+        isConnected && leadership.inSync.includes(member) && (target === undefined || memberName(member) === target),
+    )
+    return fit.sort(([, a], [, b]) => b.acked - a.acked)[0]?.[0]
+  }
+
+  async #untilCaughtUp(leadership: Leadership, successor: MemberId): Promise<boolean> {
+    const { clock } = this.#env
+    const untilMs = clock.monotonicMs() + SETTLE_MS
+    while (clock.monotonicMs() < untilMs && leadership.certain()) {
+      const { version } = this.#replica
+      const follower = leadership.followers().get(successor)
+      if (leadership.committed === version && follower?.acked === version) return true
+      await clock.sleep(SETTLE_POLL_MS)
+    }
+    return false
+  }
+
+  /** Leads although it may lack changes that were acknowledged. */
+  promote(isForced: boolean): Promise<AdminResult> {
+    return this.#task(async () => {
+      if (this.role === 'leading') return { ok: true, text: 'this master leads already' }
+      const view = await this.#arbiter.view()
+      if (this.role !== 'following' || this.#isChangingFolder) return { ok: false, text: `this master is ${this.role}` }
+      if (view.leader && view.leader.member !== this.id) {
+        return { ok: false, text: `${memberName(view.leader.member)} leads: hand over there with "mfsha switchover"` }
+      }
+      const why = this.#whyNot(view)
+      if (this.#replica.version === 0) return { ok: false, text: why ?? 'there is no metadata here' }
+      if (why !== undefined && !isForced) return { ok: false, text: `${why}. --force leads all the same` }
+      if (why !== undefined) this.#env.log.warning(`promoted by force although ${why}`)
+      await this.#stand(view)
+      const ok = (this.role as Role) === 'leading'
+      return { ok, text: ok ? `leads epoch ${this.leadership?.epoch}` : 'another master was faster' }
+    })
+  }
+
+  // --- the port for other masters and mfsha
+
+  #onConnection(connection: Connection): void {
+    const { clock, random } = this.#env
+    const nonce = random.bytes(matoma.NONCE_BYTES)
+    const link = new Link(clock, connection)
+    this.#visitors.add(link)
+    link.open({
+      packet: (type, payload) => this.#onFirstPacket(link, nonce, type, payload),
+      closed: () => void this.#visitors.delete(link),
+    })
+    link.send(matoma.challenge.encode({ protocol: matoma.HA_PROTOCOL, nonce }))
+    clock.after(HELLO_MS, () => {
+      if (this.#visitors.has(link)) link.close('it has not said who it is')
+    })
+  }
+
+  #onFirstPacket(link: Link, nonce: Buffer, type: number, payload: Buffer): void {
+    this.#visitors.delete(link)
+    if (type === matoma.hello.code) return void this.#onHello(link, nonce, matoma.hello.decode(payload))
+    link.close(`message ${type} before HELLO`)
+  }
+
+  async #onHello(link: Link, nonce: Buffer, hello: ReturnType<(typeof matoma.hello)['decode']>): Promise<void> {
+    const { secret, cluster } = this.#options.following
+    const { leadership } = this
+    const refuse = (reason: string) => link.sendLast(matoma.refused.encode({ reason }), reason)
+    if (hello.protocol !== matoma.HA_PROTOCOL) {
+      return refuse(`this master speaks protocol ${matoma.HA_PROTOCOL}, not ${hello.protocol}`)
+    }
+    if (!isProof(secret, nonce, hello.proof)) return refuse('HA_AUTH_CODE is not the same on both masters')
+    if (hello.cluster !== cluster) return refuse(`this is cluster ${cluster}, not ${hello.cluster}`)
+    if (!leadership?.certain()) return refuse('this master does not lead')
+    if (hello.seen > leadership.epoch && !this.#options.following.ignoresEpochs) {
+      return refuse(`it has seen epoch ${hello.seen}, this is ${leadership.epoch}`)
+    }
+    const replica = this.#replica
+    const oldest = await replica.oldest()
+    if (this.leadership !== leadership || !link.isOpen) return link.close('this master does not lead any more')
+    const { metaId, version, epochs } = replica
+    leadership.adopt(link, hello.member)
+    this.#env.log.notice(`${memberName(hello.member)} follows, its log ends at ${hello.version}`)
+    link.send(
+      matoma.welcome.encode({
+        proof: proofOf(secret, hello.nonce),
+        software: VERSION,
+        member: this.id,
+        metaId,
+        epoch: leadership.epoch,
+        version,
+        oldest,
+        epochs: [...epochs],
+      }),
+    )
+  }
+}

@@ -1,0 +1,199 @@
+// The log and state of this master, as replication sees them: the journal, the metadata, and the table of epochs.
+import type { Env } from '../../env/env.ts'
+import type { EpochTable } from '../../ha/epochs.ts'
+import { type Batch, type CheckpointSource, type Replica, ReplicaError } from '../../ha/replica.ts'
+import { ChangelogFile, changeIdOf } from '../../journal/changelog-reader.ts'
+import { CHECKPOINT, CHECKPOINT_BACK, inspectCheckpoint } from '../../journal/checkpoint-files.ts'
+import { Journal, type JournalError, type JournalOptions } from '../../journal/journal.ts'
+import { applyNumbered } from '../../metadata/apply.ts'
+import { parseLine } from '../../metadata/changelog/entry.ts'
+import { ChangelogError } from '../../metadata/changelog/fields.ts'
+import { DIGEST_KIND } from '../../metadata/digest.ts'
+import { ReplayError } from '../../metadata/replay-error.ts'
+import type { State } from '../../metadata/state.ts'
+import { changelogsByAge, type EpochStore } from './data-folder.ts'
+
+const BATCH_BYTES = 1 << 20
+const NO_DIGEST = Buffer.alloc(0)
+/** Its kind, because digests of different kinds can't be compared, and its value. */
+const DIGEST_BYTES = 9
+
+export class DiskReplica implements Replica {
+  /** Undefined where there is no metadata yet. */
+  readonly state: State | undefined
+  readonly journal: Journal
+  durable: number
+  onBatch: ((batch: Batch) => void) | undefined
+  onDurable: (() => void) | undefined
+  readonly #env: Env
+  readonly #folder: string
+  readonly #epochs: EpochStore
+  /** First line of the next batch that the journal writes. */
+  #unwritten: number
+
+  /** @param state as recovered; all of it is on the disk */
+  constructor(
+    env: Env,
+    folder: string,
+    state: State | undefined,
+    epochs: EpochStore,
+    options: JournalOptions,
+    onFailure: (error: JournalError) => void,
+  ) {
+    this.#env = env
+    this.#folder = folder
+    this.state = state
+    this.#epochs = epochs
+    this.durable = this.#unwritten = this.version
+    this.journal = new Journal(env.disk, env.clock, folder, options, onFailure)
+    this.journal.observer = {
+      writing: (lines, count) => this.#onWriting(lines, count),
+      durable: count => {
+        this.durable += count
+        this.onDurable?.()
+      },
+    }
+  }
+
+  get logId(): string {
+    return this.#epochs.file.logId
+  }
+
+  get metaId(): bigint {
+    return this.state?.metaId ?? 0n
+  }
+
+  get version(): number {
+    return this.state?.version ?? 0
+  }
+
+  get epochs(): EpochTable {
+    return this.#epochs.file.epochs
+  }
+
+  get seen(): number {
+    return this.#epochs.file.seen
+  }
+
+  digest(): Buffer {
+    if (!this.state) return NO_DIGEST
+    const digest = Buffer.allocUnsafe(DIGEST_BYTES)
+    digest[0] = DIGEST_KIND
+    digest.writeBigUInt64BE(this.state.digest(), 1)
+    return digest
+  }
+
+  setEpochs(epochs: EpochTable, seen: number): Promise<void> {
+    return this.#epochs.write({ ...this.#epochs.file, epochs, seen })
+  }
+
+  #onWriting(lines: Buffer, count: number): void {
+    const firstVersion = this.#unwritten
+    this.#unwritten += count
+    // After a rotation that waits, the state may be ahead of this batch.
+    const digest = this.#unwritten === this.version ? this.digest() : NO_DIGEST
+    this.onBatch?.({ firstVersion, count, lines, digest })
+  }
+
+  append({ firstVersion, count, lines, digest }: Batch): void {
+    const { state } = this
+    if (!state) throw new ReplicaError('there is no metadata that lines could be applied to')
+    const texts = lines.toString('latin1').split('\n')
+    if (texts.pop() !== '' || texts.length !== count) throw new ReplicaError(`${count} lines announced, others came`)
+    if (firstVersion !== state.version) {
+      throw new ReplicaError(`line ${firstVersion} came, the next one here is ${state.version}`)
+    }
+    for (const text of texts) this.#appendLine(state, text)
+    const own = this.digest()
+    if (digest.length === own.length && digest[0] === own[0] && !digest.equals(own)) {
+      throw new ReplicaError(
+        `at version ${state.version} the digests are ${own.toString('hex')} here, ${digest.toString('hex')} there`,
+      )
+    }
+  }
+
+  #appendLine(state: State, text: string): void {
+    try {
+      const { version, entry } = parseLine(text)
+      applyNumbered(state, version, entry)
+    } catch (error) {
+      if (!(error instanceof ChangelogError) && !(error instanceof ReplayError)) throw error
+      throw new ReplicaError(`change ${state.version}: ${error.message}`, { cause: error })
+    }
+    this.journal.append(text)
+  }
+
+  async oldest(): Promise<number> {
+    const files = await changelogsByAge(this.#env.disk, this.#folder)
+    return files[0]?.firstVersion ?? this.version
+  }
+
+  async *linesFrom(version: number): AsyncGenerator<Batch> {
+    for (let next = version; next < this.durable; ) {
+      // Looked for anew each time: files are renamed when the logs rotate.
+      const files = await changelogsByAge(this.#env.disk, this.#folder)
+      const file = files.findLast(({ firstVersion }) => firstVersion <= next)
+      if (!file) throw new Error(`no changelog holds line ${next}`)
+      const first = next
+      for await (const batch of linesOf(new ChangelogFile(this.#env.disk, file.path), next)) {
+        next = batch.firstVersion + batch.count
+        yield batch
+      }
+      if (next === first) throw new Error(`${file.path} ends before line ${next}`)
+    }
+  }
+
+  async checkpoint(): Promise<CheckpointSource> {
+    const { disk } = this.#env
+    const found = await newestCheckpoint(this.#env, this.#folder)
+    if (!found) throw new Error(`${this.#folder} holds no checkpoint`)
+    const file = await disk.open(found.path, 'r')
+    const { size } = await file.stat()
+    return {
+      version: found.version,
+      size,
+      read: (target, position) => file.read(target, position),
+      close: () => file.close(),
+    }
+  }
+
+  close(): Promise<void> {
+    return this.journal.close()
+  }
+}
+
+/** The lines of one changelog from `from` on. */
+async function* linesOf(file: ChangelogFile, from: number): AsyncGenerator<Batch> {
+  let texts: string[] = []
+  let bytes = 0
+  let next = from
+  const batch = (): Batch => {
+    const lines = Buffer.from(`${texts.join('\n')}\n`, 'latin1')
+    return { firstVersion: next - texts.length, count: texts.length, lines, digest: NO_DIGEST }
+  }
+  for await (const { text } of file.lines()) {
+    const id = changeIdOf(text)
+    if (id === undefined || id > next) throw new Error(`${file.path}: line ${next} is missing`)
+    if (id < next) continue
+    texts.push(text)
+    next++
+    bytes += text.length + 1
+    if (bytes < BATCH_BYTES) continue
+    yield batch()
+    texts = []
+    bytes = 0
+  }
+  if (texts.length > 0) yield batch()
+}
+
+/** The newest one that is whole. One of a new file system does not count: its root has no times yet. */
+async function newestCheckpoint({ disk }: Env, folder: string): Promise<{ path: string; version: number } | undefined> {
+  const names = await disk.list(folder)
+  const found: { path: string; version: number }[] = []
+  for (const name of [CHECKPOINT, CHECKPOINT_BACK]) {
+    if (!names.includes(name)) continue
+    const { path, version, isNew } = await inspectCheckpoint(disk, `${folder}/${name}`)
+    if (!isNew) found.push({ path, version })
+  }
+  return found.sort((a, b) => b.version - a.version)[0]
+}

@@ -1,0 +1,144 @@
+// A process that can be stopped for a while (SIGSTOP, a stalled event loop, a machine that sleeps) and whose clock runs
+// a little fast or slow. While it is stopped the world goes on; what arrives meanwhile waits for it.
+import type { Disk, DiskFile } from '../../../src/env/disk.ts'
+import type { Clock, Env, Timer } from '../../../src/env/env.ts'
+import type { Connection, ConnectionHandlers, Net } from '../../../src/env/net.ts'
+import type { Scheduler } from '../scheduler.ts'
+
+export class Freezer {
+  readonly #scheduler: Scheduler
+  readonly #rate: number
+  #isFrozen = false
+  #waiting: (() => void)[] = []
+
+  /** @param rate milliseconds of its clock in one of the world */
+  constructor(scheduler: Scheduler, rate: number) {
+    this.#scheduler = scheduler
+    this.#rate = rate
+  }
+
+  get isFrozen(): boolean {
+    return this.#isFrozen
+  }
+
+  /** Everything that comes into the process comes through here. */
+  readonly gate = (action: () => void): void => {
+    if (this.#isFrozen) this.#waiting.push(action)
+    else action()
+  }
+
+  freeze(): void {
+    this.#isFrozen = true
+  }
+
+  thaw(): void {
+    this.#isFrozen = false
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const action of waiting) this.#scheduler.at(0, () => this.gate(action))
+  }
+
+  env(base: Env): Env {
+    return {
+      ...base,
+      clock: this.#clock(base.clock),
+      net: this.#net(base.net),
+      disk: this.#disk(base.disk),
+    }
+  }
+
+  #clock(base: Clock): Clock {
+    const after = (ms: number, action: () => void): Timer => {
+      let isCancelled = false
+      const timer = base.after(ms / this.#rate, () => this.gate(() => isCancelled || action()))
+      return {
+        cancel: () => {
+          isCancelled = true
+          timer.cancel()
+        },
+      }
+    }
+    return {
+      nowMs: () => base.nowMs(),
+      monotonicMs: () => base.monotonicMs() * this.#rate,
+      after,
+      soon: action => void after(0, action),
+      every(ms, action) {
+        let timer: Timer
+        let isCancelled = false
+        const again = () => {
+          action()
+          if (!isCancelled) timer = after(ms, again)
+        }
+        timer = after(ms, again)
+        return {
+          cancel: () => {
+            isCancelled = true
+            timer.cancel()
+          },
+        }
+      },
+      sleep: ms => new Promise(resolve => after(ms, resolve)),
+    }
+  }
+
+  #net(base: Net): Net {
+    return {
+      listen: (host, port, onConnection) =>
+        base.listen(host, port, connection => this.gate(() => onConnection(this.#connection(connection)))),
+      connect: async (...args) => this.#connection(await this.#awaited(base.connect(...args))),
+      resolve: host => this.#awaited(base.resolve(host)),
+    }
+  }
+
+  #connection(base: Connection): Connection {
+    const { gate } = this
+    const proxy = Object.create(base, {
+      handle: {
+        value: (handlers: ConnectionHandlers) =>
+          base.handle({
+            data: bytes => gate(() => handlers.data(bytes)),
+            drain: () => gate(() => handlers.drain?.()),
+            closed: error => gate(() => handlers.closed(error)),
+          }),
+      },
+    })
+    // Members with private state must see the object that has it.
+    for (const name of ['write', 'writev', 'pause', 'resume', 'end', 'destroy'] as const) {
+      Object.defineProperty(proxy, name, {
+        value: (...args: unknown[]) => (base[name] as (...args: unknown[]) => void)(...args),
+      })
+    }
+    for (const name of ['remoteAddress', 'remotePort', 'localAddress', 'queuedBytes'] as const) {
+      Object.defineProperty(proxy, name, { get: () => base[name] })
+    }
+    return proxy
+  }
+
+  #disk(base: Disk): Disk {
+    return this.#gated(base, (name, result) => (name === 'open' ? this.#gated(result as DiskFile) : result))
+  }
+
+  /** The same object, with results of its promises coming through the gate. */
+  #gated<T extends object>(base: T, convert = (_name: string, result: unknown) => result): T {
+    return new Proxy(base, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name, target)
+        if (typeof member !== 'function') return member
+        return (...args: unknown[]) => {
+          const result = member.apply(target, args)
+          return result instanceof Promise ? this.#awaited(result).then(value => convert(String(name), value)) : result
+        }
+      },
+    })
+  }
+
+  #awaited<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      promise.then(
+        value => this.gate(() => resolve(value)),
+        error => this.gate(() => reject(error)),
+      )
+    })
+  }
+}

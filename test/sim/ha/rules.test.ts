@@ -1,0 +1,53 @@
+// Masters under faults: nothing acknowledged is lost, nobody else acknowledges, all end with the same state. And the
+// simulation itself: a master that breaks a rule is found out.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Broken } from './master.ts'
+import { mixedWorld, scenarios } from './scenarios.ts'
+import { Broke, runWorld, type WorldReport } from './world.ts'
+
+const FIRST_SEED = 100
+const SEEDS = 40
+const SEEDS_UNTIL_FOUND = 60
+
+test(`${SEEDS} seeds of a cluster of masters under every fault lose nothing`, async () => {
+  const total = { faults: 0, acknowledged: 0, epochs: 0, fetches: 0, cuts: 0 }
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
+    let report: WorldReport
+    try {
+      report = await runWorld(mixedWorld(seed))
+    } catch (error) {
+      throw new Error(`npm run sim:ha -- --seed ${seed}: ${(error as Error).message}`, { cause: error })
+    }
+    for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += report[key]
+  }
+  // A run in which nothing happened would prove nothing.
+  assert.ok(total.faults > SEEDS * 5 && total.acknowledged > SEEDS * 50, JSON.stringify(total))
+  assert.ok(total.epochs > SEEDS && total.fetches > SEEDS / 5 && total.cuts > 0, JSON.stringify(total))
+})
+
+const rules: Record<keyof Broken, string> = {
+  answersAtOnce: 'answers before its followers have the change',
+  anyCandidate: 'lets anybody be elected',
+  shrinkAfterAck: 'stops waiting for a follower before that is recorded',
+  growBeforeWait: 'records a follower before it waits for it',
+  ignoresEpochs: 'ignores epochs',
+  leaseFromAnswer: 'counts its lease from the answer',
+}
+
+for (const [rule, what] of Object.entries(rules) as [keyof Broken, string][]) {
+  test(`a master that ${what} is found out`, async () => {
+    for (let seed = 1; seed <= SEEDS_UNTIL_FOUND; seed++) {
+      try {
+        await runWorld({ ...scenarios[rule], seed, broken: { [rule]: true } })
+      } catch (error) {
+        if (error instanceof Broke) return
+      }
+    }
+    assert.fail(`not in ${SEEDS_UNTIL_FOUND} seeds`)
+  })
+
+  test(`where a master that ${what} would be found out, an honest one passes`, async () => {
+    for (let seed = 1; seed <= 3; seed++) await runWorld({ ...scenarios[rule], seed })
+  })
+}

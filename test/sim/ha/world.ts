@@ -1,0 +1,523 @@
+// One simulated history of a cluster of masters: clients at work, faults of every kind, then peace; and what must hold.
+
+import { parseLog } from '../../../src/ha/records.ts'
+import { canonicalLines } from '../../../src/metadata/checkpoint/canonical.ts'
+import { SimHost } from '../host.ts'
+import { SimNetwork } from '../net.ts'
+import { Scheduler } from '../scheduler.ts'
+import { ANSWER_MS_MAX, SimClient } from './client.ts'
+import { EtcdModel, REQUEST_MS } from './etcd-model.ts'
+import { isLinearizable, type Operation, TooWide } from './linearizable.ts'
+import { type Broken, SimMaster } from './master.ts'
+import { type Call, namesModel, type Result } from './names.ts'
+
+/** Each fault of the list is as likely as the others; one that stands there twice, twice as likely. */
+export const everyFault = [
+  'kill',
+  'killLeader',
+  'killAll',
+  'powerCut',
+  'freeze',
+  'freezeLeader',
+  'isolate',
+  'isolateLeader',
+  'strandLeader',
+  'strandLateLeader',
+  'cutEtcd',
+  'cutEtcdOfLeader',
+  'partitionMasters',
+  'partitionClient',
+  'troubledEtcd',
+  'lateAnswers',
+  'cutConnection',
+  'rejoinUnderFire',
+  'switchOver',
+  'stop',
+  'stopLeader',
+  'loseDisk',
+  'checkpoint',
+  'failDisk',
+] as const
+export type Fault = (typeof everyFault)[number]
+
+export interface WorldOptions {
+  seed: number
+  broken?: Broken
+  /** Faults are made for so long. */
+  faultMs?: number
+  faults?: readonly Fault[]
+  /** Milliseconds between faults at most. */
+  faultEveryMs?: number
+  /**
+   * Clocks run at half or twice the speed of the world's. What is read may then be old, but no change that was
+   * acknowledged may be lost or undone: changes never depend on clocks.
+   */
+  clocksLie?: boolean
+  /** The first client changes things, the others look. */
+  oneWriter?: boolean
+}
+
+export interface WorldReport {
+  seed: number
+  faults: number
+  acknowledged: number
+  unanswered: number
+  epochs: number
+  fetches: number
+  cuts: number
+}
+
+/** What must never be, was. */
+export class Broke extends Error {
+  override readonly name = 'Broke'
+}
+
+/** What the masters of the world that broke logged, in the order of time. */
+export function messagesOf(error: unknown): string[] {
+  const { messages = [] } = error as { messages?: string[] }
+  return messages
+}
+
+const CLIENTS = 3
+/** Each client works on names of a group; a rename stays inside its group, so groups can be judged apart. */
+const GROUPS = 2
+const NAMES_PER_GROUP = 3
+const SETTLE_MS = 90_000
+/** A clock that lies lets somebody who is not the leader any more read for so long. */
+const LIES_LAST_MS = 8000
+
+const clientAddress = (i: number) => `10.0.1.${i + 1}`
+
+class World {
+  readonly scheduler: Scheduler
+  readonly network: SimNetwork
+  readonly etcd: EtcdModel
+  readonly masters: SimMaster[] = []
+  readonly clients: SimClient[] = []
+  readonly minInSync: number
+  faults = 0
+  readonly #faults: readonly Fault[]
+  readonly #clocksLie: boolean
+  readonly #isQuiet: boolean
+  readonly #partitions = new Set<readonly [string, string]>()
+  readonly #cutFromEtcd = new Set<SimMaster>()
+  readonly #pending = new Set<Promise<void>>()
+
+  constructor({ seed, broken = {}, faults = everyFault, clocksLie = false, oneWriter = false }: WorldOptions) {
+    this.#faults = faults
+    this.#clocksLie = clocksLie
+    this.#isQuiet = oneWriter
+    this.scheduler = new Scheduler(seed)
+    this.network = new SimNetwork(this.scheduler)
+    this.etcd = new EtcdModel(this.scheduler)
+    const count = this.scheduler.between(0, 2) === 0 ? 2 : 3
+    this.minInSync = this.scheduler.between(0, 5) === 0 ? 2 : 1
+    for (let i = 1; i <= count; i++) this.masters.push(this.#makeMaster(i, broken))
+    const addresses = this.masters.map(({ host }) => host.address)
+    for (let i = 0; i < CLIENTS; i++) {
+      const env = new SimHost(this.scheduler, this.network, clientAddress(i)).env('client')
+      this.clients.push(
+        new SimClient(this.scheduler, env, addresses, () =>
+          this.#pickCall(oneWriter ? 0 : i % GROUPS, oneWriter && i > 0),
+        ),
+      )
+    }
+  }
+
+  #makeMaster(i: number, broken: Broken): SimMaster {
+    const { scheduler, network, etcd, minInSync } = this
+    const way = { isCut: () => this.#cutFromEtcd.has(master), troubleOneIn: 0, answerLateMs: 0 }
+    const options = { broken, minInSync, clocksLie: this.#clocksLie, isQuiet: this.#isQuiet }
+    const master: SimMaster = new SimMaster(scheduler, network, `10.0.0.${i}`, etcd, way, `m${i}`, options)
+    return master
+  }
+
+  #pickCall(group: number, onlyLooks: boolean): Call {
+    const any = () => `${'ab'[group]}${this.scheduler.between(1, NAMES_PER_GROUP)}`
+    const name = any()
+    if (onlyLooks) return { op: 'lookup', name }
+    switch (this.scheduler.between(0, 7)) {
+      case 0:
+      case 1:
+      case 2:
+        return { op: 'create', name }
+      case 3:
+        return { op: 'unlink', name }
+      case 4: {
+        const to = any()
+        return to === name ? { op: 'lookup', name } : { op: 'rename', name, to }
+      }
+      default:
+        return { op: 'lookup', name }
+    }
+  }
+
+  /** Starts work that goes on beside. */
+  spawn(work: () => Promise<void>): void {
+    const promise: Promise<void> = work().then(
+      () => void this.#pending.delete(promise),
+      error => {
+        this.#pending.delete(promise)
+        this.broke ??= error
+      },
+    )
+    this.#pending.add(promise)
+  }
+
+  broke: Error | undefined
+
+  // --- faults
+
+  #any<T>(items: readonly T[]): T | undefined {
+    return items[this.scheduler.between(0, items.length - 1)]
+  }
+
+  /** Milliseconds that a fault lasts: mostly short, sometimes longer than every lease and time-out. */
+  #span(): number {
+    const { scheduler } = this
+    return scheduler.random() < 0.7 ? 50 + scheduler.random() * 1500 : 1500 + scheduler.random() * 7000
+  }
+
+  #partition(a: string, b: string, ms = this.#span()): void {
+    const pair = [a, b] as const
+    this.#partitions.add(pair)
+    this.network.partition(a, b)
+    this.scheduler.at(ms, () => {
+      this.#partitions.delete(pair)
+      this.#redrawPartitions()
+    })
+  }
+
+  #redrawPartitions(): void {
+    this.network.heal()
+    for (const [a, b] of this.#partitions) this.network.partition(a, b)
+  }
+
+  #restartLater(master: SimMaster, ms: number): void {
+    this.scheduler.at(ms, () => {
+      if (!master.isUp && !this.isPeace) this.spawn(() => master.start())
+    })
+  }
+
+  isPeace = false
+
+  makeFault(): void {
+    const any = this.#any(this.masters.filter(({ isUp }) => isUp))
+    if (!any) return
+    this.faults++
+    const leader = this.leader() ?? any
+    const makers: Record<Fault, () => void> = {
+      kill: () => this.#kill(any),
+      killLeader: () => this.#kill(leader),
+      killAll: () => this.#killAll(),
+      powerCut: () => this.#powerCut(any),
+      freeze: () => this.#freeze(any),
+      freezeLeader: () => this.#freeze(leader),
+      isolate: () => this.#isolate(any),
+      isolateLeader: () => this.#isolate(leader),
+      strandLeader: () => this.#strand(leader),
+      strandLateLeader: () => this.#strandLate(leader),
+      cutEtcd: () => this.#cutEtcd(any),
+      cutEtcdOfLeader: () => this.#cutEtcd(leader),
+      partitionMasters: () => this.#partition(any.host.address, this.#any(this.masters)?.host.address ?? ''),
+      partitionClient: () => this.#partition(any.host.address, clientAddress(this.scheduler.between(0, CLIENTS - 1))),
+      troubledEtcd: () => this.#troubleEtcd(any),
+      lateAnswers: () => this.#delayAnswers(leader),
+      cutConnection: () => this.network.cutSome(),
+      rejoinUnderFire: () => this.#rejoinUnderFire(leader),
+      switchOver: () => this.spawn(async () => void (await leader.member?.switchOver(undefined))),
+      stop: () => this.#stop(any),
+      stopLeader: () => this.#stop(leader),
+      loseDisk: () => this.#loseDisk(any),
+      checkpoint: () => this.spawn(() => leader.checkpoint()),
+      failDisk: () => this.#failDisk(any),
+    }
+    const fault = this.#any(this.#faults)
+    if (fault) makers[fault]()
+  }
+
+  leader(): SimMaster | undefined {
+    return this.masters.find(({ member }) => member?.role === 'leading')
+  }
+
+  #kill(master: SimMaster): void {
+    master.kill()
+    this.#restartLater(master, this.#span())
+  }
+
+  #powerCut(master: SimMaster): void {
+    master.powerCut()
+    this.#restartLater(master, this.#span())
+  }
+
+  #killAll(): void {
+    for (const master of this.masters) this.scheduler.random() < 0.5 ? this.#kill(master) : this.#powerCut(master)
+  }
+
+  #freeze(master: SimMaster): void {
+    const { freezer } = master
+    freezer.freeze()
+    this.scheduler.at(this.#span(), () => freezer.thaw())
+  }
+
+  /** From the other masters, perhaps from etcd, not from the clients. */
+  #isolate(master: SimMaster): void {
+    for (const other of this.masters) if (other !== master) this.#partition(master.host.address, other.host.address)
+    if (this.scheduler.random() < 0.6) this.#cutEtcd(master)
+  }
+
+  /** From everything but some of its clients, for longer than any lease. */
+  #strand(master: SimMaster): void {
+    const ms = 4000 + this.scheduler.random() * 2000
+    const others = this.masters.filter(other => other !== master).map(({ host }) => host.address)
+    for (const other of [...others, clientAddress(0)]) this.#partition(master.host.address, other, ms)
+    this.#cutEtcd(master, ms)
+  }
+
+  /** The same, when the answers to its keep-alives have been late for a while. */
+  #strandLate(master: SimMaster): void {
+    master.way.answerLateMs = REQUEST_MS * 0.95
+    this.scheduler.at(800 + this.scheduler.random() * 1200, () => this.#strand(master))
+    this.scheduler.at(8000, () => {
+      master.way.answerLateMs = 0
+    })
+  }
+
+  #cutEtcd(master: SimMaster, ms = this.#span()): void {
+    this.#cutFromEtcd.add(master)
+    this.scheduler.at(ms, () => this.#cutFromEtcd.delete(master))
+  }
+
+  /** A follower comes back while etcd answers late, loses the leader again, and the leader loses its power. */
+  #rejoinUnderFire(leader: SimMaster): void {
+    const { scheduler } = this
+    const follower = this.#any(this.masters.filter(master => master !== leader))
+    if (!follower) return
+    this.#delayAnswers(leader)
+    this.network.cutBetween(leader.host.address, follower.host.address)
+    const [a, b] = [leader.host.address, follower.host.address]
+    scheduler.at(200 + scheduler.random() * 300, () => this.#partition(a, b))
+    scheduler.at(300 + scheduler.random() * 600, () => this.#powerCut(leader))
+  }
+
+  #troubleEtcd(master: SimMaster): void {
+    master.way.troubleOneIn = this.scheduler.between(1, 6)
+    this.scheduler.at(this.#span() * 2, () => {
+      master.way.troubleOneIn = 0
+    })
+  }
+
+  /** By nearly as much as is waited for. */
+  #delayAnswers(master: SimMaster): void {
+    master.way.answerLateMs = REQUEST_MS * (0.5 + this.scheduler.random() * 0.45)
+    this.scheduler.at(this.#span() * 2, () => {
+      master.way.answerLateMs = 0
+    })
+  }
+
+  #stop(master: SimMaster): void {
+    this.spawn(async () => {
+      const { freezer } = master
+      if (freezer.isFrozen) freezer.thaw()
+      await master.stop()
+    })
+    this.#restartLater(master, 6000 + this.#span())
+  }
+
+  #failDisk(master: SimMaster): void {
+    const { disk } = master.host
+    disk.fault = this.scheduler.random() < 0.5 ? { writes: 'ENOSPC' } : { syncs: 'EIO' }
+    this.scheduler.at(this.#span(), () => {
+      disk.fault = {}
+      this.#restartLater(master, this.#span())
+    })
+  }
+
+  /** Only while another member that is in sync has everything: nothing survives the loss of the last copy. */
+  #loseDisk(master: SimMaster): void {
+    if (this.#isLosing || !master.member) return
+    this.#isLosing = true
+    const lost = master.member.id
+    master.kill()
+    // What it sent to etcd before it was killed may still arrive.
+    this.scheduler.at(4000, () => {
+      const hasCopy = ({ member }: SimMaster) => member !== undefined && this.#isInSync(member.id)
+      if (!master.isUp && this.masters.some(hasCopy)) master.loseDisk()
+      this.#restartLater(master, 0)
+      this.#untilForgotten(lost)
+    })
+  }
+
+  #isLosing = false
+
+  #isInSync(member: string): boolean {
+    const text = this.etcd.value('/sim/log')
+    return text !== undefined && parseLog('log', text).inSync.includes(member)
+  }
+
+  /** The next disk is lost only when this one's log has left the record. */
+  #untilForgotten(member: string): void {
+    if (this.#isInSync(member)) this.scheduler.at(100, () => this.#untilForgotten(member))
+    else this.#isLosing = false
+  }
+
+  // --- peace
+
+  /** Everything works again and everybody is started. */
+  makePeace(): void {
+    this.isPeace = true
+    this.#partitions.clear()
+    this.#cutFromEtcd.clear()
+    this.network.heal()
+    for (const master of this.masters) {
+      master.way.troubleOneIn = 0
+      master.way.answerLateMs = 0
+      master.host.disk.fault = {}
+      if (master.freezer.isFrozen) master.freezer.thaw()
+    }
+    const revive = () => {
+      for (const master of this.masters) if (!master.isUp) this.spawn(() => master.start())
+      // Always: a stop that was asked for in the war may come to its end later.
+      this.scheduler.at(500, revive)
+    }
+    revive()
+  }
+
+  /** One leads, and all others are in sync with it. */
+  isSettled(): boolean {
+    const leading = this.masters.filter(({ member }) => member?.role === 'leading')
+    const [leader] = leading
+    if (leading.length !== 1 || !leader?.member?.leadership) return false
+    return leader.member.leadership.inSync.length === this.masters.length
+  }
+}
+
+function operationsOf(clients: readonly SimClient[], group: number): Operation<Call, Result>[] {
+  return clients.flatMap(({ history }) => history).filter(({ call }) => call.name[0] === 'ab'[group])
+}
+
+/** Every epoch has one leader, and what was acknowledged in a later one has a higher version. */
+function checkEpochs(clients: readonly SimClient[]): void {
+  const acknowledged = clients.flatMap(client => client.acknowledged).sort((a, b) => a.epoch - b.epoch)
+  const leaders = new Map<number, string>()
+  let highest = 0
+  let highestBefore = 0
+  let epochBefore = 0
+  for (const { epoch, version, master } of acknowledged) {
+    const leader = leaders.get(epoch) ?? master
+    if (leader !== master) throw new Broke(`${leader} and ${master} both acknowledged in epoch ${epoch}`)
+    leaders.set(epoch, master)
+    if (epoch > epochBefore) {
+      highestBefore = highest
+      epochBefore = epoch
+    }
+    if (version < highestBefore) {
+      throw new Broke(`version ${version} acknowledged in epoch ${epoch}, ${highestBefore} in one before`)
+    }
+    highest = Math.max(highest, version)
+  }
+}
+
+/** Reads, and refusals for what was read, count only from `readsFromMs` on. */
+function checkHistory(clients: readonly SimClient[], readsFromMs: number): void {
+  for (let group = 0; group < GROUPS; group++) {
+    const history = operationsOf(clients, group).filter(
+      ({ call, invokedMs, answer }) =>
+        invokedMs >= readsFromMs || !answer || (call.op !== 'lookup' && answer.result.status === 0),
+    )
+    let isRight = true
+    try {
+      isRight = isLinearizable(namesModel, history)
+    } catch (error) {
+      if (!(error instanceof TooWide)) throw error
+    }
+    if (!isRight) throw new Broke(`the history of group ${group} has no order:\n${historyText(history)}`)
+  }
+}
+
+const historyText = (history: readonly Operation<Call, Result>[]) =>
+  [...history]
+    .sort((a, b) => a.invokedMs - b.invokedMs)
+    .map(({ call, invokedMs, answer }) => {
+      const end = answer ? `${answer.atMs.toFixed(0)} ${JSON.stringify(answer.result)}` : 'no answer'
+      return `  ${invokedMs.toFixed(0)} ${JSON.stringify(call)} ${end}`
+    })
+    .join('\n')
+
+function checkStates(masters: readonly SimMaster[]): void {
+  const [first, ...others] = masters.map(({ state }) => (state ? canonicalLines(state) : []))
+  others.forEach((lines, i) => {
+    const differing = (first ?? []).find((line, at) => line !== lines[at])
+    if (differing !== undefined || lines.length !== first?.length) {
+      throw new Broke(`m1 and m${i + 2} differ: ${differing}`)
+    }
+  })
+}
+
+/** Runs one history. @throws Broke, or what went wrong in the masters, with the last messages of all of them */
+export async function runWorld(options: WorldOptions): Promise<WorldReport> {
+  const world = new World(options)
+  try {
+    await runStory(world, options)
+  } catch (error) {
+    const messages = world.masters.flatMap(({ host }) => host.messages)
+    throw Object.assign(error as Error, {
+      messages: messages.sort((a, b) => Number.parseFloat(a) - Number.parseFloat(b)),
+    })
+  }
+  const all = world.clients.flatMap(({ history }) => history)
+  const messages = world.masters.flatMap(({ host }) => host.messages)
+  const differing = messages.find(message => message.includes('its state differs'))
+  if (differing) throw new Broke(differing)
+  const acknowledged = all.filter(({ answer }) => answer).length
+  if (acknowledged === 0) throw new Broke('nothing was acknowledged: this run proves nothing')
+  return {
+    seed: options.seed,
+    faults: world.faults,
+    acknowledged,
+    unanswered: all.length - acknowledged,
+    epochs: world.leader()?.member?.replica.epochs.length ?? 0,
+    fetches: messages.filter(message => message.includes('fetching a checkpoint')).length,
+    cuts: messages.filter(message => message.includes('never acknowledged, are kept')).length,
+  }
+}
+
+async function runStory(
+  world: World,
+  { faultMs = 10_000, faultEveryMs = 2000, clocksLie = false }: WorldOptions,
+): Promise<void> {
+  const { scheduler, masters, clients } = world
+  const checkBroke = () => {
+    const failure = world.broke ?? masters.find(({ failure }) => failure)?.failure
+    if (failure) throw failure
+  }
+  world.spawn(async () => {
+    for (const master of masters) await master.format()
+    for (const master of masters) world.spawn(() => master.start())
+    for (const client of clients) world.spawn(() => client.run())
+  })
+  await scheduler.until(() => world.leader() !== undefined || world.broke !== undefined, SETTLE_MS, 'the first leader')
+  await scheduler.run(500 + scheduler.random() * 1000)
+  for (let untilMs = scheduler.nowMs + faultMs; scheduler.nowMs < untilMs; ) {
+    await scheduler.run(scheduler.random() * faultEveryMs)
+    world.makeFault()
+    checkBroke()
+  }
+  world.makePeace()
+  const peaceMs = scheduler.nowMs + LIES_LAST_MS
+  await scheduler.until(() => world.isSettled() || world.broke !== undefined, SETTLE_MS, 'peace')
+  checkBroke()
+  // Readers see what became of every name.
+  const answered = clients.reduce((sum, client) => sum + client.acknowledged.length, 0)
+  const enough = () => clients.reduce((sum, client) => sum + client.acknowledged.length, 0) > answered + 20
+  await scheduler.until(() => enough() || world.broke !== undefined, SETTLE_MS, 'answers after peace')
+  for (const client of clients) client.isStopped = true
+  await scheduler.run(ANSWER_MS_MAX)
+  await scheduler.until(() => world.isSettled() || world.broke !== undefined, SETTLE_MS, 'peace at the end')
+  checkBroke()
+  checkEpochs(clients)
+  checkHistory(clients, clocksLie ? peaceMs : 0)
+  const versions = () => new Set(masters.map(({ member }) => member?.replica.version))
+  await scheduler.until(() => versions().size === 1, SETTLE_MS, 'the same version everywhere')
+  checkStates(masters)
+}
