@@ -97,6 +97,8 @@ export class MasterSession {
   #served = false
   /** The master is of our kind: it keeps fine times, and knows the flags of renameat2. */
   extended = false
+  /** The session goes on at a master that answers a repeated question as it did the first time. */
+  #repeatsAnswers = false
   sessionId = 0
   metaId = 0n
   masterVersion = 0
@@ -133,8 +135,8 @@ export class MasterSession {
 
   /**
    * Asks; undefined when there was no answer in time, or the session is lost.
-   * @param onRepeated called before the answer when the question had to be sent again, so that it may have been
-   * carried out twice
+   * @param onRepeated called before the answer when the question had to be sent again and may have been carried out
+   * twice: by a master of the original, or for a session that is not the same any more
    */
   async ask<Q extends { msgid: number }, A>(
     question: Message<Q>,
@@ -184,7 +186,7 @@ export class MasterSession {
       if (this.#closing) return resolve(undefined)
       const question = { encode, answerType, since: this.#env.clock.monotonicMs(), repeated: false }
       const finish = (payload: Buffer | undefined) => {
-        if (question.repeated) onRepeated?.()
+        if (question.repeated && !this.#repeatsAnswers) onRepeated?.()
         resolve(payload)
       }
       this.#questions.set(msgid, Object.assign(question, { resolve: finish }))
@@ -250,6 +252,7 @@ export class MasterSession {
       const same = again && (await this.#reconnect(registration))
       if (!same) await this.#newSession(registration)
       this.extended = (await registration.askExtensions()) === EXTENSIONS
+      this.#repeatsAnswers = same && this.extended
       this.#serve(registration)
       if (again) this.#news.renewed(same)
     } catch (error) {
