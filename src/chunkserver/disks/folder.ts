@@ -105,19 +105,27 @@ export class Folder {
   async readMetaId(): Promise<bigint | undefined> {
     try {
       const bytes = await this.#disk.readFile(`${this.line.path}.metaid`)
-      return bytes.length === 8 ? bytes.readBigUInt64BE() : undefined
+      // Zeros are what a power cut left of an id that was being written; no instance has that id.
+      return bytes.length === 8 ? bytes.readBigUInt64BE() || undefined : undefined
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined
       throw new FolderError(`can't read '${this.line.path}.metaid': ${errnoOf(error)}`, { cause: error })
     }
   }
 
+  /** Half an id would be a foreign one: whatever happens, the file has the old contents or the new. */
   async writeMetaId(metaId: bigint): Promise<void> {
+    const path = `${this.line.path}.metaid`
     const bytes = Buffer.alloc(8)
     bytes.writeBigUInt64BE(metaId)
-    const file = await this.#disk.open(`${this.line.path}.metaid`, 'w+')
-    await file.write(bytes, 0)
-    await file.close()
+    const file = await this.#disk.open(`${path}.tmp`, 'w+')
+    try {
+      await file.write(bytes, 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await this.#disk.rename(`${path}.tmp`, path)
   }
 
   async release(): Promise<void> {
