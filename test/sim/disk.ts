@@ -155,6 +155,8 @@ export class SimDisk implements Disk {
   /** Set to make the next operations fail: ENOSPC on writes, EIO on anything; or never end. Of one folder, or of all. */
   fault: { writes?: string; reads?: string; syncs?: string; hangs?: boolean; below?: string } = {}
   capacityBytes = 1 << 30
+  /** Taken by files of others. */
+  othersBytes = 0
   maxDelayMs = 0.2
   /** Hears of every operation of a program, before and after: for crashes at every point. */
   watcher: ((operation: DiskOperation, path: string, when: 'before' | 'after') => void) | undefined
@@ -305,7 +307,7 @@ export class SimDisk implements Disk {
   }
 
   async space(): Promise<DiskSpace> {
-    const availableBytes = Math.max(0, this.capacityBytes - this.#usedBytes)
+    const availableBytes = this.#freeBytes
     return { totalBytes: this.capacityBytes, availableBytes, freeBytes: availableBytes }
   }
 
@@ -322,6 +324,10 @@ export class SimDisk implements Disk {
   }
 
   // --- inside
+
+  get #freeBytes(): number {
+    return Math.max(0, this.capacityBytes - this.#usedBytes - this.othersBytes)
+  }
 
   #isFaulty(path: string): boolean {
     return path.startsWith(this.fault.below ?? '/')
@@ -454,7 +460,7 @@ export class SimDisk implements Disk {
   #write(inode: SimInode, path: string, bytes: Buffer, position: number): void {
     this.#failIf('writes', path)
     const size = Math.max(inode.size, position + bytes.length)
-    const missing = size - inode.size - Math.max(0, this.capacityBytes - this.#usedBytes)
+    const missing = size - inode.size - this.#freeBytes
     if (missing > 0) {
       // What there is room for is written before the error comes.
       const fits = bytes.length - missing

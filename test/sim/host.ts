@@ -15,6 +15,8 @@ export class SimHost {
   readonly messages: string[] = []
   readonly #scheduler: Scheduler
   readonly #network: SimNetwork
+  /** Hears of every message. */
+  onMessage: ((text: string) => void) | undefined
   /** Raised at every crash: what an earlier life started never runs again. */
   #life = 0
 
@@ -106,6 +108,7 @@ export class SimHost {
 
   #log(ident: string): Log {
     const at = (level: string) => (message: string) => {
+      this.onMessage?.(message)
       if (this.messages.length >= 2 * MESSAGES_KEPT) this.messages.splice(0, MESSAGES_KEPT)
       this.messages.push(`${this.#scheduler.nowMs.toFixed(1)} ${ident} ${level}: ${message}`)
     }

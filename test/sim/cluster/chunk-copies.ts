@@ -1,0 +1,62 @@
+// What lies on the disks of the chunkservers, and whether it is what the master counts on.
+import { layoutOf, parseChunkFileName, TABLE_BYTES } from '../../../src/chunkserver/disks/chunk-file.ts'
+import type { State } from '../../../src/metadata/state.ts'
+import { MFSBLOCKSIZE } from '../../../src/protocol/constants.ts'
+import { crc32 } from '../../../src/util/crc32.ts'
+import type { ServerNode, SimCluster } from './cluster.ts'
+
+export interface CopyFile {
+  node: ServerNode
+  path: string
+  chunkId: number
+  version: number
+}
+
+export function copyFiles({ servers }: SimCluster): CopyFile[] {
+  return servers.flatMap(node =>
+    node.host.disk.files(node.folder).flatMap(path => {
+      const chunk = parseChunkFileName(path.slice(path.lastIndexOf('/') + 1))
+      return chunk ? [{ node, path, ...chunk }] : []
+    }),
+  )
+}
+
+/** Whether every block of a chunk's file has its CRC. */
+export function isSound({ node, path }: CopyFile): boolean {
+  const bytes = node.host.disk.peek(path)
+  const layout = layoutOf(bytes.length)
+  if (!layout) return false
+  for (let block = 0; block < layout.blockCount; block++) {
+    const start = layout.headerBytes + TABLE_BYTES + block * MFSBLOCKSIZE
+    const crc = bytes.readUInt32BE(layout.headerBytes + block * 4)
+    if (crc32(bytes.subarray(start, start + MFSBLOCKSIZE)) !== crc) return false
+  }
+  return true
+}
+
+/** The block data of a chunk's file. */
+export function copyContents({ node, path }: CopyFile): Buffer {
+  const bytes = node.host.disk.peek(path)
+  return bytes.subarray((layoutOf(bytes.length)?.headerBytes ?? 0) + TABLE_BYTES)
+}
+
+/** Why the copies are not what they must be in the end; empty when they are. */
+export function copyProblems(cluster: SimCluster, { chunks }: State, goal: number): string[] {
+  const problems: string[] = []
+  const files = copyFiles(cluster)
+  const good = new Map<number, number>()
+  for (const { chunkId, version, path, node } of files) {
+    const row = chunks.find(chunkId)
+    const where = `${node.host.address}:${path}`
+    if (row === 0) problems.push(`${where} belongs to no chunk`)
+    else if (chunks.version.get(row) !== version) problems.push(`${where}: not version ${chunks.version.get(row)}`)
+    else good.set(row, (good.get(row) ?? 0) + 1)
+  }
+  for (const row of chunks.rows()) {
+    const copies = good.get(row) ?? 0
+    // A chunk without a file is kept for a week before its copies go.
+    if (chunks.references.get(row) === 0) continue
+    if (copies !== goal) problems.push(`chunk ${chunks.id(row).toString(16)} has ${copies} good copies, not ${goal}`)
+  }
+  return problems
+}

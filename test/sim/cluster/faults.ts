@@ -1,0 +1,223 @@
+// What goes wrong in a simulated cluster, and when: all of it from the seed.
+
+import type { SimHost } from '../host.ts'
+import { type CopyFile, copyFiles, isSound } from './chunk-copies.ts'
+import type { SimCluster } from './cluster.ts'
+
+/** What may go wrong in a run. */
+export const profiles = ['master', 'servers', 'network', 'disks', 'clients', 'everything'] as const
+export type Profile = (typeof profiles)[number]
+
+interface Fault {
+  name: string
+  profiles: readonly Profile[]
+  weight: number
+  /** @returns whether it was done */
+  happen: () => boolean
+}
+
+const FULL_DISK_BYTES = 1 << 30
+const SLOW_NETWORK_MS = 300
+const FAST_NETWORK_MS = 2
+
+/** A client program that can be killed. */
+export interface Mortal {
+  readonly host: SimHost
+  kill(downMs: number): boolean
+}
+
+export class Faults {
+  readonly #cluster: SimCluster
+  readonly #clients: readonly Mortal[]
+  readonly #faults: Fault[]
+  /** Copies with a flipped bit that nobody has mended yet. */
+  #flipped: CopyFile[] = []
+  #isOver = false
+  /** So many things went wrong. */
+  happened = 0
+
+  constructor(cluster: SimCluster, clients: readonly Mortal[], profile: Profile) {
+    this.#cluster = cluster
+    this.#clients = clients
+    this.#faults = this.#all().filter(fault => profile === 'everything' || fault.profiles.includes(profile))
+  }
+
+  #all(): Fault[] {
+    return [
+      { name: 'master killed', profiles: ['master'], weight: 4, happen: () => this.#killMaster(false) },
+      { name: 'master without power', profiles: ['master'], weight: 4, happen: () => this.#killMaster(true) },
+      { name: 'checkpoint', profiles: ['master', 'disks'], weight: 3, happen: () => this.#checkpoint() },
+      { name: 'master killed at a checkpoint', profiles: ['master'], weight: 3, happen: () => this.#dieAtCheckpoint() },
+      { name: 'server killed', profiles: ['servers'], weight: 4, happen: () => this.#killServer(false) },
+      { name: 'server without power', profiles: ['servers'], weight: 4, happen: () => this.#killServer(true) },
+      { name: 'client killed', profiles: ['clients'], weight: 2, happen: () => this.#killClient() },
+      { name: 'connections cut', profiles: ['network', 'clients'], weight: 5, happen: () => this.#cut() },
+      { name: 'network slow', profiles: ['network'], weight: 2, happen: () => this.#slow() },
+      { name: 'network parted', profiles: ['network'], weight: 3, happen: () => this.#part() },
+      { name: 'changelog disk full', profiles: ['disks'], weight: 2, happen: () => this.#fillMasterDisk() },
+      { name: 'changelog disk fails', profiles: ['disks'], weight: 1, happen: () => this.#failMasterDisk() },
+      { name: 'chunk disk full', profiles: ['disks'], weight: 3, happen: () => this.#fillServerDisk() },
+      { name: 'bit flipped', profiles: ['disks'], weight: 4, happen: () => this.#flipBit() },
+    ]
+  }
+
+  /** Lets things go wrong until stop(). */
+  async run(): Promise<void> {
+    const { scheduler } = this.#cluster
+    while (!this.#isOver) {
+      await this.#cluster.sleep(
+        scheduler.between(0, 3) === 0 ? scheduler.between(1, 100) : scheduler.between(100, 3000),
+      )
+      if (!this.#isOver) this.#happen()
+    }
+  }
+
+  #happen(): void {
+    const total = this.#faults.reduce((sum, { weight }) => sum + weight, 0)
+    let draw = this.#below(total)
+    for (const { name, weight, happen } of this.#faults) {
+      draw -= weight
+      if (draw >= 0) continue
+      if (!happen()) return
+      this.happened++
+      this.#cluster.count(name)
+      this.#cluster.disturbed()
+      return
+    }
+  }
+
+  /** From now on everything is mended. */
+  stop(): void {
+    this.#isOver = true
+    const { network, masterHost, servers } = this.#cluster
+    network.maxDelayMs = FAST_NETWORK_MS
+    network.heal()
+    for (const { disk } of [masterHost, ...servers.map(({ host }) => host)]) {
+      disk.fault = {}
+      disk.othersBytes = 0
+    }
+    this.#cluster.disturbed()
+  }
+
+  #below(limit: number): number {
+    return this.#cluster.scheduler.between(0, limit - 1)
+  }
+
+  #oneOf<T>(items: readonly T[]): T {
+    return items[this.#below(items.length)] as T
+  }
+
+  #later(ms: number, mend: () => void): void {
+    this.#cluster.scheduler.at(ms, () => {
+      mend()
+      this.#cluster.disturbed()
+    })
+  }
+
+  #killMaster(power: boolean): boolean {
+    if (!this.#cluster.master && this.#below(3) > 0) return false
+    this.#cluster.killMaster(power, 50 + this.#below(2000))
+    return true
+  }
+
+  #checkpoint(): boolean {
+    const { master } = this.#cluster
+    master?.saveCheckpoint().catch(this.#cluster.failed)
+    return master !== undefined
+  }
+
+  #dieAtCheckpoint(): boolean {
+    const { master } = this.#cluster
+    if (!this.#checkpoint()) return false
+    this.#cluster.scheduler.at(this.#below(100) / 20, () => {
+      if (this.#cluster.master === master) this.#killMaster(this.#below(2) === 0)
+    })
+    return true
+  }
+
+  #killServer(power: boolean): boolean {
+    const node = this.#oneOf(this.#cluster.servers)
+    if (!node.server) return false
+    this.#cluster.killServer(node, power && this.#cluster.options.syncChunks, 100 + this.#below(4000))
+    return true
+  }
+
+  #killClient(): boolean {
+    return this.#oneOf(this.#clients).kill(100 + this.#below(1000))
+  }
+
+  #cut(): boolean {
+    for (let i = this.#below(3); i >= 0; i--) this.#cluster.network.cutSome()
+    return true
+  }
+
+  #slow(): boolean {
+    const { network } = this.#cluster
+    network.maxDelayMs = 20 + this.#below(SLOW_NETWORK_MS)
+    this.#later(500 + this.#below(3000), () => {
+      network.maxDelayMs = FAST_NETWORK_MS
+    })
+    return true
+  }
+
+  #part(): boolean {
+    const { network, hosts } = this.#cluster
+    const [a, b] = [this.#oneOf(hosts), this.#oneOf(hosts)]
+    if (a === b) return false
+    network.partition(a.address, b.address)
+    this.#later(200 + this.#below(this.#below(4) === 0 ? 20_000 : 3000), () => network.heal())
+    return true
+  }
+
+  #fillMasterDisk(): boolean {
+    const { disk } = this.#cluster.masterHost
+    disk.othersBytes = FULL_DISK_BYTES - disk.usedBytes - this.#below(2000)
+    this.#later(500 + this.#below(4000), () => {
+      disk.othersBytes = 0
+    })
+    return true
+  }
+
+  #failMasterDisk(): boolean {
+    const { disk } = this.#cluster.masterHost
+    disk.fault = this.#below(2) === 0 ? { syncs: 'EIO' } : { writes: 'EIO' }
+    this.#later(100 + this.#below(2000), () => {
+      disk.fault = {}
+    })
+    return true
+  }
+
+  #fillServerDisk(): boolean {
+    const { disk } = this.#oneOf(this.#cluster.servers).host
+    disk.othersBytes = FULL_DISK_BYTES - disk.usedBytes - this.#below(100_000)
+    this.#later(500 + this.#below(5000), () => {
+      disk.othersBytes = 0
+    })
+    return true
+  }
+
+  /** One bit of one copy of a chunk all of whose copies are good. */
+  #flipBit(): boolean {
+    const state = this.#cluster.master?.ledger.state
+    if (!state || !this.#cluster.isUp) return false
+    const files = copyFiles(this.#cluster)
+    this.#flipped = this.#flipped.filter(copy => files.some(file => isSameFile(file, copy)) && !isSound(copy))
+    const untouched = files.filter(({ chunkId }) => !this.#flipped.some(copy => copy.chunkId === chunkId))
+    if (untouched.length === 0) return false
+    const copy = this.#oneOf(untouched)
+    const row = state.chunks.find(copy.chunkId)
+    const others = untouched.filter(({ chunkId }) => chunkId === copy.chunkId)
+    const version = row === 0 ? 0 : state.chunks.version.get(row)
+    if (others.length < 2 || others.some(other => other.version !== version || !isSound(other))) return false
+    this.#flip(copy)
+    return true
+  }
+
+  #flip(copy: CopyFile): void {
+    const { disk } = copy.node.host
+    disk.flipBit(copy.path, this.#below(8 * disk.peek(copy.path).length))
+    this.#flipped.push(copy)
+  }
+}
+
+const isSameFile = (a: CopyFile, b: CopyFile) => a.node === b.node && a.path === b.path

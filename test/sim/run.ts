@@ -1,0 +1,104 @@
+// `npm run sim -- --seeds N [--seed S]`: runs the simulated cluster from many seeds, until one of them fails.
+import { parseArgs } from 'node:util'
+import { type Profile, profiles } from './cluster/faults.ts'
+import { type Report, SimulationFailure, simulate } from './cluster/simulation.ts'
+
+const USAGE = `usage: npm run sim -- [--seeds N] [--seed S] [--profile P] [--operations N] [--history N] [--keep-going]
+  --seeds N       how many seeds to run, one after the other (100; 1 with --seed)
+  --seed S        the first seed (by the clock)
+  --profile P     what goes wrong: ${profiles.join(', ')} (chosen by the seed)
+  --operations N  operations of each application (80)
+  --history N     lines of history to show of a run that fails (80)
+  --keep-going    do not stop at the first seed that fails`
+const PROGRESS_MS = 5000
+
+interface Options {
+  first: number
+  count: number
+  profile: Profile | undefined
+  operations: number
+  history: number
+  keepGoing: boolean
+}
+
+/** @throws Error saying what is wrong with the arguments */
+function readArguments(args: string[]): Options | 'help' {
+  const number = { type: 'string' } as const
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...{ seeds: number, seed: number, operations: number, history: number, profile: number },
+      ...{ 'keep-going': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    },
+  })
+  if (values.help) return 'help'
+  const numberOf = (name: 'seeds' | 'seed' | 'operations' | 'history', otherwise: number): number => {
+    const text = values[name] ?? String(otherwise)
+    if (!/^\d{1,9}$/.test(text)) throw new Error(`--${name} ${text}: it must be a number`)
+    return Number(text)
+  }
+  const { profile } = values
+  if (profile !== undefined && !(profiles as readonly string[]).includes(profile)) {
+    throw new Error(`--profile ${profile}: it must be one of ${profiles.join(', ')}`)
+  }
+  return {
+    first: numberOf('seed', Date.now() % 100_000_000),
+    count: numberOf('seeds', values.seed === undefined ? 100 : 1),
+    profile: profile as Profile | undefined,
+    operations: numberOf('operations', 80),
+    history: numberOf('history', 80),
+    keepGoing: values['keep-going'] ?? false,
+  }
+}
+
+/** Runs all seeds. @returns how many failed */
+async function runAll(options: Options): Promise<number> {
+  const { first, count, profile, operations } = options
+  const sums = { runs: 0, acknowledged: 0, faults: 0, failed: 0 }
+  const startedMs = performance.now()
+  let saidMs = startedMs
+  for (let seed = first; seed < first + count; seed++) {
+    try {
+      const report = await simulate({ seed, profile, operations })
+      if (count === 1) describe(report)
+      sums.acknowledged += report.acknowledged
+      sums.faults += report.faults
+    } catch (error) {
+      if (!(error instanceof SimulationFailure)) throw error
+      sums.failed++
+      complain(seed, error, options)
+      if (!options.keepGoing) break
+    }
+    sums.runs++
+    if (performance.now() - saidMs < PROGRESS_MS && seed !== first + count - 1) continue
+    saidMs = performance.now()
+    const seconds = (saidMs - startedMs) / 1000
+    console.log(
+      `${sums.runs} of ${count} seeds, ${sums.acknowledged} operations, ${sums.faults} faults, ${sums.failed} failed, ` +
+        `${seconds.toFixed(0)} s`,
+    )
+  }
+  return sums.failed
+}
+
+function describe({ counts, ...report }: Report): void {
+  console.log(report)
+  for (const [what, count] of [...counts].sort()) console.log(`${String(count).padStart(6)} ${what}`)
+}
+
+function complain(seed: number, { message, history, profile }: SimulationFailure, options: Options): void {
+  if (options.history > 0) console.log(history.slice(-options.history).join('\n'))
+  console.log(`\nseed ${seed} failed (${profile}): ${message}`)
+  const given = options.profile ? ` --profile ${options.profile}` : ''
+  console.log(`again: npm run sim -- --seed ${seed} --operations ${options.operations}${given}\n`)
+}
+
+try {
+  const options = readArguments(process.argv.slice(2))
+  if (options === 'help') console.log(USAGE)
+  else process.exitCode = (await runAll(options)) > 0 ? 1 : 0
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  console.error(USAGE)
+  process.exitCode = 2
+}
