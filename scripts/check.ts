@@ -1,4 +1,4 @@
-// `npm run check`: lint, types, structure and unit tests. Seconds; no root, no network.
+// `npm run check`: lint, types, structure and unit tests. Seconds; no root, no network. Simulations are in `npm test`.
 import { root, runAll } from './steps.ts'
 
 process.exitCode = runAll([
@@ -7,6 +7,6 @@ process.exitCode = runAll([
   [
     'unit tests',
     process.execPath,
-    ['--test', '--test-reporter=dot', 'src/**/*.test.ts', 'test/{structure,golden,sim}/*.test.ts'],
+    ['--test', '--test-reporter=dot', 'src/**/*.test.ts', 'test/{structure,golden}/*.test.ts'],
   ],
 ])
