@@ -17,7 +17,7 @@ import { SimNetwork } from './net.ts'
 import { Scheduler } from './scheduler.ts'
 
 const CHUNK_BYTES = 64 << 20
-const CHUNKS_A_FILE = 1000
+const CHUNKS_A_FILE = 50
 /** A server looks at its commands that often: what came in between is carried out in one go. */
 const TURN_MS = 4
 const REGISTERED_AT_ONCE = 10_000
@@ -83,14 +83,19 @@ export class LightServer {
   readonly options: LightServerOptions
   /** Version by chunk. */
   disk = new Map<number, number>()
+  /** Number of the last write that is in a chunk, where it is not 0. */
+  readonly contents = new Map<number, number>()
   /** Chunks that are on the disk, but broken. */
   readonly broken = new Set<number>()
+  /** Chunks that it was told to delete, and still has. */
+  readonly doomed = new Set<number>()
   link: ChunkServer | undefined
   /** Statuses that it answers instead of carrying a command out, by message type. */
   readonly refuses = new Map<number, number>()
   readonly #world: ChunkWorld
   #commands: Buffer[] = []
   #isTurnDue = false
+  #leftMs = -1000
 
   constructor(world: ChunkWorld, id: number, options: LightServerOptions) {
     this.#world = world
@@ -101,6 +106,11 @@ export class LightServer {
 
   get isConnected(): boolean {
     return this.link !== undefined
+  }
+
+  /** A command that was decided a moment ago could still count on it. */
+  get wasConnected(): boolean {
+    return this.isConnected || this.#world.scheduler.nowMs - this.#leftMs < 1
   }
 
   /** Connects and tells what it has. */
@@ -121,7 +131,7 @@ export class LightServer {
       const part = chunks.slice(from, from + REGISTERED_AT_ONCE)
       if (part.length > 0) {
         const copies = part
-          .filter(([chunkId, version]) => this.disk.get(chunkId) === version)
+          .filter(([chunkId, version]) => this.disk.get(chunkId) === version && !this.broken.has(chunkId))
           .map(([chunkId, version]) => ({ chunkId, version, marked: this.#world.isMarked(this) }))
         manager.copiesReported(link, copies)
         scheduler.at(scheduler.between(5, 50), () => tell(from + REGISTERED_AT_ONCE))
@@ -138,7 +148,9 @@ export class LightServer {
     const { link } = this
     if (!link) return
     this.link = undefined
+    this.#leftMs = this.#world.scheduler.nowMs
     this.#commands = []
+    this.doomed.clear()
     this.#world.manager.serverLeft(link)
   }
 
@@ -153,6 +165,7 @@ export class LightServer {
   #onCommand(link: ChunkServer, packet: Buffer): void {
     if (this.link !== link) return
     this.#commands.push(packet)
+    if (packet.readUInt32BE(0) === matocs.remove.code) this.#toldToDelete(packet.readUIntBE(10, 6))
     if (this.#isTurnDue) return
     this.#isTurnDue = true
     this.#world.scheduler.at(TURN_MS, () => {
@@ -164,9 +177,31 @@ export class LightServer {
     })
   }
 
+  #toldToDelete(chunkId: number): void {
+    // What could not be deleted before is of an unknown state for the master.
+    if (this.doomed.has(chunkId)) return
+    this.doomed.add(chunkId)
+    this.#world.judgeDeletion(this, chunkId)
+  }
+
   /** A good copy of the chunk. */
   has(chunkId: number, version: number): boolean {
-    return this.disk.get(chunkId) === version && !this.broken.has(chunkId)
+    const isRight = this.disk.get(chunkId) === version && !this.broken.has(chunkId)
+    return isRight && this.contents.get(chunkId) === this.#world.contents.get(chunkId)
+  }
+
+  remove(chunkId: number): void {
+    this.disk.delete(chunkId)
+    this.contents.delete(chunkId)
+    this.broken.delete(chunkId)
+    this.doomed.delete(chunkId)
+  }
+
+  /** All its disks are replaced by empty ones. */
+  wipe(): void {
+    this.disk = new Map()
+    this.contents.clear()
+    this.broken.clear()
   }
 
   #carryOut(packet: Buffer): void {
@@ -188,9 +223,7 @@ export class LightServer {
       case matocs.remove.code: {
         const { chunkId } = matocs.remove.decode(payload)
         if (refused !== undefined) return manager.deleteAnswered(link, chunkId, refused)
-        this.#world.judgeDeletion(this, chunkId)
-        this.disk.delete(chunkId)
-        this.broken.delete(chunkId)
+        this.remove(chunkId)
         this.#world.deletions++
         return manager.deleteAnswered(link, chunkId, Status.OK)
       }
@@ -228,7 +261,10 @@ export class LightServer {
     if (!source?.isConnected) return Status.CANTCONNECT
     if (source.broken.has(chunkId)) return Status.CRC
     if (source.disk.get(chunkId) !== version) return Status.WRONGVERSION
-    return this.#put(chunkId, version)
+    const status = this.#put(chunkId, version)
+    const content = source.contents.get(chunkId)
+    if (status === Status.OK && content !== undefined) this.contents.set(chunkId, content)
+    return status
   }
 }
 
@@ -244,6 +280,8 @@ export class ChunkWorld {
   deletions = 0
   /** Good copies that were deleted while there were too few: the first one ends the world. */
   wrongs: string[] = []
+  /** Number of the last write to a chunk that was acknowledged. */
+  readonly contents = new Map<number, number>()
   readonly #marked = new Set<LightServer>()
 
   constructor(seed: number, servers: LightServerOptions[], options: ChunkOptions = worldOptions) {
@@ -310,20 +348,48 @@ export class ChunkWorld {
     }
   }
 
-  /** A client writes a chunk of a file and is done at once. */
+  /** A client writes a chunk of a file on all servers that it is told. @returns what it was answered */
   write(inode: number, index: number): Promise<ChunkAnswer> {
     return new Promise(resolve =>
       this.manager.write({ inode, index, session: 1, continues: false }, answer => {
-        if (answer.status === Status.OK) this.manager.unlock(answer.chunkId, 1)
+        if (answer.status === Status.OK) {
+          this.#writeOn(answer.chunkId, answer.copies)
+          this.manager.unlock(answer.chunkId, 1)
+        }
         resolve(answer)
       }),
     )
+  }
+
+  /** As write(), and lets the world go on until it is answered. */
+  async written(inode: number, index: number): Promise<ChunkAnswer> {
+    let answer: ChunkAnswer | undefined
+    void this.write(inode, index).then(given => {
+      answer = given
+    })
+    await this.scheduler.until(() => answer !== undefined, 60_000, 'write')
+    return answer as unknown as ChunkAnswer
+  }
+
+  /** The write is acknowledged when all servers of the chain have it. */
+  #writeOn(chunkId: number, copies: readonly { ip: number }[]): void {
+    const chain = copies.map(({ ip }) => this.servers.find(server => server.ip === ip) as LightServer)
+    if (!chain.every(({ isConnected }) => isConnected)) return
+    const content = (this.contents.get(chunkId) ?? 0) + 1
+    this.contents.set(chunkId, content)
+    for (const server of chain) server.contents.set(chunkId, content)
   }
 
   /** Good copies of a chunk on servers that are connected. */
   goodCopies(chunkId: number): number {
     const version = this.#state.chunks.version.get(this.#state.chunks.find(chunkId))
     return this.servers.filter(server => server.isConnected && server.has(chunkId, version)).length
+  }
+
+  /** Whether another server, connected or not, has a good copy: one that the chunk can be saved from. */
+  goodElsewhere(than: LightServer, chunkId: number): boolean {
+    const version = this.#state.chunks.version.get(this.#state.chunks.find(chunkId))
+    return this.servers.some(server => server !== than && server.isConnected && server.has(chunkId, version))
   }
 
   wanted(row: number): number {
@@ -336,11 +402,11 @@ export class ChunkWorld {
     const { chunks } = this.#state
     const row = chunks.find(chunkId)
     if (row === 0 || chunks.references.get(row) === 0) return
-    const good = this.goodCopies(chunkId)
-    const isGood = server.has(chunkId, chunks.version.get(row))
-    const least = isGood ? this.wanted(row) + 1 : 1
-    if (good >= least || this.isMarked(server)) return
-    this.wrongs.push(`chunk ${chunkId}: a ${isGood ? 'good' : 'bad'} copy of ${good} good ones was deleted`)
+    const version = chunks.version.get(row)
+    const left = this.servers.filter(s => s.wasConnected && s.has(chunkId, version) && !s.doomed.has(chunkId)).length
+    const isGood = server.has(chunkId, version)
+    if (left >= (isGood ? this.wanted(row) : 1) || this.isMarked(server)) return
+    this.wrongs.push(`chunk ${chunkId}: a ${isGood ? 'good' : 'bad'} copy is deleted, which leaves ${left} good ones`)
   }
 
   /** Chunks that do not have as many good copies as they want, or have useless ones. */
@@ -352,7 +418,7 @@ export class ChunkWorld {
       for (const [chunkId, version] of server.disk) {
         copies.set(chunkId, (copies.get(chunkId) ?? 0) + 1)
         const right = this.#state.chunks.version.get(this.#state.chunks.find(chunkId)) === version
-        if (right && !server.broken.has(chunkId)) good.set(chunkId, (good.get(chunkId) ?? 0) + 1)
+        if (right && server.has(chunkId, version)) good.set(chunkId, (good.get(chunkId) ?? 0) + 1)
       }
     }
     const wrong: string[] = []

@@ -1,33 +1,67 @@
 // Chunks look after themselves, whatever happens to their servers.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ChunkAnswer } from '../../src/master/chunks/chunk-service.ts'
 import { Status } from '../../src/protocol/status.ts'
+import { playFailures } from './chunk-failures.ts'
 import { ChunkWorld, type LightServer, worldOptions } from './chunk-world.ts'
 
 const room = 1_000_000
 
-test('copies that were on a lost server are made anew', async () => {
-  const world = new ChunkWorld(1, Array(6).fill({ room }))
-  world.fill(3000, 2, 2)
-  world.startAll()
-  await world.scheduler.run(10_000)
-  const [first] = world.servers as [LightServer]
+async function world(seed: number, servers: number, fill: (world: ChunkWorld) => void): Promise<ChunkWorld> {
+  const made = new ChunkWorld(seed, Array(servers).fill({ room }))
+  fill(made)
+  made.startAll()
+  await made.scheduler.run(15_000)
+  return made
+}
+
+test('copies that were on a lost server are made anew, and are too many when it comes back', async () => {
+  const cluster = await world(1, 6, w => w.fill(3000, 2, 2))
+  const [first] = cluster.servers as [LightServer]
   first.stop()
-  await world.untilQuiet(600)
-  assert.deepEqual(world.unfinished(), [])
-  assert.ok(world.copies >= 900, String(world.copies))
+  await cluster.untilQuiet(600)
+  assert.deepEqual(cluster.unfinished(), [])
+  assert.ok(cluster.copies >= 900, String(cluster.copies))
+  assert.equal(cluster.deletions, 0)
   first.start()
-  await world.untilQuiet(600)
-  assert.deepEqual(world.unfinished(), [])
+  await cluster.untilQuiet(600)
+  assert.deepEqual(cluster.unfinished(), [])
+  assert.equal(cluster.deletions, cluster.copies)
+})
+
+test('a copy that was away while its chunk was written never counts as good again', async () => {
+  const cluster = await world(2, 3, () => {})
+  const inode = cluster.makeFile('written', 3)
+  assert.equal((await cluster.written(inode, 0)).status, Status.OK)
+  const [first] = cluster.servers as [LightServer]
+  first.stop()
+  assert.equal((await cluster.written(inode, 0)).status, Status.OK)
+  first.start()
+  await cluster.untilQuiet(600)
+  assert.deepEqual(cluster.unfinished(), [])
+})
+
+const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
+for (const seed of seeds) {
+  test(`chunks find back to their goal after 60 failures of 8 servers (seed ${seed})`, async () => {
+    const report = await playFailures({ seed, servers: 8, chunks: 1000, failures: 60 })
+    assert.deepEqual(report.wrongs, [])
+    assert.ok(report.copies > 1000)
+  })
+}
+
+test('a million chunks on 50 servers find back to their goal after failures (seed 1)', async () => {
+  const report = await playFailures({ seed: 1, servers: 50, chunks: 1_000_000, failures: 4 })
+  assert.deepEqual(report.wrongs, [])
+  assert.ok(report.copies > 10_000)
 })
 
 test('a write ends when its chunk has all the copies that it can have, whatever else is waited for', async () => {
   const world = new ChunkWorld(2, Array(3).fill({ room }), { ...worldOptions, replicationsDelaySeconds: 3600 })
   const inode = world.makeFile('f', 2)
   world.startAll()
-  await world.scheduler.run(1000)
-  const answer = await written(world, inode)
+  await world.scheduler.run(15_000)
+  const answer = await world.written(inode, 0)
   assert.ok(answer.status === Status.OK)
   const { chunkId } = answer
   const holders = world.servers.filter(server => server.disk.has(chunkId))
@@ -35,7 +69,7 @@ test('a write ends when its chunk has all the copies that it can have, whatever 
   const [first, second] = holders as [LightServer, LightServer]
   const copiesWhenSafe = async () => {
     let copies: number | undefined
-    const again = await written(world, inode)
+    const again = await world.written(inode, 0)
     assert.equal(again.status, Status.OK)
     world.manager.whenSafe(chunkId, () => {
       copies = world.goodCopies(chunkId)
@@ -49,12 +83,3 @@ test('a write ends when its chunk has all the copies that it can have, whatever 
   world.servers.find(server => server !== first && server !== second)?.stop()
   assert.equal(await copiesWhenSafe(), 1, 'there is no other server')
 })
-
-async function written(world: ChunkWorld, inode: number): Promise<ChunkAnswer> {
-  let answer: ChunkAnswer | undefined
-  void world.write(inode, 0).then(got => {
-    answer = got
-  })
-  await world.scheduler.until(() => answer !== undefined, 5000, 'a write')
-  return answer as ChunkAnswer
-}

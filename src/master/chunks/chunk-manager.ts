@@ -76,12 +76,12 @@ export class ChunkManager implements ChunkService {
     this.#sweep = new Sweep({
       clock: env.clock,
       rowLimit: () => chunks.rowLimit,
-      look: row => this.#look(row),
+      look: (row, every) => this.#look(row, every),
       done: () => this.#swept(),
     })
     for (const row of chunks.rows()) if (chunks.lockedTo.get(row) !== 0) leases.locked(row)
     chunks.observer = { chunkChanged: row => this.#repairer.changed(row) }
-    this.#sweep.start()
+    this.#sweep.startEvery()
   }
 
   /** A line of the log from before this master began to serve, in their order. */
@@ -137,7 +137,7 @@ export class ChunkManager implements ChunkService {
     this.#operations.serverLeft(server)
     this.#replications.serverLeft(server)
     this.#repairer.serversChanged()
-    this.#sweep.start()
+    this.#sweep.startGone()
   }
 
   /** Its labels, its space or its load became others, so that other work may be possible. */
@@ -174,8 +174,9 @@ export class ChunkManager implements ChunkService {
 
   // --- all chunks
 
-  #look(row: number): void {
-    this.#copies.purge(row, ({ presence }) => presence === 'dead')
+  #look(row: number, every: boolean): void {
+    if (!every && !this.#copies.areAnyGone(row)) return
+    this.#copies.purgeDead(row)
     this.#repairer.look(row)
   }
 
@@ -212,7 +213,7 @@ export class ChunkManager implements ChunkService {
   }
 
   servers(): Iterable<ChunkServer> {
-    return this.#servers.connected()
+    return this.#servers.connected
   }
 
   space(): SpaceTotals {
@@ -227,7 +228,7 @@ export class ChunkManager implements ChunkService {
     this.#leases.wakeAll()
     this.#replications.tick()
     const settled = this.#servers.settle()
-    for (const { id } of settled) if (this.#servers.bury(id)) this.#sweep.start()
+    for (const { id } of settled) if (this.#servers.bury(id)) this.#sweep.startGone()
     const { knowAll } = this.#servers
     if (settled.length > 0 || (knowAll && !this.#knewAll)) this.#repairer.serversChanged()
     this.#knewAll = knowAll

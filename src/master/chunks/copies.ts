@@ -134,8 +134,24 @@ export class Copies {
     this.#changed(row)
   }
 
-  /** Takes out every record that `isGone`. */
-  purge(row: number, isGone: (server: ChunkServer) => boolean): void {
+  /** Whether the chunk has a record of a connection that has ended. */
+  areAnyGone(row: number): boolean {
+    for (let copy = this.first(row); copy !== 0; copy = this.next(copy)) {
+      if (this.server(copy).presence !== 'connected') return true
+    }
+    return false
+  }
+
+  /** Takes out the records that nothing is expected of any more. Their disks may still come back one day. */
+  purgeDead(row: number): void {
+    const isDead = ({ presence }: ChunkServer) => presence === 'dead'
+    for (let copy = this.first(row); copy !== 0; copy = this.next(copy)) {
+      if (isDead(this.server(copy))) this.unsettle(row)
+    }
+    this.#purge(row, isDead)
+  }
+
+  #purge(row: number, isGone: (server: ChunkServer) => boolean): void {
     for (let copy = this.first(row); copy !== 0; ) {
       const next = this.next(copy)
       if (isGone(this.server(copy))) this.remove(row, copy)
@@ -144,12 +160,12 @@ export class Copies {
   }
 
   #dropEarlier(row: number, { id, slot }: ChunkServer): void {
-    this.purge(row, server => server.id === id && server.slot !== slot)
+    this.#purge(row, server => server.id === id && server.slot !== slot)
   }
 
   /** The chunk is no more. */
   forget(row: number): void {
-    this.purge(row, () => true)
+    this.#purge(row, () => true)
     this.#marks.set(row, 0)
   }
 
@@ -208,11 +224,13 @@ export class Copies {
    * come back and look good, so the next write raises the version first (spec master-behaviour 4.4).
    */
   isSettled(row: number): boolean {
-    return (this.#marks.get(row) & SETTLED) !== 0
+    return (this.#marks.get(row) & SETTLED) !== 0 && !this.areAnyGone(row)
   }
 
+  /** All good copies have a version that nobody else can have. What is elsewhere is worthless from now on. */
   settle(row: number): void {
     this.#marks.set(row, this.#marks.get(row) | SETTLED)
+    this.#purge(row, ({ presence }) => presence !== 'connected')
   }
 
   unsettle(row: number): void {

@@ -15,6 +15,7 @@ export type OperationEnd = (status: Status) => void
 
 interface Operation {
   kind: OperationKind
+  servers: readonly ChunkServer[]
   pending: Set<ChunkServer>
   succeeded: number
   /** Statuses of those that did not carry it out. */
@@ -89,7 +90,7 @@ export class Operations {
     command: (server: ChunkServer) => Buffer,
     end: OperationEnd,
   ): void {
-    const operation: Operation = { kind, pending: new Set(servers), succeeded: 0, failures: [], end }
+    const operation: Operation = { kind, servers, pending: new Set(servers), succeeded: 0, failures: [], end }
     this.#running.set(row, operation)
     this.#ledger.whenCommitted(() => {
       for (const server of servers) if (operation.pending.has(server)) server.send(command(server))
@@ -119,12 +120,16 @@ export class Operations {
     this.#copies.setState(row, copy, CopyState.WRONG_VERSION, version)
   }
 
-  /** What the server was asked for will not be answered. */
+  /**
+   * What the server was asked for will not be answered. What it has done already it has done; but its copy, which has
+   * the new version, will miss what is written from now on, so the others must get another one.
+   */
   serverLeft(server: ChunkServer): void {
     for (const [row, operation] of [...this.#running]) {
-      if (!operation.pending.has(server)) continue
+      if (!operation.servers.includes(server)) continue
       operation.failures.push(Status.DISCONNECTED)
-      this.#advance(row, operation, server)
+      if (operation.pending.has(server)) this.#advance(row, operation, server)
+      else operation.succeeded--
     }
   }
 

@@ -9,7 +9,16 @@ import type { LabelMasks } from '../../metadata/chunks/storage-classes.ts'
 import { bytes8 } from '../../util/column.ts'
 import { RowQueue } from '../../util/row-queue.ts'
 import type { Ledger } from '../ledger.ts'
-import { PRIORITIES, planRepair, priorityOf, type RepairChunk, type RepairRules, type Work } from '../policy/repair.ts'
+import {
+  isAnyFree,
+  PRIORITIES,
+  type Priority,
+  planRepair,
+  priorityOf,
+  type RepairChunk,
+  type RepairRules,
+  type Work,
+} from '../policy/repair.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import type { Copies } from './copies.ts'
 import type { Deletions } from './deletions.ts'
@@ -120,7 +129,7 @@ export class Repairer {
     const { leases, replications, isBusy } = this.#parts
     if (isBusy(row) || replications.isRunning(row) || leases.isLocked(row) || this.#resting.has(row)) return true
     const chunk = { ...this.#view(row), awaited: 0, awaitedSoon: 0 }
-    const work = planRepair(chunk, [...this.#parts.servers.connected()], this.#rules, () => this.#draw())
+    const work = planRepair(chunk, this.#parts.servers.connected, this.#rules, () => this.#draw())
     if (work.do === 'stuck' || work.do === 'nothing') return false
     this.#carryOut(row, work)
     return true
@@ -153,7 +162,7 @@ export class Repairer {
       this.#pumping = false
       this.#lookAtChanged()
       for (const [row, awaited] of [...this.#awaitedSafe]) this.#makeSafe(row, awaited)
-      if (this.#mayWork) for (const queue of this.#queues) this.#serve(queue)
+      if (this.#mayWork) this.#serveAll()
       if (this.#changed.length > 0) this.pump()
     })
   }
@@ -185,20 +194,30 @@ export class Repairer {
     return this.#ledger.state.chunks.id(row) !== 0
   }
 
-  #serve(queue: RowQueue): void {
-    const number = this.#queues.indexOf(queue) + 1
+  #serveAll(): void {
+    for (const [priority, queue] of this.#queues.entries()) {
+      if (queue.length > 0 && this.#isAnyFree(priority)) this.#serve(priority, queue)
+    }
+  }
+
+  #isAnyFree(priority: number): boolean {
+    return isAnyFree(this.#parts.servers.connected, priority as Priority, this.#rules)
+  }
+
+  #serve(priority: number, queue: RowQueue): void {
     let [refused, left] = [0, Math.min(queue.length, TRIED_AT_ONCE)]
-    while (left-- > 0 && refused < REFUSED_AT_ONCE) {
+    for (; left > 0 && refused < REFUSED_AT_ONCE; left--) {
       const row = queue.shift()
       const marks = this.#marks.get(row)
-      if ((marks & QUEUE_BITS) !== number) continue
+      if ((marks & QUEUE_BITS) !== priority + 1) continue
       this.#marks.set(row, marks & ~QUEUE_BITS)
-      if (this.#work(row)) continue
-      refused++
-      this.#marks.set(row, marks)
-      queue.push(row)
+      if (!this.#work(row)) {
+        refused++
+        this.#marks.set(row, marks)
+        queue.push(row)
+      } else if (!this.#isAnyFree(priority)) return
     }
-    if (queue.length > refused && refused < REFUSED_AT_ONCE) this.pump()
+    if (left === 0 && queue.length > refused) this.pump()
   }
 
   /** Does one step for a chunk. @returns false when it must wait for a server to be free */
@@ -213,8 +232,7 @@ export class Repairer {
       return true
     }
     if (chunk.wanted.length === 0 && this.#parts.copies.first(row) === 0) return this.#removeChunk(row)
-    const servers = [...this.#parts.servers.connected()]
-    const work = planRepair(chunk, servers, this.#rules, () => this.#draw())
+    const work = planRepair(chunk, this.#parts.servers.connected, this.#rules, () => this.#draw())
     return this.#carryOut(row, work)
   }
 

@@ -23,6 +23,7 @@ export class Servers {
   /** By slot; 0 stays empty. */
   readonly #slots: (ChunkServer | undefined)[] = [undefined]
   readonly #connected = new Map<number, ChunkServer>()
+  #list: readonly ChunkServer[] = []
   /** Connections that ended, by the id of the server. */
   readonly #away = new Map<number, ChunkServer>()
 
@@ -41,8 +42,9 @@ export class Servers {
     return this.#slots[slot] as ChunkServer
   }
 
-  connected(): IterableIterator<ChunkServer> {
-    return this.#connected.values()
+  /** Those that are connected. A new list whenever one comes or goes. */
+  get connected(): readonly ChunkServer[] {
+    return this.#list
   }
 
   byId(id: number): ChunkServer | undefined {
@@ -55,6 +57,7 @@ export class Servers {
     const server = new ChunkServer(this.#freeSlot(), identity, send)
     this.#slots[server.slot] = server
     this.#connected.set(server.id, server)
+    this.#list = [...this.#connected.values()]
     server.toldMs = this.#clock.monotonicMs()
     this.readMaintenance(server)
     return server
@@ -70,6 +73,7 @@ export class Servers {
   /** The connection has ended. @returns an earlier connection whose copies nobody waits for any more */
   leave(server: ChunkServer): ChunkServer | undefined {
     this.#connected.delete(server.id)
+    this.#list = [...this.#connected.values()]
     server.presence = 'away'
     server.leftMs = this.#clock.monotonicMs()
     const earlier = this.#away.get(server.id)
@@ -113,7 +117,7 @@ export class Servers {
   /** Notes which servers have told all. @returns those that have just done so */
   settle(): ChunkServer[] {
     const now = this.#clock.monotonicMs()
-    const done = [...this.#connected.values()].filter(
+    const done = this.#list.filter(
       ({ registered, settled, toldMs }) => registered && !settled && now - toldMs >= SETTLED_AFTER_MS,
     )
     for (const server of done) server.settled = true
@@ -127,7 +131,7 @@ export class Servers {
 
   /** Whether a server is just telling what it has. */
   get areSettling(): boolean {
-    for (const { settled } of this.#connected.values()) if (!settled) return true
+    for (const { settled } of this.#list) if (!settled) return true
     return false
   }
 
@@ -138,7 +142,7 @@ export class Servers {
   areStillTelling(awaited: readonly ChunkServer[]): boolean {
     if (awaited.some(({ id }) => this.#connected.has(id))) return true
     // Of a server that came for the first time in the life of this master nobody knows what it has.
-    for (const { id, settled } of this.#connected.values()) if (!settled && !this.#away.has(id)) return true
+    for (const { id, settled } of this.#list) if (!settled && !this.#away.has(id)) return true
     return this.ageMs < YOUNG_MS && this.#connected.size < this.#ledger.state.knownServers.size
   }
 
@@ -156,7 +160,7 @@ export class Servers {
 
   space(): Space {
     const space = { total: 0, used: 0 }
-    for (const server of this.#connected.values()) {
+    for (const server of this.#list) {
       if (!server.isSound) continue
       space.total += server.total
       space.used += server.used

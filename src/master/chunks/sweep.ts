@@ -9,7 +9,8 @@ export interface SweepParts {
   clock: Clock
   /** Every row is below this. */
   rowLimit: () => number
-  look: (row: number) => void
+  /** Looks at a row; when not at `every` one, then only if it has to do with servers that are gone. */
+  look: (row: number, every: boolean) => void
   /** Every row has been looked at since the last start(). */
   done: () => void
 }
@@ -17,15 +18,22 @@ export interface SweepParts {
 export class Sweep {
   readonly #parts: SweepParts
   #cursor = 1
-  /** Rows that are still to be looked at. */
+  /** Rows that are still to be looked at, and those of them that are to be looked at in any case. */
   #left = 0
+  #leftEvery = 0
 
   constructor(parts: SweepParts) {
     this.#parts = parts
   }
 
-  /** Looks at every row once from now on; a walk that is under way is made longer. */
-  start(): void {
+  /** Looks at every row from now on; a walk that is under way is made longer. */
+  startEvery(): void {
+    this.#leftEvery = this.#parts.rowLimit()
+    this.startGone()
+  }
+
+  /** Looks at the rows from now on that have to do with servers that are gone. */
+  startGone(): void {
     const wasIdle = this.#left === 0
     this.#left = this.#parts.rowLimit()
     if (wasIdle) this.#parts.clock.soon(() => this.#slice())
@@ -36,9 +44,10 @@ export class Sweep {
     const end = Math.min(this.#left, ROWS_AT_ONCE)
     for (let i = 0; i < end; i++) {
       if (this.#cursor >= limit) this.#cursor = 1
-      this.#parts.look(this.#cursor++)
+      this.#parts.look(this.#cursor++, i < this.#leftEvery)
     }
     this.#left -= end
+    this.#leftEvery = Math.max(0, this.#leftEvery - end)
     if (this.#left > 0) this.#parts.clock.soon(() => this.#slice())
     else this.#parts.done()
   }

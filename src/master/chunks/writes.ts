@@ -37,6 +37,15 @@ export interface WriteParts {
 }
 
 type Answer = (answer: ChunkAnswer) => void
+type End = (status: Status) => void
+
+/** A write that is being prepared. */
+interface Pending {
+  request: WriteRequest
+  answer: Answer
+  /** From the beginning. */
+  again: () => void
+}
 
 export class Writes {
   readonly #parts: WriteParts
@@ -104,21 +113,21 @@ export class Writes {
   // --- writing
 
   write(request: WriteRequest, answer: Answer): void {
-    const { leases, copies, isBusy, ledger } = this.#parts
+    const { leases, copies, isBusy } = this.#parts
     let why: Exclude<Status, 0> = Status.LOCKED
     const attempt = () => {
       const { nodes, chunks } = this.#state
       const { inode, index } = request
       if (!nodes.isFile(inode)) return answer({ status: Status.ENOENT })
       const row = nodes.chunkRow(inode, index)
-      if (row === 0) return this.#create(request, answer)
+      if (row === 0) return this.#create(pending)
       why = this.#isLockedFor(row, request) && !this.#isOwnWrite(row, request) ? Status.LOCKED : Status.CHUNKBUSY
       if (why === Status.LOCKED || isBusy(row)) return leases.park(row, waiter)
       const good = this.#goodOr(row)
       if (good.length === 0 && this.#wasNeverWritten(row, inode, index)) {
         // Its creation was logged, but no server has carried it out.
         this.#rollBack(request, row, 0)
-        return this.#create(request, answer)
+        return this.#create(pending)
       }
       if (good.length === 0 && this.#areCopiesToCome(row)) {
         why = Status.CSNOTPRESENT
@@ -129,13 +138,14 @@ export class Writes {
       if (!shared && copies.isSettled(row)) {
         this.#commitWrite(request, false, chunks.id(row))
         this.#locked(row, request)
-        return ledger.whenCommitted(() => answer(this.#located(row, chunks.id(row))))
+        return this.#answerWritten(row, Status.OK, pending)
       }
       if (this.#isTooEarly(row, good.length)) return answer({ status: Status.EAGAIN })
-      if (shared) return this.#duplicate(request, row, good, undefined, answer)
-      this.#raiseVersion(request, row, good, answer)
+      if (shared) return this.#duplicate(request, row, good, undefined, status => this.#written(status, pending))
+      this.#raiseVersion(pending, row, good)
     }
     const waiter: Waiter = leases.waiter(attempt, () => answer({ status: why }))
+    const pending = { request, answer, again: attempt }
     attempt()
   }
 
@@ -216,13 +226,14 @@ export class Writes {
     this.#writtenOn.delete(row)
   }
 
-  #create(request: WriteRequest, answer: Answer): void {
+  #create(pending: Pending): void {
+    const { request, answer } = pending
     const { nodes, chunks, storageClasses } = this.#state
     const { servers, operations, env } = this.#parts
     const { create: wanted, mode } = storageClasses.get(nodes.sclassId.get(request.inode)) ?? ONE_COPY
     const draw = () => env.random.below(2 ** 32) / 2 ** 32
     const rules = { wanted, mode: mode as LabelsMode, unique: 0 as const }
-    const placed = placeCopies([...servers.connected()], rules, draw)
+    const placed = placeCopies(servers.connected, rules, draw)
     if (!('servers' in placed)) return answer({ status: this.#whyNotPlaced(placed.refused) })
     const chunkId = chunks.nextChunkId
     this.#commitWrite(request, true, chunkId)
@@ -234,7 +245,7 @@ export class Writes {
       () => command,
       status => {
         if (status !== Status.OK) this.#rollBack(request, row, 0)
-        this.#answerWritten(row, chunkId, status, answer)
+        this.#answerWritten(row, status, pending)
       },
     )
     this.#locked(row, request)
@@ -244,23 +255,40 @@ export class Writes {
     const { servers } = this.#parts
     // Those that are just coming may have room; a client asks again at once.
     if (refused === 'overloaded' || servers.areStillTelling([])) return Status.EAGAIN
-    return [...servers.connected()].some(({ registered }) => registered) ? Status.NOSPACE : Status.NOCHUNKSERVERS
+    return servers.connected.some(({ registered }) => registered) ? Status.NOSPACE : Status.NOCHUNKSERVERS
   }
 
-  #answerWritten(row: number, chunkId: ChunkId, status: Status, answer: Answer): void {
+  /**
+   * Tells where the chunk is to be written. If a server left while the lines became durable, its copy would miss what is
+   * written now, and look good when it comes back: then the version is raised first.
+   */
+  #answerWritten(row: number, status: Status, { answer, again }: Pending): void {
+    const chunkId = this.#state.chunks.id(row)
     this.#parts.ledger.whenCommitted(() => {
       if (status !== Status.OK) answer({ status })
+      else if (!this.#parts.copies.isSettled(row)) again()
       else answer(this.#located(row, chunkId))
     })
   }
 
-  /** A private copy of a chunk that other files hold too; with `length`, cut to it. */
+  /** The file has a private copy of a chunk now, or not. */
+  #written(status: Status, pending: Pending): void {
+    const { request, answer } = pending
+    if (status !== Status.OK) return answer({ status })
+    const { inode, index } = request
+    const row = this.#state.nodes.chunkRow(inode, index)
+    this.#commitWrite(request, false, this.#state.chunks.id(row))
+    this.#locked(row, request)
+    this.#answerWritten(row, status, pending)
+  }
+
+  /** A private copy of a chunk that other files hold too; with `length`, cut to it. It is locked then. */
   #duplicate(
     request: WriteRequest,
     sourceRow: number,
     good: ChunkServer[],
     length: number | undefined,
-    answer: Answer,
+    end: End,
   ): void {
     const { chunks, nodes } = this.#state
     const { operations, leases } = this.#parts
@@ -271,16 +299,15 @@ export class Writes {
     // The file changes over only when the copies are made: before, a crash must find it with the chunk it had.
     this.#commit({ op: 'CHUNKADD', ts, chunkId, version: 1, lockedTo: ts + CHUNK_LOCK_SECONDS })
     const row = chunks.find(chunkId)
-    leases.locked(row)
+    leases.locked(row, request.session)
     operations.hold(sourceRow)
     const finish = (status: Status) => {
+      const isStillWanted = nodes.isFile(inode) && nodes.chunkRow(inode, index) === sourceRow
+      if (status === Status.OK && isStillWanted) {
+        this.#commit({ op: 'SETFILECHUNK', ts: this.#now(), inode, index, chunkId })
+      }
       operations.release(sourceRow)
-      if (status !== Status.OK) return answer({ status })
-      if (!nodes.isFile(inode) || nodes.chunkRow(inode, index) !== sourceRow) return answer({ status: Status.NOTDONE })
-      this.#commit({ op: 'SETFILECHUNK', ts: this.#now(), inode, index, chunkId })
-      if (length === undefined) this.#commitWrite(request, false, chunkId)
-      this.#locked(row, request)
-      this.#answerWritten(row, chunkId, status, answer)
+      end(status === Status.OK && !isStillWanted ? Status.NOTDONE : status)
     }
     const packet =
       length === undefined ? matocs.duplicate.encode(command) : matocs.duptrunc.encode({ ...command, length })
@@ -293,13 +320,14 @@ export class Writes {
   }
 
   /** Copies that missed writes would look good with the old version, so all good ones get a new one first. */
-  #raiseVersion(request: WriteRequest, row: number, good: ChunkServer[], answer: Answer): void {
+  #raiseVersion(pending: Pending, row: number, good: ChunkServer[]): void {
+    const { request } = pending
     const chunkId = this.#state.chunks.id(row)
     this.#commitWrite(request, true, chunkId, good)
     this.#parts.operations.raiseVersion(row, good, status => {
       // Without a change of the chunk of the file this only ends the lock.
       if (status !== Status.OK) this.#rollBack(request, row, chunkId)
-      this.#answerWritten(row, chunkId, status, answer)
+      this.#answerWritten(row, status, pending)
     })
     this.#locked(row, request)
   }
@@ -333,7 +361,7 @@ export class Writes {
 
   // --- changing the length
 
-  truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void {
+  truncate(request: WriteRequest, length: number, answer: End): void {
     const { leases, isBusy } = this.#parts
     let why: Status = Status.LOCKED
     const attempt = () => {
@@ -351,44 +379,30 @@ export class Writes {
       if (good.length === 0) return answer(this.#whyNone())
       if (this.#isTooEarly(row, good.length)) return answer(Status.EAGAIN)
       const bytes = length % MFSCHUNKSIZE
-      const shared = chunks.references.get(row) > 1
-      if (shared) return this.#duplicate(request, row, good, bytes, result => this.#truncated(result, answer))
-      this.#cut(request, row, good, bytes, answer)
+      const end = (status: Status) => this.#truncated(request, status, answer)
+      if (chunks.references.get(row) > 1) this.#duplicate(request, row, good, bytes, end)
+      else this.#cut(request, row, good, bytes, end)
     }
     const waiter: Waiter = leases.waiter(attempt, () => answer(why))
     attempt()
   }
 
-  #cut(
-    request: WriteRequest,
-    row: number,
-    good: ChunkServer[],
-    length: number,
-    answer: (status: Status) => void,
-  ): void {
+  #cut({ inode, index, session }: WriteRequest, row: number, good: ChunkServer[], length: number, end: End): void {
     const { chunks } = this.#state
-    const { inode, index } = request
     const chunkId = chunks.id(row)
     const entry = { op: 'TRUNC', ts: this.#now(), inode, index, chunkId } as const
-    this.#parts.ledger.commit(entry, { leaseOwner: request.session, raisedOn: idsOf(good) })
-    this.#parts.leases.locked(row, request.session)
+    this.#parts.ledger.commit(entry, { leaseOwner: session, raisedOn: idsOf(good) })
+    this.#parts.leases.locked(row, session)
     const version = chunks.version.get(row)
     const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: version - 1 })
-    this.#parts.operations.change(
-      row,
-      good,
-      () => command,
-      status =>
-        this.#answerWritten(row, chunkId, status, result => {
-          this.unlock(chunkId)
-          answer(result.status)
-        }),
-    )
+    this.#parts.operations.change(row, good, () => command, end)
   }
 
-  #truncated(result: ChunkAnswer, answer: (status: Status) => void): void {
-    if (result.status === Status.OK) this.unlock(result.chunkId)
-    answer(result.status)
+  #truncated({ inode, index }: WriteRequest, status: Status, answer: End): void {
+    const { nodes, chunks } = this.#state
+    const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
+    if (row !== 0) this.unlock(chunks.id(row))
+    this.#parts.ledger.whenCommitted(() => answer(status))
   }
 }
 

@@ -99,6 +99,15 @@ export function priorityOf<S>(chunk: RepairChunk<S>, unique: UniqueMode): Priori
   return unique !== UniqueMode.NONE || wantsLabels(wanted) ? Priority.WRONG_LABELS : undefined
 }
 
+/** Whether any server could do something for a chunk of that priority: if not, no chunk needs to be looked at. */
+export function isAnyFree(servers: readonly RepairServer[], priority: Priority, rules: RepairRules): boolean {
+  if (priority >= Priority.OVERGOAL) return servers.some(({ deletions }) => deletions < rules.deletionLimit)
+  const limit = rules.writeLimits[limitOf(priority)]
+  return servers.some(({ incoming }) => incoming < limit)
+}
+
+const limitOf = (priority: Priority) => (priority <= Priority.ENDANGERED ? LimitClass.ENDANGERED : LimitClass.UNDERGOAL)
+
 /** One step for a chunk. Every step leaves it with at least as many good copies as it wants, or as it had. */
 export function planRepair<S extends RepairServer>(
   chunk: RepairChunk<S>,
