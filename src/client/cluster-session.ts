@@ -283,7 +283,7 @@ export class ClusterSession implements Cluster, MetaCluster {
         this.#locator.forgetFrom(inode, Math.floor(length / MFSCHUNKSIZE))
         this.#locator.setLength(inode, length)
         this.#files.get(inode)?.data.truncated(length)
-        return { attributes: answer.attributes }
+        return { attributes: this.#withPending(inode, answer.attributes) }
       }
       if (answer.status === Status.LOCKED) await this.#env.clock.sleep(LOCKED_PAUSE_MS)
       else if (finalForTruncate.has(answer.status) || answer === noAnswer || ++failures >= TRUNCATE_TRIES) return answer
@@ -415,6 +415,9 @@ export class ClusterSession implements Cluster, MetaCluster {
       repeated = true
     })
     if (!linked) return noAnswer
+    if (linked.status === undefined) {
+      return { inode: linked.inode, attributes: this.#withPending(linked.inode, linked.attributes) }
+    }
     if (!repeated || linked.status !== Status.EEXIST) return linked
     const there = await this.lookup(targetParent, targetName, caller)
     const isIt = there.status === undefined && there.inode === inode

@@ -407,7 +407,8 @@ export class MasterSession {
       case matocl.fuseTimeSync.code: {
         const { microseconds } = matocl.fuseTimeSync.decode(payload)
         const roundTripMs = this.#env.clock.monotonicMs() - this.#askedTimeMs
-        if (roundTripMs < 100) this.#timeOffsetMs = microseconds / 1000 + roundTripMs / 2 - this.#env.clock.nowMs()
+        const leastMs = microseconds / 1000 - this.#env.clock.nowMs()
+        if (roundTripMs < 100) this.#timeOffsetMs = offsetBetween(leastMs, leastMs + roundTripMs, this.#timeOffsetMs)
         return
       }
       default:
@@ -448,6 +449,15 @@ export class MasterSession {
     for (let waited = 0; waited < CLOSE_TIMEOUT_MS && this.#connection; waited += 10) await this.#env.clock.sleep(10)
     connection.destroy()
   }
+}
+
+/**
+ * By how much the master's clock is ahead of ours, when that lies between `least` and `most`: what was believed before
+ * or nothing, where the answer does not speak against it. Clocks that agree must not seem to differ by what an answer took.
+ */
+export function offsetBetween(leastMs: number, mostMs: number, believedMs: number): number {
+  for (const offsetMs of [believedMs, 0]) if (offsetMs >= leastMs && offsetMs <= mostMs) return offsetMs
+  return (leastMs + mostMs) / 2
 }
 
 const NO_PARAMETERS: SessionParameters = {

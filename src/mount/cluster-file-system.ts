@@ -28,7 +28,7 @@ import type {
 import { OpenAnswerFlag } from './fuse/abi.ts'
 import * as errno from './fuse/errno.ts'
 import type { CacheMode } from './options.ts'
-import { ACCESS_ACL, DEFAULT_ACL, decodeAcl, encodeAcl, NO_ACL } from './posix-acl.ts'
+import { ACCESS_ACL, DEFAULT_ACL, decodeAcl, encodeAcl, NO_ACL, NOT_GIVEN } from './posix-acl.ts'
 import { Recent } from './recent.ts'
 import type { SpecialFiles } from './special-files.ts'
 import { errnoOf } from './status-errno.ts'
@@ -63,6 +63,8 @@ const O_RDONLY = 0
 const O_WRONLY = 1
 const O_TRUNC = 0o1000
 const O_APPEND = 0o2000
+/** The kernel opens a program to run it (FMODE_EXEC): that takes the right to execute, not to read. */
+const OPEN_TO_EXECUTE = 0o40
 const FALLOC_FL_KEEP_SIZE = 1
 const FALLOC_FL_PUNCH_HOLE = 2
 const FALLOC_FL_ZERO_RANGE = 16
@@ -77,6 +79,11 @@ const Disable = { READDIR: 1 << 13, READ: 1 << 14, WRITE: 1 << 15 } as const
 const LOOKUP_FRESH_MS = 1000
 /** A listing answers lookups while its folder is open, but no longer than this. */
 const LISTING_FRESH_MS = 10_000
+/** ACL types of the master (spec client-master 5.8). */
+const ACL_ACCESS = 1
+const ACL_DEFAULT = 2
+/** How long a process in a folder that is removed still sees what it was (spec client-master 7.3). */
+const REMOVED_FOLDER_MS = 60_000
 const ZEROES = Buffer.alloc(1024 * 1024)
 
 const root: Caller = { uid: 0, gids: [0] }
@@ -135,6 +142,8 @@ export class ClusterFileSystem implements FileSystem {
   readonly #openInodes = new Map<number, OpenInode>()
   readonly #lookups: Recent<number, FreshLookup>
   readonly #listings: Recent<number, Listing>
+  /** What folders were like when they were seen last. */
+  readonly #seenFolders: Recent<number, NodeAttributes>
   /** Inodes known to have no extended attributes. */
   readonly #bare: Recent<number, true>
   readonly #xattrs: Recent<string, Buffer | Errno>
@@ -160,6 +169,7 @@ export class ClusterFileSystem implements FileSystem {
     this.#lookups = new Recent(5000, nowMs)
     this.#listings = new Recent(100, nowMs)
     this.#bare = new Recent(20_000, nowMs)
+    this.#seenFolders = new Recent(1000, nowMs)
     this.#xattrs = new Recent(10_000, nowMs)
   }
 
@@ -334,8 +344,15 @@ export class ClusterFileSystem implements FileSystem {
   async #getattr(request: Request, inode: number, handle: number | undefined): Promise<TimedAttributes | Errno> {
     const opened = handle !== undefined || this.#openInodes.has(inode)
     const answer = await this.#cluster.getattr(inode, opened, this.#primary(request))
+    if (answer.status === Status.ENOENT) return this.#removedFolder(inode) ?? errno.ENOENT
     if (answer.status !== undefined) return errnoOf(answer.status)
     return this.#timed(inode, answer.attributes)
+  }
+
+  /** A folder that somebody is still in although it has no name any more. */
+  #removedFolder(inode: number): TimedAttributes | undefined {
+    const known = this.#seenFolders.get(inode)
+    return known && { attributes: toKernel(inode, { ...known, nlink: 0 }), attributeSeconds: 0 }
   }
 
   setattr(request: Request, inode: number, changes: AttributeChanges): Answer<TimedAttributes> {
@@ -356,7 +373,12 @@ export class ClusterFileSystem implements FileSystem {
       latest = answer.attributes
       if (changes.killPrivileges) await this.#killPrivileges(inode, latest, caller)
     }
-    const set = setAttributes(changes, this.#clock, this.#options.sugidClearMode)
+    let set = setAttributes(changes, this.#clock, this.#options.sugidClearMode)
+    if (set.setmask === 0 && changes.size === undefined) {
+      const chown = await this.#chownOfNothing(inode, caller)
+      if (typeof chown === 'number') return chown
+      set = chown
+    }
     if (set.setmask !== 0 || changes.size === undefined) {
       const answer = await this.#cluster.setattr(inode, opened, caller, set)
       if (answer.status !== undefined) return errnoOf(answer.status)
@@ -364,6 +386,19 @@ export class ClusterFileSystem implements FileSystem {
       if (set.setmask & SetMask.MODE) this.#forgetXattrs(inode)
     }
     return this.#timed(inode, latest as NodeAttributes)
+  }
+
+  /** chown(2) of neither owner nor group: like every other one it takes set-id bits away, and changes ctime. */
+  async #chownOfNothing(inode: number, caller: Caller): Promise<ReturnType<typeof setAttributes> | Errno> {
+    const answer = await this.#cluster.getattr(inode, true, root)
+    if (answer.status !== undefined) return errnoOf(answer.status)
+    const { type, mode, uid, gid } = answer.attributes
+    const keepsSetGid = (mode & S_IXGRP) === 0 && (caller.uid === 0 || caller.gids.includes(gid))
+    const cleared = mode & ~(S_ISUID | (keepsSetGid ? 0 : S_ISGID))
+    if (type === TYPE_FOLDER || cleared === mode || this.#options.sugidClearMode === 0) {
+      return setAttributes({ killPrivileges: false }, this.#clock, 0)
+    }
+    return caller.uid === 0 || caller.uid === uid ? this.#onlyMode(cleared) : errno.EPERM
   }
 
   access(request: Request, inode: number, mask: number): Answer {
@@ -409,7 +444,13 @@ export class ClusterFileSystem implements FileSystem {
     if (wants & OpenFlag.WRITE && disables & Disable.WRITE) return errno.EPERM
     const fresh = flags & O_TRUNC ? undefined : this.#fresh(request, inode)
     if (fresh && fresh.attributes.type === TYPE_FILE) return this.#openKnown(request, inode, flags, wants, fresh)
+    if (flags & OPEN_TO_EXECUTE) return this.#openToExecute(request, inode, flags, wants)
     return this.#openUnknown(request, inode, flags, wants, killPrivileges)
+  }
+
+  async #openToExecute(request: Request, inode: number, flags: number, wants: number): Promise<Opened | Errno> {
+    const refused = await this.#access(request, inode, 1)
+    return refused || this.#openUnknown(request, inode, flags, wants | OpenFlag.AFTER_CREATE, false)
   }
 
   /**
@@ -418,7 +459,7 @@ export class ClusterFileSystem implements FileSystem {
    */
   #openKnown(request: Request, inode: number, flags: number, wants: number, fresh: FreshLookup): Opened | Errno {
     const { lookupFlags, attributes } = fresh
-    const mask = (wants & OpenFlag.READ ? 4 : 0) | (wants & OpenFlag.WRITE ? 2 : 0)
+    const mask = flags & OPEN_TO_EXECUTE ? 1 : (wants & OpenFlag.READ ? 4 : 0) | (wants & OpenFlag.WRITE ? 2 : 0)
     const error = rightsError(lookupFlags, mask)
     if (error !== 0) return error
     const openedFlags =
@@ -731,6 +772,8 @@ export class ClusterFileSystem implements FileSystem {
     if (this.#special.owns(inode)) return errno.EPERM
     if (!this.#options.xattrs) return errno.EOPNOTSUPP
     if (name.length > NAME_BYTES_MAX) return errno.ERANGE
+    const bad = badXattrName(name)
+    if (bad) return bad
     if (this.#bare.get(inode)) return errno.ENODATA
     const key = `${inode} ${request.uid} ${request.gid} ${name}`
     const known = this.#xattrs.get(key)
@@ -805,14 +848,25 @@ export class ClusterFileSystem implements FileSystem {
     const status =
       type === undefined
         ? await this.#cluster.setxattr(inode, name, Buffer.alloc(0), 3, this.#caller(request))
-        : await this.#cluster.setfacl(inode, request.uid, type, NO_ACL)
-    return this.#afterXattr(inode, status)
+        : await this.#removeAcl(request, inode, type)
+    // An ACL that is not there is as good as removed.
+    return this.#afterXattr(inode, type !== undefined && status === Status.ENOATTR ? Status.OK : status)
+  }
+
+  /** Without its access ACL a file keeps the mode that it was shown with: the mask becomes the rights of the group. */
+  async #removeAcl(request: Request, inode: number, type: number): Promise<number> {
+    const answer = type === ACL_ACCESS ? await this.#cluster.getfacl(inode, type) : undefined
+    if (answer === undefined) return this.#cluster.setfacl(inode, request.uid, type, NO_ACL)
+    if (answer.status !== undefined) return answer.status
+    const { user, group, mask, other } = answer.acl
+    const plain = { ...NO_ACL, user, group: mask === NOT_GIVEN ? group : mask, other }
+    return this.#cluster.setfacl(inode, request.uid, type, plain)
   }
 
   #mayNotSetXattr(inode: number, name: string): Errno {
     if (this.#special.owns(inode)) return errno.EPERM
     if (!this.#options.xattrs) return errno.EOPNOTSUPP
-    return name.length > NAME_BYTES_MAX ? errno.ERANGE : 0
+    return name.length > NAME_BYTES_MAX ? errno.ERANGE : badXattrName(name)
   }
 
   #afterXattr(inode: number, status: number): Errno {
@@ -918,6 +972,7 @@ export class ClusterFileSystem implements FileSystem {
     const { attributeSeconds } = this.#options
     if (from.flags & MattrFlag.NOXATTR) this.#bare.set(inode, true, attributeSeconds * 1000)
     else this.#bare.delete(inode)
+    if (from.type === TYPE_FOLDER) this.#seenFolders.set(inode, from, REMOVED_FOLDER_MS)
     const state = this.#openInodes.get(inode)
     if (state) {
       state.mode = from.mode
@@ -988,8 +1043,16 @@ function isPrivileged(mode: number): boolean {
   return (mode & (S_ISUID | S_ISGID)) !== 0
 }
 
+/** The namespaces of Linux: another one is not supported, and a namespace alone is no name. */
+function badXattrName(name: string): Errno {
+  const dot = name.indexOf('.')
+  const known = dot > 0 && ['user', 'trusted', 'security', 'system'].includes(name.slice(0, dot))
+  if (!known) return errno.EOPNOTSUPP
+  return dot === name.length - 1 ? errno.EINVAL : 0
+}
+
 function aclType(name: string): number | undefined {
-  return name === ACCESS_ACL ? 1 : name === DEFAULT_ACL ? 2 : undefined
+  return name === ACCESS_ACL ? ACL_ACCESS : name === DEFAULT_ACL ? ACL_DEFAULT : undefined
 }
 
 function setAttributes(changes: AttributeChanges, clock: Clock, sugidClearMode: number) {

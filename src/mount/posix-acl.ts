@@ -66,13 +66,13 @@ function once(acl: Acl, key: 'user' | 'group' | 'mask' | 'other', permissions: n
   return true
 }
 
-/** The form that getxattr gives, in the order that the kernel wants. */
+/** The form that getxattr gives, named entries in the order in which they were set. */
 export function encodeAcl(acl: Acl): Buffer {
   const entries: [tag: number, permissions: number, id: number][] = [
     [Tag.USER_OBJ, acl.user, NO_ID],
-    ...byId(acl.users).map(({ id, permissions }): [number, number, number] => [Tag.USER, permissions, id]),
+    ...acl.users.map(({ id, permissions }): [number, number, number] => [Tag.USER, permissions, id]),
     [Tag.GROUP_OBJ, acl.group, NO_ID],
-    ...byId(acl.groups).map(({ id, permissions }): [number, number, number] => [Tag.GROUP, permissions, id]),
+    ...acl.groups.map(({ id, permissions }): [number, number, number] => [Tag.GROUP, permissions, id]),
     ...(acl.mask === NOT_GIVEN ? [] : [[Tag.MASK, acl.mask, NO_ID] as [number, number, number]]),
     [Tag.OTHER, acl.other, NO_ID],
   ]
@@ -85,8 +85,4 @@ export function encodeAcl(acl: Acl): Buffer {
     value.writeUInt32LE(id, at + 4)
   })
   return value
-}
-
-function byId<T extends { id: number }>(entries: readonly T[]): T[] {
-  return [...entries].sort((a, b) => a.id - b.id)
 }

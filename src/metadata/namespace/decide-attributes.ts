@@ -82,7 +82,9 @@ function refusedSetattr(state: State, actor: Actor, inode: Inode, request: Attri
   }
   if (uid !== undefined && uid !== actor.uid) return refuse(Status.EPERM)
   const freeGroups = (actor.sessionFlags & SessionFlag.IGNOREGID) !== 0
-  if (gid !== undefined && !freeGroups && !actor.gids.includes(gid)) return refuse(Status.EPERM)
+  // The group that it has already changes nothing.
+  const given = gid !== undefined && gid !== state.nodes.gid.get(inode)
+  if (given && !freeGroups && !actor.gids.includes(gid)) return refuse(Status.EPERM)
   return undefined
 }
 
@@ -230,7 +232,7 @@ export function decideSetfacl(state: State, actor: Actor, request: AclRequest, t
     ts,
     inode,
     mode,
-    changeCtime: mode !== present,
+    changeCtime: true,
     aclType,
     user,
     group,

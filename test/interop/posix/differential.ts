@@ -12,7 +12,12 @@ export function compileSyscalls(folder: string): string {
 }
 
 /** Executes the lines in a new folder below `place`. Returns an answer a line, and last what is there in the end. */
-export function execute(program: string, place: string, lines: readonly string[]): string[] {
+export function execute(
+  program: string,
+  place: string,
+  lines: readonly string[],
+  processes: readonly string[] = identities,
+): string[] {
   const outer = join(place, `calls-${process.pid}-${folders++}`)
   // Links to `..` shall find nothing of others.
   const folder = join(outer, 'inner')
@@ -20,7 +25,7 @@ export function execute(program: string, place: string, lines: readonly string[]
   for (const each of [outer, folder]) chmodSync(each, 0o777)
   try {
     const input = `${[...lines, '0 walk .'].join('\n')}\n`
-    const { stdout, status, signal } = spawnSync(program, [folder, ...identities], {
+    const { stdout, status, signal } = spawnSync(program, [folder, ...processes], {
       input,
       maxBuffer: 1 << 30,
       timeout: 300_000,

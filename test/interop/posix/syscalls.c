@@ -39,6 +39,7 @@
 #define ARGS 12
 
 static int slots[SLOTS];
+static struct stat stamps[SLOTS];
 static char line[LINE_BYTES];
 static char answer[LINE_BYTES];
 static size_t answered;
@@ -117,6 +118,24 @@ static void say_stat(const struct stat *s) {
 static void statted(int result, const struct stat *s) {
   if (result < 0) done(-1);
   else say_stat(s);
+}
+
+/* Remembers the times of a path, to tell later which of them have changed. */
+static void stamp(const char *path) {
+  struct stat *kept = &stamps[number(1) % SLOTS];
+  done(lstat(path, kept));
+}
+
+static void changes(const char *path) {
+  const struct stat *kept = &stamps[number(1) % SLOTS];
+  struct stat now;
+  if (lstat(path, &now) < 0) {
+    done(-1);
+    return;
+  }
+  int modified = memcmp(&kept->st_mtim, &now.st_mtim, sizeof now.st_mtim) != 0;
+  int changed = memcmp(&kept->st_ctim, &now.st_ctim, sizeof now.st_ctim) != 0;
+  say("%s%s", modified ? "mtime " : "", changed ? "ctime" : modified ? "" : "nothing");
 }
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
@@ -438,6 +457,8 @@ static int attribute_calls(void) {
   if (is("stat")) statted(stat(text(1), &s), &s);
   else if (is("lstat")) statted(lstat(text(1), &s), &s);
   else if (is("fstat")) statted(fstat(slot(1), &s), &s);
+  else if (is("stamp")) stamp(text(2));
+  else if (is("changes")) changes(text(2));
   else if (is("chmod")) done(chmod(text(1), (mode_t)number(2)));
   else if (is("fchmod")) done(fchmod(slot(1), (mode_t)number(2)));
   else if (is("chown")) done(chown(text(1), (uid_t)number(2), (gid_t)number(3)));
@@ -492,6 +513,7 @@ static int file_calls(void) {
   else if (is("copy")) copy_range();
   else if (is("flock")) done(flock(slot(1), (int)number(2)));
   else if (is("lock")) record_lock(slot(1), text(2), 3);
+  else if (is("pid")) say("%d", getpid());
   else if (is("sleep")) done(usleep((useconds_t)number(1) * 1000));
   else return 0;
   return 1;
@@ -518,11 +540,16 @@ static int become(char *identity) {
   return setgroups(count > 1 ? count - 1 : 0, groups + 1) || setgid(groups[0]) || setuid(uid);
 }
 
-/* One process of its own: a line in, a line out. */
+static void on_signal(int signal) { (void)signal; }
+
+/* One process of its own: a line in, a line out. SIGUSR1 interrupts a call that waits. */
 static void serve(char *identity, int in, int out) {
   for (int i = 0; i < SLOTS; i++) slots[i] = -1;
   if (become(identity) < 0) _exit(1);
   umask(022);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  struct sigaction action = {.sa_handler = on_signal};
+  sigaction(SIGUSR1, &action, NULL);
   FILE *from = fdopen(in, "r");
   while (fgets(line, sizeof line, from)) {
     line[strcspn(line, "\n")] = 0;
