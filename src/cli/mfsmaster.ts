@@ -1,5 +1,6 @@
 // The command mfsmaster (spec daemons-and-config 3).
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { type MasterConfig, masterConfigFile } from '../config/mfsmaster.ts'
 import { findListFile, StartError } from '../daemon/config-file.ts'
 import { explained } from '../daemon/explain.ts'
@@ -10,6 +11,8 @@ import { realClock } from '../env/real.ts'
 import { storeCheckpoint } from '../journal/checkpoint-files.ts'
 import { RecoveryError, recover } from '../journal/recovery.ts'
 import { type Exports, parseExports } from '../master/clients/exports.ts'
+import { ClusterMaster } from '../master/ha/cluster-master.ts'
+import { clusterOptions } from '../master/ha/options.ts'
 import { Master } from '../master/master.ts'
 import { masterOptions } from '../master/options.ts'
 import { VERSION_TEXT } from '../protocol/constants.ts'
@@ -39,6 +42,7 @@ async function start({ env, config, fatal }: DaemonContext<MasterConfig>): Promi
   const { log } = env
   const exports = loadExports(config, log)
   log.info('loading metadata ...')
+  if (config.HA_MODE !== 'none') return startInCluster({ env, config, fatal }, exports)
   const master = await Master.start(env, masterOptions(config, exports), fatal).catch(error => {
     throw explained(error, [RecoveryError])
   })
@@ -54,6 +58,23 @@ async function start({ env, config, fatal }: DaemonContext<MasterConfig>): Promi
           `${master.connectedChunkservers} chunkservers`,
       )
     },
+  }
+}
+
+async function startInCluster(
+  { env, config, fatal }: Pick<DaemonContext<MasterConfig>, 'env' | 'config' | 'fatal'>,
+  exports: Exports,
+): Promise<RunningDaemon<MasterConfig>> {
+  const { log } = env
+  const cluster = clusterOptions(config, hostname())
+  const master = await ClusterMaster.start(env, masterOptions(config, exports), cluster, fatal).catch(error => {
+    throw explained(error, [RecoveryError])
+  })
+  log.info(`member ${cluster.name} of cluster ${cluster.cluster}: listen on port ${config.HA_LISTEN_PORT}`)
+  return {
+    stop: () => master.stop(),
+    reload: async changed => master.reloadExports(loadExports(changed, log)),
+    info: () => log.notice(master.info()),
   }
 }
 

@@ -214,3 +214,27 @@ export const changelogSync: Kind<ChangelogSync> = {
   },
   print: value => (value.kind === 'interval' ? `interval ${value.ms}` : value.kind),
 }
+
+/** One of a few words. */
+export function word<const W extends string>(words: readonly W[]): Kind<W> {
+  const form = `one of ${words.join(', ')}`
+  return {
+    form,
+    parse(written) {
+      const value = words.find(word => word === written.toLowerCase())
+      return value === undefined ? { wrong: `write ${form}` } : { value }
+    },
+    print: value => value,
+  }
+}
+
+/** Addresses separated by commas. */
+export const urls: Kind<readonly string[]> = {
+  form: 'http://HOST:PORT or https://HOST:PORT, separated by commas',
+  parse(written) {
+    const value = written.split(',').map(part => part.trim())
+    const areRight = value.every(url => /^https?:\/\/[A-Za-z0-9._-]+:\d{1,5}$/.test(url))
+    return areRight ? { value } : { wrong: 'write http://HOST:PORT for each, separated by commas' }
+  },
+  print: value => value.join(','),
+}

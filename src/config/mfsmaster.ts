@@ -1,5 +1,6 @@
 // mfsmaster.cfg (spec daemons-and-config 3.3).
 import { CONFIG_ROOT, commonOptions } from './common.ts'
+import { haOptions } from './ha.ts'
 import {
   changelogSync,
   choice,
@@ -259,6 +260,7 @@ export const masterConfigFile = configFile({
       unit: 'seconds',
       doc: 'Time before the number of a deleted file is used again.',
     },
+    ...haOptions,
   },
   reconcile(values, isSet) {
     const notes: string[] = []

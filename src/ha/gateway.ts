@@ -44,7 +44,7 @@ function endOf(prefix: string): string {
   return bytes.toString('base64')
 }
 
-function valueOf({ value, mod_revision, lease }: KeyValueJson): EtcdValue {
+function readValue({ value, mod_revision, lease }: KeyValueJson): EtcdValue {
   const isLeased = lease !== undefined && lease !== '0'
   return { value: decode(value), revision: Number(mod_revision), ...(isLeased ? { lease } : {}) }
 }
@@ -91,7 +91,7 @@ export class Gateway implements Etcd {
     const { responses = [] } = await this.#call<TransactionJson>('kv/txn', { compare: [], success, failure: [] })
     return keys.map((_, i) => {
       const found = responses[i]?.response_range?.kvs?.[0]
-      return found && valueOf(found)
+      return found && readValue(found)
     })
   }
 
@@ -100,7 +100,7 @@ export class Gateway implements Etcd {
       key: encode(prefix),
       range_end: endOf(prefix),
     })
-    return kvs.map(found => ({ key: decode(found.key), ...valueOf(found) }))
+    return kvs.map(found => ({ key: decode(found.key), ...readValue(found) }))
   }
 
   async commit(guards: readonly Guard[], changes: readonly Change[]): Promise<Outcome> {

@@ -2,6 +2,7 @@
 import type { Clock, Timer } from '../env/env.ts'
 import type { Log } from '../env/log.ts'
 import * as matoma from '../protocol/matoma.ts'
+import type { FollowerStatus } from './admin.ts'
 import type { Arbiter } from './arbiter.ts'
 import { Backlog } from './backlog.ts'
 import { CommitQueue } from './commit-queue.ts'
@@ -122,6 +123,16 @@ export class Leadership {
       if (follows) states.set(member, { isConnected, acked, silentMs })
     }
     return states
+  }
+
+  status(): { inSync: string[]; followers: FollowerStatus[] } {
+    const followers = [...this.#feeds.values()].map(feed => ({
+      name: memberName(feed.member),
+      isInSync: this.#recorded.includes(feed.member),
+      acknowledged: feed.acked,
+      silentMs: Math.round(feed.silentMs),
+    }))
+    return { inSync: this.#recorded.map(memberName), followers }
   }
 
   /** Ends it without a word to `onOver`. */

@@ -59,8 +59,10 @@ export class Link {
     })
   }
 
-  get remote(): string {
-    return this.#connection.remoteAddress
+  /** From this machine. */
+  get isLocal(): boolean {
+    const { remoteAddress, localAddress } = this.#connection
+    return remoteAddress === localAddress || remoteAddress.startsWith('127.')
   }
 
   get queuedBytes(): number {

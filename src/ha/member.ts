@@ -10,8 +10,9 @@
 // which. Changes of role come one after the other (#task); whatever is decided on old news fails at the arbiter.
 import type { Env, Timer } from '../env/env.ts'
 import type { Connection, Listener } from '../env/net.ts'
-import { VERSION } from '../protocol/constants.ts'
+import { VERSION, VERSION_TEXT } from '../protocol/constants.ts'
 import * as matoma from '../protocol/matoma.ts'
+import { type AdminAnswer, type AdminCommand, type MemberStatus, parseCommand } from './admin.ts'
 import { type Arbiter, ArbiterError, type View } from './arbiter.ts'
 import { Following, type FollowingEnd, type FollowingOptions } from './following.ts'
 import { Leadership, type LeadershipOptions } from './leadership.ts'
@@ -50,12 +51,6 @@ export interface MemberOptions {
   holdOffMs: number
   /** For tests of the tests: anybody may be elected. */
   anyCandidate?: boolean
-}
-
-/** How a switch-over, promotion or demotion ended; `text` is for people. */
-export interface AdminResult {
-  readonly ok: boolean
-  readonly text: string
 }
 
 const HELLO_MS = 5000
@@ -422,11 +417,11 @@ export class Member {
   // --- by command
 
   /** Hands the lead to `target`, or to the follower in sync that is furthest. */
-  switchOver(target: string | undefined): Promise<AdminResult> {
+  switchOver(target: string | undefined): Promise<AdminAnswer> {
     return this.#task(() => this.#handOver(target))
   }
 
-  async #handOver(target: string | undefined): Promise<AdminResult> {
+  async #handOver(target: string | undefined): Promise<AdminAnswer> {
     const { leadership } = this
     if (this.role !== 'leading' || !leadership) return { ok: false, text: 'this master does not lead' }
     const successor = this.#successor(leadership, target)
@@ -468,7 +463,7 @@ export class Member {
   }
 
   /** Leads although it may lack changes that were acknowledged. */
-  promote(isForced: boolean): Promise<AdminResult> {
+  promote(isForced: boolean): Promise<AdminAnswer> {
     return this.#task(async () => {
       if (this.role === 'leading') return { ok: true, text: 'this master leads already' }
       const view = await this.#arbiter.view()
@@ -506,7 +501,59 @@ export class Member {
   #onFirstPacket(link: Link, nonce: Buffer, type: number, payload: Buffer): void {
     this.#visitors.delete(link)
     if (type === matoma.hello.code) return void this.#onHello(link, nonce, matoma.hello.decode(payload))
+    if (type === matoma.admin.code) return void this.#onAdmin(link, nonce, matoma.admin.decode(payload))
     link.close(`message ${type} before HELLO`)
+  }
+
+  async #onAdmin(link: Link, nonce: Buffer, asked: ReturnType<(typeof matoma.admin)['decode']>): Promise<void> {
+    const { secret, cluster } = this.#options.following
+    const refuse = (reason: string) => link.sendLast(matoma.refused.encode({ reason }), reason)
+    if (asked.protocol !== matoma.HA_PROTOCOL) return refuse(`this master speaks protocol ${matoma.HA_PROTOCOL}`)
+    if (!isProof(secret, nonce, asked.proof)) return refuse('HA_AUTH_CODE is another one here')
+    if (asked.cluster !== cluster) return refuse(`this is cluster ${cluster}, not ${asked.cluster}`)
+    try {
+      const command = parseCommand(asked.command)
+      if (command.command !== 'status' && secret === undefined && !link.isLocal) {
+        return refuse('without HA_AUTH_CODE only mfsha on the same machine may change who leads')
+      }
+      const answer = await this.#obey(command)
+      link.sendLast(matoma.adminAnswer.encode({ answer: JSON.stringify(answer) }), 'answered')
+    } catch (error) {
+      refuse((error as Error).message)
+    }
+  }
+
+  async #obey(command: AdminCommand): Promise<AdminAnswer> {
+    switch (command.command) {
+      case 'status':
+        return { ok: true, text: '', status: this.status() }
+      case 'promote':
+        return this.promote(command.force)
+      case 'demote':
+        return this.#task(() => this.#handOver(undefined))
+      case 'switchover':
+        return this.switchOver(command.target)
+    }
+  }
+
+  status(): MemberStatus {
+    const { version, seen, metaId } = this.#replica
+    const { leadership, leader, waiting } = this
+    const following = this.#following
+    return {
+      name: this.#name,
+      member: this.id,
+      role: this.role,
+      software: VERSION_TEXT,
+      epoch: leadership?.epoch ?? seen,
+      version,
+      committed: leadership?.committed ?? following?.committed ?? 0,
+      metaId: metaId.toString(16),
+      ...(leader ? { leader: memberName(leader.member), leaderAddress: leader.address } : {}),
+      ...(leadership ? leadership.status() : {}),
+      ...(following ? { behind: Math.max(0, following.leaderVersion - version), isInSync: following.isInSync } : {}),
+      ...(waiting === undefined ? {} : { waiting }),
+    }
   }
 
   async #onHello(link: Link, nonce: Buffer, hello: ReturnType<(typeof matoma.hello)['decode']>): Promise<void> {

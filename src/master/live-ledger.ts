@@ -33,6 +33,7 @@ export class LiveLedger implements Ledger {
   #lines: { version: number; body: string }[] = []
   #actions: (() => void)[] = []
   #depth = 0
+  #hasEnded = false
 
   /** @param commitRule when a change is committed; without it: once it is durable here */
   constructor(state: State, clock: Clock, journal: Journal, commitRule?: CommitRule) {
@@ -49,7 +50,13 @@ export class LiveLedger implements Ledger {
     return this.#now.seconds
   }
 
+  /** From now on nothing is committed and nothing runs: the log has another owner. */
+  end(): void {
+    this.#hasEnded = true
+  }
+
   commit(entry: Entry, trailer?: Trailer): void {
+    if (this.#hasEnded) return
     const { version } = this.state
     if (changesTimes.has(entry.op) && entry.ts === this.#now.seconds && this.#now.nanoseconds !== 0) {
       entry.ns = this.#now.nanoseconds
@@ -62,6 +69,7 @@ export class LiveLedger implements Ledger {
   }
 
   attach(trailer: Trailer): void {
+    if (this.#hasEnded) return
     const line = this.#lines.at(-1)
     if (line) line.body += printTrailer(trailer)
     else
@@ -81,6 +89,7 @@ export class LiveLedger implements Ledger {
   }
 
   whenCommitted(action: () => void): void {
+    if (this.#hasEnded) return
     if (this.#depth > 0) this.#actions.push(action)
     else this.#commitRule(this.state.version, action)
   }

@@ -2,6 +2,7 @@
 import type { Env, Timer } from '../env/env.ts'
 import {
   CHECKPOINT,
+  CHECKPOINT_BACK,
   CHECKPOINT_TEMPORARY,
   publishCheckpoint,
   settleCheckpoints,
@@ -9,7 +10,8 @@ import {
 } from '../journal/checkpoint-files.ts'
 import { Journal, type JournalError } from '../journal/journal.ts'
 import { recentLines } from '../journal/recent-lines.ts'
-import { cutTornTail, type Recovered, recover } from '../journal/recovery.ts'
+import { cutTornTail, recover } from '../journal/recovery.ts'
+import type { State } from '../metadata/state.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { AFTERMATH_SECONDS } from './chunks/aftermath.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
@@ -19,9 +21,18 @@ import type { Exports } from './clients/exports.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
-import { LiveLedger } from './live-ledger.ts'
+import { type CommitRule, LiveLedger } from './live-ledger.ts'
 import type { MasterOptions } from './options.ts'
 import { Rounds } from './rounds.ts'
+
+/** What a master writes to, and the state that it leads to. */
+export interface MasterLog {
+  state: State
+  journal: Journal
+  checkpointer: Checkpointer
+  /** When a change counts as committed; without it: once it is durable here. */
+  commitRule?: CommitRule
+}
 
 export class Master {
   readonly #env: Env
@@ -49,23 +60,35 @@ export class Master {
       env.log.warning(`an unfinished change was never acknowledged; it is kept in ${aside}`)
     }
     env.log.notice(`loaded ${recovered.checkpoint} and ${recovered.replayed} changes of the changelogs`)
-    const master = new Master(env, options, recovered, onFailure)
-    await master.#open(recovered)
+    const { dataFolder, sync, keepPrevious } = options
+    const { state, checkpoint, checkpointVersion, replayed } = recovered
+    const journal = new Journal(env.disk, env.clock, dataFolder, { sync }, onFailure)
+    const checkpointer = new Checkpointer(env, journal, state, checkpointVersion, options)
+    const master = new Master(env, options, { state, journal, checkpointer })
+    await settleCheckpoints(env.disk, dataFolder, checkpoint, state.version, keepPrevious)
+    await master.#open()
+    // A long replay is not to be done twice.
+    if (replayed > 0) void checkpointer.save()
     return master
   }
 
-  private constructor(
-    env: Env,
-    options: MasterOptions,
-    { state, checkpointVersion }: Recovered,
-    onFailure: (error: JournalError) => void,
-  ) {
+  /** Serves a log and state that are there already: those of a follower that was elected. */
+  static async lead(env: Env, options: MasterOptions, log: MasterLog): Promise<Master> {
+    const master = new Master(env, options, log)
+    const isNew = log.state.metaId === 0n
+    if (isNew) master.#assignMetaId()
+    // A follower could not begin from the mark of a new file system: it does not say when the root was made.
+    if (isNew) await master.#storeCheckpoint(CHECKPOINT_BACK)
+    await master.#open()
+    return master
+  }
+
+  private constructor(env: Env, options: MasterOptions, { state, journal, checkpointer, commitRule }: MasterLog) {
     this.#env = env
     this.#options = options
-    const { dataFolder, sync } = options
-    this.#journal = new Journal(env.disk, env.clock, dataFolder, { sync }, onFailure)
-    this.#checkpointer = new Checkpointer(env, this.#journal, state, checkpointVersion, options)
-    this.ledger = new LiveLedger(state, env.clock, this.#journal)
+    this.#journal = journal
+    this.#checkpointer = checkpointer
+    this.ledger = new LiveLedger(state, env.clock, journal, commitRule)
     this.chunks = new ChunkManager(env, this.ledger, options.chunks)
     const locks = new LockService(this.ledger)
     this.answers = new RecentAnswers(this.ledger, () => env.clock.monotonicMs())
@@ -85,10 +108,8 @@ export class Master {
     })
   }
 
-  async #open({ checkpoint, replayed }: Recovered): Promise<void> {
-    const { dataFolder, keepPrevious } = this.#options
+  async #open(): Promise<void> {
     await this.#rememberLastLines()
-    await settleCheckpoints(this.#env.disk, dataFolder, checkpoint, this.ledger.state.version, keepPrevious)
     if (this.ledger.state.metaId === 0n) this.#assignMetaId()
     this.chunks.takeOver()
     this.#disconnectSessions()
@@ -101,8 +122,6 @@ export class Master {
         this.chunks.tick()
       }),
     )
-    // A long replay is not to be done twice.
-    if (replayed > 0) void this.#checkpointer.save()
   }
 
   /** What the former master knew and the state does not hold: answers that may be lost, and whose leases there are. */
@@ -144,15 +163,39 @@ export class Master {
     return this.#chunkservers.connected
   }
 
-  /** Clean stop: ports close, the log is finished, and metadata.mfs holds everything. */
-  async stop(): Promise<void> {
+  /** Takes no more requests: whoever asks again is answered after resume(), or by another master. */
+  pause(): void {
+    this.#clients.setPaused(true)
+  }
+
+  resume(): void {
+    this.#clients.setPaused(false)
+  }
+
+  /** Ends what lead() began. Log and state are somebody else's from here on: nothing changes them any more. */
+  async leave(): Promise<void> {
+    this.ledger.end()
+    await this.#closePorts()
+  }
+
+  async #closePorts(): Promise<void> {
     for (const timer of this.#timers) timer.cancel()
     await this.#clients.close()
     await this.#chunkservers.close()
+  }
+
+  /** Clean stop: ports close, the log is finished, and metadata.mfs holds everything. */
+  async stop(): Promise<void> {
+    await this.#closePorts()
     await this.#checkpointer.stop()
     await this.#journal.close()
+    await this.#storeCheckpoint(CHECKPOINT)
+  }
+
+  /** Only while nothing changes the state. */
+  async #storeCheckpoint(name: typeof CHECKPOINT | typeof CHECKPOINT_BACK): Promise<void> {
     const { dataFolder, keepPrevious } = this.#options
     await writeCheckpointFile(this.#env.disk, `${dataFolder}/${CHECKPOINT_TEMPORARY}`, this.ledger.state)
-    await publishCheckpoint(this.#env.disk, dataFolder, CHECKPOINT, keepPrevious)
+    await publishCheckpoint(this.#env.disk, dataFolder, name, keepPrevious)
   }
 }

@@ -47,6 +47,7 @@ export class ClientPort implements News {
   exports: Exports
   #listener: Listener | undefined
   #timers: Timer[] = []
+  #isPaused = false
 
   constructor(env: Env, services: Omit<ClientServices, 'news'>, exports: Exports, options: ClientPortOptions) {
     this.env = env
@@ -58,7 +59,9 @@ export class ClientPort implements News {
 
   async listen(host: string, port: number): Promise<void> {
     this.#listener = await this.env.net.listen(host, port, connection => {
-      this.#links.add(new ClientLink(this, connection, link => this.#links.delete(link)))
+      const link = new ClientLink(this, connection, link => this.#links.delete(link))
+      this.#links.add(link)
+      if (this.#isPaused) link.setPaused(true)
     })
     this.#timers = [
       this.env.clock.every(1000, () => {
@@ -73,6 +76,12 @@ export class ClientPort implements News {
     for (const timer of this.#timers) timer.cancel()
     for (const link of this.#links) link.destroy()
     await this.#listener?.close()
+  }
+
+  /** While paused nothing is taken in; what clients send waits in the network. */
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused
+    for (const link of this.#links) link.setPaused(isPaused)
   }
 
   /** New rules: clients whose session was granted by other ones must register again. */
@@ -192,6 +201,11 @@ class ClientLink implements AnswerLink {
 
   destroy(): void {
     this.#connection.destroy()
+  }
+
+  setPaused(isPaused: boolean): void {
+    if (isPaused) this.#connection.pause()
+    else this.#connection.resume()
   }
 
   /** Another connection goes on with the session. */

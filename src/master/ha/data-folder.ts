@@ -6,19 +6,20 @@ import { EPOCH_FILE, type EpochFile, type EpochTable, parseEpochFile, printEpoch
 import { type CheckpointTarget, ReplicaError, type ReplicaStore } from '../../ha/replica.ts'
 import { changelogName } from '../../journal/changelog-files.ts'
 import { ChangelogFile, changeIdOf } from '../../journal/changelog-reader.ts'
-import { CHECKPOINT_BACK, inspectCheckpoint } from '../../journal/checkpoint-files.ts'
+import { CHECKPOINT_BACK, inspectCheckpoint, settleCheckpoints } from '../../journal/checkpoint-files.ts'
 import type { JournalError, JournalOptions } from '../../journal/journal.ts'
-import { cutTornTail, recover } from '../../journal/recovery.ts'
+import { checkpointPattern, cutTornTail, type Recovered, recover } from '../../journal/recovery.ts'
 import { CheckpointError } from '../../metadata/checkpoint/format.ts'
-import type { State } from '../../metadata/state.ts'
+import { Checkpointer, type CheckpointOptions } from '../checkpointer.ts'
 import { DiskReplica } from './replica.ts'
 
 const INCOMING = 'incoming-checkpoint.tmp'
 const LOG_ID_BYTES = 8
 const FIRST_LINE_BYTES = 32
 const PIECE_BYTES = 1 << 20
+/** As many changes are not replayed twice. */
+const LONG_REPLAY = 10_000
 const changelogPattern = /^changelog\.\d+\.mfs$/
-const checkpointPattern = /^metadata\.mfs(?:\.back(?:\.\d+)?)?$/
 
 /** Everything that belongs to the history of one log. */
 const isOfLog = (name: string) => /^(?:metadata|changelog)/.test(name) && name !== 'metadata.mfs.empty'
@@ -106,14 +107,19 @@ async function writeWhole(disk: Disk, folder: string, name: string, text: string
   await disk.syncFolder(folder)
 }
 
+export interface DataFolderOptions extends JournalOptions {
+  /** When a running replica makes checkpoints; never without it. */
+  checkpoints?: CheckpointOptions
+}
+
 export class DataFolder implements ReplicaStore {
   readonly #env: Env
   readonly #folder: string
-  readonly #options: JournalOptions
+  readonly #options: DataFolderOptions
   readonly #onFailure: (error: JournalError) => void
 
   /** @param onFailure the journal of an open replica has failed */
-  constructor(env: Env, folder: string, options: JournalOptions, onFailure: (error: JournalError) => void) {
+  constructor(env: Env, folder: string, options: DataFolderOptions, onFailure: (error: JournalError) => void) {
     this.#env = env
     this.#folder = folder
     this.#options = options
@@ -124,12 +130,18 @@ export class DataFolder implements ReplicaStore {
   async open(): Promise<DiskReplica> {
     const epochs = await EpochStore.open(this.#env, this.#folder)
     await this.#finishPuttingAside(epochs)
-    const state = await this.#recover()
-    return new DiskReplica(this.#env, this.#folder, state, epochs, this.#options, this.#onFailure)
+    const recovered = await this.#recover()
+    const { sync, checkpoints } = this.#options
+    const replica = new DiskReplica(this.#env, this.#folder, recovered?.state, epochs, { sync }, this.#onFailure)
+    if (!recovered || !checkpoints) return replica
+    const { state, checkpointVersion, replayed } = recovered
+    replica.checkpointer = new Checkpointer(this.#env, replica.journal, state, checkpointVersion, checkpoints)
+    if (replayed > LONG_REPLAY) void replica.checkpointer.save()
+    return replica
   }
 
-  /** The state of the files; undefined when there are none. */
-  async #recover(): Promise<State | undefined> {
+  /** What the files hold; undefined when there are none. */
+  async #recover(): Promise<Recovered | undefined> {
     const { disk, clock, log } = this.#env
     if (!(await disk.list(this.#folder)).some(isOfLog)) return undefined
     const recovered = await recover(disk, this.#folder, Math.floor(clock.nowMs() / 1000))
@@ -139,8 +151,10 @@ export class DataFolder implements ReplicaStore {
       log.warning(`an unfinished change was never acknowledged; it is kept in ${aside}`)
     }
     await this.#syncNewestChangelog()
-    log.notice(`loaded ${recovered.checkpoint} and ${recovered.replayed} changes of the changelogs`)
-    return recovered.state
+    const { checkpoint, replayed, state } = recovered
+    await settleCheckpoints(disk, this.#folder, checkpoint, state.version, this.#options.checkpoints?.keepPrevious ?? 1)
+    log.notice(`loaded ${checkpoint} and ${replayed} changes of the changelogs`)
+    return recovered
   }
 
   /** Lines that a killed process wrote may be in memory only; they are about to be acknowledged. */

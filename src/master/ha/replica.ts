@@ -11,6 +11,7 @@ import { ChangelogError } from '../../metadata/changelog/fields.ts'
 import { DIGEST_KIND } from '../../metadata/digest.ts'
 import { ReplayError } from '../../metadata/replay-error.ts'
 import type { State } from '../../metadata/state.ts'
+import type { Checkpointer } from '../checkpointer.ts'
 import { changelogsByAge, type EpochStore } from './data-folder.ts'
 
 const BATCH_BYTES = 1 << 20
@@ -22,6 +23,8 @@ export class DiskReplica implements Replica {
   /** Undefined where there is no metadata yet. */
   readonly state: State | undefined
   readonly journal: Journal
+  /** Makes checkpoints while this replica is open. */
+  checkpointer: Checkpointer | undefined
   durable: number
   onBatch: ((batch: Batch) => void) | undefined
   onDurable: (() => void) | undefined
@@ -157,8 +160,9 @@ export class DiskReplica implements Replica {
     }
   }
 
-  close(): Promise<void> {
-    return this.journal.close()
+  async close(): Promise<void> {
+    await this.checkpointer?.stop()
+    await this.journal.close()
   }
 }
 

@@ -127,8 +127,6 @@ class Service {
     if (this.#ledger.state.metaId !== 0n) return
     this.#ledger.commit({ op: 'SETMETAID', ts: this.#ledger.now(), metaId: 77n })
     await this.#store()
-    await this.#env.disk.unlink(`${DATA}/metadata.mfs`)
-    await this.#env.disk.syncFolder(DATA)
   }
 
   /** The state as it is now, while it goes on changing. */

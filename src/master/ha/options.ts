@@ -1,0 +1,72 @@
+// What a master in a cluster is told, from mfsmaster.cfg.
+import type { MasterConfig } from '../../config/mfsmaster.ts'
+import { StartError } from '../../daemon/config-file.ts'
+import type { GatewayOptions } from '../../ha/gateway.ts'
+import type { LeaseOptions } from '../../ha/lease.ts'
+import type { MemberOptions } from '../../ha/member.ts'
+
+export interface ClusterOptions {
+  name: string
+  cluster: string
+  address: string
+  etcd: GatewayOptions
+  lease: LeaseOptions
+  member: MemberOptions
+  /** Tells keepalived whether this master leads. */
+  trackFile: string
+}
+
+/** Clocks of machines are taken to run alike to one in ten. */
+const MARGIN_SHARE = 0.1
+const HEARTBEAT_MS = 300
+const POLL_MS = 500
+const BACKLOG_BYTES = 32 << 20
+const CONNECT_MS = 1000
+/** How long a new master waits for others that may bring metadata, before it begins a new file system. */
+const NEW_FILE_SYSTEM_AFTER_MS = 3000
+const HOLD_OFF_MS = 5000
+
+/** @param machine name of this machine. @throws StartError saying which option is missing or does not fit */
+export function clusterOptions(config: MasterConfig, machine: string): ClusterOptions {
+  const { HA_ADDRESS, HA_NAME, HA_CLUSTER, HA_LEASE_TTL, HA_AUTH_CODE, CHANGELOG_SYNC } = config
+  if (!HA_ADDRESS) throw new StartError('HA_MODE = etcd needs HA_ADDRESS: the own address of this machine')
+  if (CHANGELOG_SYNC.kind !== 'commit') {
+    throw new StartError(
+      'HA_MODE = etcd needs CHANGELOG_SYNC = commit: masters promise each other what is on their disks',
+    )
+  }
+  const name = HA_NAME ?? machine
+  if (!/^[\w.-]{1,64}$/.test(name)) throw new StartError(`HA_NAME = ${name}: write letters, digits, "-", "_" and "."`)
+  const silenceMs = config.HA_FOLLOWER_TIMEOUT
+  return {
+    name,
+    cluster: HA_CLUSTER,
+    address: HA_ADDRESS,
+    etcd: {
+      endpoints: config.HA_ETCD,
+      timeoutMs: (HA_LEASE_TTL * 1000) / 4,
+      ca: config.HA_ETCD_CA,
+      cert: config.HA_ETCD_CERT,
+      key: config.HA_ETCD_KEY,
+    },
+    lease: { ttlSeconds: HA_LEASE_TTL, marginMs: HA_LEASE_TTL * 1000 * MARGIN_SHARE },
+    member: {
+      listenHost: config.HA_LISTEN_HOST,
+      listenPort: config.HA_LISTEN_PORT,
+      pollMs: POLL_MS,
+      following: { cluster: HA_CLUSTER, secret: HA_AUTH_CODE, connectMs: CONNECT_MS, silenceMs },
+      leadership: {
+        silenceMs,
+        minInSync: config.HA_MIN_INSYNC,
+        heartbeatMs: HEARTBEAT_MS,
+        backlogBytes: BACKLOG_BYTES,
+      },
+      newFileSystemAfterMs: NEW_FILE_SYSTEM_AFTER_MS,
+      holdOffMs: HOLD_OFF_MS,
+    },
+    trackFile: `${config.DATA_PATH}/${TRACK_FILE}`,
+  }
+}
+
+/** Holds 0 while this master leads, else 1; written anew every second, so its age shows a master that hangs. */
+export const TRACK_FILE = 'not-leader'
