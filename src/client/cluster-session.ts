@@ -426,7 +426,7 @@ export class ClusterSession implements Cluster, MetaCluster {
 
   async readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedName[] }> {
     const flags = withAttributes ? cltoma.ReaddirFlag.WITHATTR : 0
-    const question = { inode, caller, flags, maxEntries: 0xffffffff, edgeId: 0n }
+    const question = { inode, caller, flags, page: { maxEntries: 0xffffffff, edgeId: 0n } }
     const answer = await this.#ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
     if (answer.status !== undefined) return answer
     const input = new Reader(answer.entries, this.#master.extended ? EXTENDED_VERSION : VERSION)

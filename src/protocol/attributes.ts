@@ -1,9 +1,14 @@
 // Records that several messages between clients and master share.
-import { type Codec, ProtocolError, type Reader, u8, u16, u32, u64n } from './codec.ts'
+import { type Codec, ProtocolError, type Reader, u8, u16, u32, u64n, type Writer } from './codec.ts'
 import { EXTENDED_VERSION, versionNumber } from './constants.ts'
 import { lowSeconds, moreOf, nanosecondsOf, plainSeconds, secondsOf } from './fine-times.ts'
 
-export const V3_0_93 = versionNumber(3, 0, 93)
+export const V2_0_0 = versionNumber(2, 0, 0)
+const V3_0_93 = versionNumber(3, 0, 93)
+const V1_7_32 = versionNumber(1, 7, 32)
+
+/** Whether peers of this version know the attributes of Windows. */
+export const knowsWinattr = (version: number) => version >= V3_0_93
 
 /** Flags of an attribute record (spec client-master 3.1). */
 export const MattrFlag = {
@@ -38,12 +43,27 @@ export interface Attributes {
 
 const isDevice = (type: number) => type === 5 || type === 6
 
+/** Types of nodes by number, as old clients know them. */
+const TYPE_LETTERS = ' fdlqbcstr'
+
+/** The letter of a type of node. */
+export const typeLetter = (type: number) => TYPE_LETTERS.charCodeAt(type)
+
+/** Before 1.7.32 the type came first, as a letter, and the flags shared a field with the mode. */
+function writeOldHead(out: Writer, { flags, type, mode }: Attributes): void {
+  u8.write(out, typeLetter(type))
+  u16.write(out, ((flags & 0xf) << 12) | (mode & 0xfff))
+}
+
 /** 36 bytes between peers from 3.0.93 on, 35 before (spec client-master 3.1); 48 between ours. */
 export const attributes: Codec<Attributes> = {
   layout: 'ATTR',
   write(out, value) {
-    u8.write(out, value.flags)
-    u16.write(out, (value.type << 12) | (value.mode & 0xfff))
+    if (out.version < V1_7_32) writeOldHead(out, value)
+    else {
+      u8.write(out, value.flags)
+      u16.write(out, (value.type << 12) | (value.mode & 0xfff))
+    }
     const isExtended = out.version === EXTENDED_VERSION
     const shown = isExtended ? lowSeconds : plainSeconds
     const { uid, gid, atime, mtime, ctime, nlink } = value
@@ -52,7 +72,7 @@ export const attributes: Codec<Attributes> = {
       u32.write(out, value.length)
       u32.write(out, 0)
     } else u64n.write(out, value.length)
-    if (out.version >= V3_0_93) u8.write(out, value.winattr)
+    if (knowsWinattr(out.version)) u8.write(out, value.winattr)
     if (!isExtended) return
     u32.write(out, moreOf(atime, value.atimeNs ?? 0))
     u32.write(out, moreOf(mtime, value.mtimeNs ?? 0))
@@ -69,7 +89,7 @@ export const attributes: Codec<Attributes> = {
       length = u32.read(input)
       u32.read(input)
     } else length = u64n.read(input)
-    const winattr = input.version >= V3_0_93 ? u8.read(input) : 0
+    const winattr = knowsWinattr(input.version) ? u8.read(input) : 0
     const mode = typeAndMode & 0xfff
     if (input.version !== EXTENDED_VERSION)
       return { flags, type, mode, uid, gid, atime, mtime, ctime, nlink, length, winattr }
@@ -88,12 +108,9 @@ export interface Caller {
   gids: number[]
 }
 
-/** No group given. */
-export const NO_GID = 0xffffffff
-
 /**
  * Who asks, in the long form `uid count gid…` or the short one `uid gid`, told apart by what is left of the message
- * (spec client-master 4.1).
+ * (spec client-master 4.1). Clients before 2.0.0 know the short one only; without a group its gid is 0xFFFFFFFF.
  * @param tailBytes bytes of the fields behind it
  * @param extendedBytes the same between peers that are both ours
  */
@@ -102,6 +119,7 @@ export function caller(tailBytes: number, extendedBytes = tailBytes): Codec<Call
     layout: '(uid:32 gid:32 | uid:32 gids:32 N*[32])',
     write(out, { uid, gids }) {
       u32.write(out, uid)
+      if (out.version < V2_0_0) return u32.write(out, gids[0] ?? 0xffffffff)
       u32.write(out, gids.length)
       for (const gid of gids) u32.write(out, gid)
     },
@@ -109,7 +127,7 @@ export function caller(tailBytes: number, extendedBytes = tailBytes): Codec<Call
       const uid = u32.read(input)
       const second = u32.read(input)
       const tail = input.version === EXTENDED_VERSION ? extendedBytes : tailBytes
-      if (input.left === tail) return { uid, gids: second === NO_GID ? [] : [second] }
+      if (input.version < V2_0_0 || input.left === tail) return { uid, gids: [second] }
       return { uid, gids: readGids(input, second, tail) }
     },
   }

@@ -1,5 +1,5 @@
-// Client to master, in the order of their codes (spec client-master). Layouts of clients from 2.0.0 on.
-import { caller, V3_0_93 } from './attributes.ts'
+// Client to master, in the order of their codes (spec client-master), in the layouts of clients of all versions.
+import { caller, knowsWinattr, V2_0_0 } from './attributes.ts'
 import {
   blob,
   bytes,
@@ -13,7 +13,6 @@ import {
   ProtocolError,
   record,
   rest,
-  since,
   text,
   u8,
   u16,
@@ -135,20 +134,19 @@ export const SetMask = {
   ATIME_NOW: 0x80,
 } as const
 
-const setattrFields = record({
-  setmask: u8,
-  mode: u16,
-  uid: u32,
-  gid: u32,
-  atime: u32,
-  mtime: u32,
-  winattr: since(V3_0_93, u8),
-  sugidClearMode: u8,
-  /** What the times need besides (fine-times.ts). */
-  atimeMore: extended(u32),
-  mtimeMore: extended(u32),
-})
-type SetattrFields = ReturnType<(typeof setattrFields)['read']>
+const setattrFields = record({ setmask: u8, mode: u16, uid: u32, gid: u32, atime: u32, mtime: u32 })
+const SETATTR_FIELDS_BYTES = 19
+/** What the times need besides (fine-times.ts). */
+const moreOfTimes = record({ atimeMore: extended(u32), mtimeMore: extended(u32) })
+interface SetattrFields extends ReturnType<(typeof setattrFields)['read']> {
+  /** Missing where the version does not know it. */
+  winattr?: number | undefined
+  sugidClearMode: number
+  atimeMore?: number | undefined
+  mtimeMore?: number | undefined
+}
+/** What a missing clear mode means: always. */
+const SUGID_CLEAR_ALWAYS = 1
 
 export const fuseSetattr = messageOf<{
   msgid: number
@@ -157,20 +155,42 @@ export const fuseSetattr = messageOf<{
   caller: { uid: number; gids: number[] }
   set: SetattrFields
 }>(410, 'CLTOMA_FUSE_SETATTR', {
-  layout: `msgid:32 inode:32 opened:8 CALLER ${setattrFields.layout}`,
+  layout: `msgid:32 inode:32 [opened:8] CALLER ${setattrFields.layout} [winattr:8] [sugidClearMode:8]`,
   write(out, value) {
     u32.write(out, value.msgid)
     u32.write(out, value.inode)
     u8.write(out, value.opened)
     caller(0).write(out, value.caller)
     setattrFields.write(out, value.set)
+    if (knowsWinattr(out.version)) u8.write(out, value.set.winattr ?? 0)
+    u8.write(out, value.set.sugidClearMode)
+    moreOfTimes.write(out, value.set)
   },
+  /** The oldest forms, of 35 and 36 bytes, have no `opened`, and the very oldest has no clear mode. */
   read(input) {
-    const [msgid, inode, opened] = [u32.read(input), u32.read(input), u8.read(input)]
-    const tail = input.version >= V3_0_93 ? 21 : 20
-    return { msgid, inode, opened, caller: caller(tail, tail + 8).read(input), set: setattrFields.read(input) }
+    const whole = input.left
+    const [msgid, inode] = [u32.read(input), u32.read(input)]
+    const opened = whole >= 37 ? u8.read(input) : 0
+    const winattrBytes = knowsWinattr(input.version) ? 1 : 0
+    const clearBytes = whole >= 36 ? 1 : 0
+    const tail = SETATTR_FIELDS_BYTES + winattrBytes + clearBytes
+    const who = caller(tail, tail + 8).read(input)
+    const fields = setattrFields.read(input)
+    const winattr = winattrBytes > 0 ? u8.read(input) : undefined
+    const sugidClearMode = clearBytes > 0 ? u8.read(input) : SUGID_CLEAR_ALWAYS
+    const set = { ...fields, winattr, sugidClearMode, ...moreOfTimes.read(input) }
+    return { msgid, inode, opened, caller: who, set }
   },
 })
+
+/** Before 2.0.0 clients applied it themselves. */
+const umask: Codec<number> = {
+  layout: '[16]',
+  write(out, value) {
+    if (out.version >= V2_0_0) u16.write(out, value)
+  },
+  read: input => (input.version >= V2_0_0 ? u16.read(input) : 0),
+}
 
 export const fuseReadlink = message(412, 'CLTOMA_FUSE_READLINK', byInode)
 /** The target ends with a NUL that is counted. */
@@ -187,7 +207,7 @@ export const fuseMknod = message(416, 'CLTOMA_FUSE_MKNOD', {
   name,
   type: u8,
   mode: u16,
-  umask: u16,
+  umask,
   caller: caller(4),
   rdev: u32,
 })
@@ -196,9 +216,10 @@ export const fuseMkdir = message(418, 'CLTOMA_FUSE_MKDIR', {
   parent: u32,
   name,
   mode: u16,
-  umask: u16,
+  umask,
   caller: caller(1),
-  copySgid: u8,
+  /** Missing before 1.6.25. */
+  copySgid: optional(u8),
 })
 export const fuseUnlink = message(420, 'CLTOMA_FUSE_UNLINK', inParent)
 export const fuseRmdir = message(422, 'CLTOMA_FUSE_RMDIR', inParent)
@@ -223,14 +244,35 @@ export const fuseLink = message(426, 'CLTOMA_FUSE_LINK', {
 })
 
 export const ReaddirFlag = { WITHATTR: 1, ADDTOCACHE: 2 } as const
-export const fuseReaddir = message(428, 'CLTOMA_FUSE_READDIR', {
-  msgid: u32,
-  inode: u32,
-  caller: caller(13),
-  flags: u8,
-  maxEntries: u32,
-  /** Edge id to go on with: 0 from `.`, 1 from `..`. */
-  edgeId: u64,
+/** The forms without paging, of 16 and 17 bytes, are answered with all entries and without an edge id. */
+export const fuseReaddir = messageOf<{
+  msgid: number
+  inode: number
+  caller: { uid: number; gids: number[] }
+  flags: number
+  /** Missing without paging. `edgeId` is where to go on: 0 from `.`, 1 from `..`. */
+  page?: { maxEntries: number; edgeId: bigint }
+}>(428, 'CLTOMA_FUSE_READDIR', {
+  layout: 'msgid:32 inode:32 (uid:32 gid:32 [flags:8] | CALLER flags:8 maxEntries:32 edgeId:64)',
+  write(out, { msgid, inode, caller: who, flags, page }) {
+    u32.write(out, msgid)
+    u32.write(out, inode)
+    caller(13).write(out, who)
+    u8.write(out, flags)
+    u32.write(out, page?.maxEntries ?? 0xffffffff)
+    u64.write(out, page?.edgeId ?? 0n)
+  },
+  read(input) {
+    const whole = input.left
+    const [msgid, inode] = [u32.read(input), u32.read(input)]
+    if (whole <= 17) {
+      const who = { uid: u32.read(input), gids: [u32.read(input)] }
+      return { msgid, inode, caller: who, flags: input.left > 0 ? u8.read(input) : 0 }
+    }
+    const who = caller(13).read(input)
+    const flags = u8.read(input)
+    return { msgid, inode, caller: who, flags, page: { maxEntries: u32.read(input), edgeId: u64.read(input) } }
+  },
 })
 
 export const OpenFlag = { READ: 0x01, WRITE: 0x02, AFTER_CREATE: 0x04, TRUNCATE: 0x08, CACHE_CLEARED: 0x10 } as const
@@ -268,11 +310,30 @@ export const fuseWriteChunkEnd = messageOf<{
 })
 
 export const TruncateFlag = { OPENED: 1, UPDATE: 2, TIMEFIX: 4, RESERVE: 8 } as const
-export const fuseTruncate = message(464, 'CLTOMA_FUSE_TRUNCATE', {
-  ...byInode,
-  flags: u8,
-  caller: caller(8),
-  length: u64n,
+/** The oldest form, of 24 bytes, has no flags: root with a group says that the file is open. */
+export const fuseTruncate = messageOf<{
+  msgid: number
+  inode: number
+  flags: number
+  caller: { uid: number; gids: number[] }
+  length: number
+}>(464, 'CLTOMA_FUSE_TRUNCATE', {
+  layout: 'msgid:32 inode:32 [flags:8] CALLER length:64',
+  write(out, { msgid, inode, flags, caller: who, length }) {
+    u32.write(out, msgid)
+    u32.write(out, inode)
+    u8.write(out, flags)
+    caller(8).write(out, who)
+    u64n.write(out, length)
+  },
+  read(input) {
+    const oldest = input.left === 24
+    const [msgid, inode] = [u32.read(input), u32.read(input)]
+    const flags = oldest ? 0 : u8.read(input)
+    const who = caller(8).read(input)
+    const isOpened = oldest && who.uid === 0 && who.gids[0] !== 0
+    return { msgid, inode, flags: isOpened ? TruncateFlag.OPENED : flags, caller: who, length: u64n.read(input) }
+  },
 })
 export const fuseRepair = message(466, 'CLTOMA_FUSE_REPAIR', { ...byInode, caller: caller(0) })
 /** The forms are told apart by their length (spec client-master 5.6). */
@@ -497,28 +558,65 @@ export const nodeInfo = messageOf<{ msgid?: number; inode: number; maxEntries: n
   },
 )
 
-export const fuseGetxattr = message(478, 'CLTOMA_FUSE_GETXATTR', {
-  ...byInode,
-  name,
-  /** 0 the value, 1 its length. */
-  mode: u8,
-  opened: u8,
-  caller: caller(0),
+interface XattrRequest {
+  msgid: number
+  inode: number
+  name: string
+  mode: number
+  opened: number
+  caller: { uid: number; gids: number[] }
+}
+const xattrValue = blob(u32, 1 << 20)
+
+/** `mode`: 0 the value, 1 its length. Before 2.0.0 the name came behind the caller. */
+export const fuseGetxattr = messageOf<XattrRequest>(478, 'CLTOMA_FUSE_GETXATTR', {
+  layout: 'msgid:32 inode:32 (name:NAME mode:8 opened:8 CALLER | opened:8 uid:32 gid:32 name:NAME mode:8)',
+  write(out, value) {
+    u32.write(out, value.msgid)
+    u32.write(out, value.inode)
+    name.write(out, value.name)
+    u8.write(out, value.mode)
+    u8.write(out, value.opened)
+    caller(0).write(out, value.caller)
+  },
+  read(input) {
+    const head = { msgid: u32.read(input), inode: u32.read(input) }
+    if (input.version < V2_0_0) {
+      const [opened, who] = [u8.read(input), caller(0).read(input)]
+      return { ...head, name: name.read(input), mode: u8.read(input), opened, caller: who }
+    }
+    const what = { name: name.read(input), mode: u8.read(input), opened: u8.read(input) }
+    return { ...head, ...what, caller: caller(0).read(input) }
+  },
 })
-export const fuseSetxattr = message(480, 'CLTOMA_FUSE_SETXATTR', {
-  ...byInode,
-  name,
-  value: blob(u32, 1 << 20),
-  mode: u8,
-  opened: u8,
-  caller: caller(0),
+export const fuseSetxattr = messageOf<XattrRequest & { value: Buffer }>(480, 'CLTOMA_FUSE_SETXATTR', {
+  layout: `msgid:32 inode:32 (name:NAME value:${xattrValue.layout} mode:8 opened:8 CALLER | opened:8 uid:32 gid:32 name:NAME value:${xattrValue.layout} mode:8)`,
+  write(out, request) {
+    u32.write(out, request.msgid)
+    u32.write(out, request.inode)
+    name.write(out, request.name)
+    xattrValue.write(out, request.value)
+    u8.write(out, request.mode)
+    u8.write(out, request.opened)
+    caller(0).write(out, request.caller)
+  },
+  read(input) {
+    const head = { msgid: u32.read(input), inode: u32.read(input) }
+    if (input.version < V2_0_0) {
+      const [opened, who] = [u8.read(input), caller(0).read(input)]
+      const what = { name: name.read(input), value: xattrValue.read(input), mode: u8.read(input) }
+      return { ...head, ...what, opened, caller: who }
+    }
+    const what = { name: name.read(input), value: xattrValue.read(input) }
+    return { ...head, ...what, mode: u8.read(input), opened: u8.read(input), caller: caller(0).read(input) }
+  },
 })
 export const fuseCreate = message(482, 'CLTOMA_FUSE_CREATE', {
   msgid: u32,
   parent: u32,
   name,
   mode: u16,
-  umask: u16,
+  umask,
   caller: caller(0),
 })
 export const fuseParents = message(484, 'CLTOMA_FUSE_PARENTS', byInode)

@@ -281,13 +281,18 @@ export function record<F extends Fields>(fields: F): Codec<Shape<F>> {
 
 /** Present only between peers of at least `version`; undefined (and no bytes) for older ones. */
 export function since<T>(version: number, codec: Codec<T>): Codec<T | undefined> {
+  return when(known => known >= version, codec)
+}
+
+/** As since(), for versions that no single bound divides. */
+export function when<T>(knows: (version: number) => boolean, codec: Codec<T>): Codec<T | undefined> {
   return {
     layout: `[${codec.layout}]`,
     write(out, value) {
-      if (out.version >= version) codec.write(out, value as T)
+      if (knows(out.version)) codec.write(out, value as T)
     },
     read(input) {
-      return input.version >= version ? codec.read(input) : undefined
+      return knows(input.version) ? codec.read(input) : undefined
     },
   }
 }

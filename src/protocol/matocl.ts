@@ -1,5 +1,5 @@
 // Master to client, in the order of their codes (spec client-master). A body of five bytes is `msgid status`.
-import { attributes, type CopyLocation } from './attributes.ts'
+import { attributes, type CopyLocation, typeLetter } from './attributes.ts'
 import { classDefinition } from './cltoma.ts'
 import {
   type Codec,
@@ -19,6 +19,7 @@ import {
   u32,
   u64,
   u64n,
+  when,
 } from './codec.ts'
 import { versionNumber } from './constants.ts'
 
@@ -27,10 +28,17 @@ const V3_0_10 = versionNumber(3, 0, 10)
 const V3_0_40 = versionNumber(3, 0, 40)
 const V3_0_102 = versionNumber(3, 0, 102)
 export const V3_0_107 = versionNumber(3, 0, 107)
-export const V3_0_113 = versionNumber(3, 0, 113)
+const V3_0_113 = versionNumber(3, 0, 113)
 const V4_0_0 = versionNumber(4, 0, 0)
 const V4_9_0 = versionNumber(4, 9, 0)
 export const V4_18_0 = versionNumber(4, 18, 0)
+const V4_22_0 = versionNumber(4, 22, 0)
+
+/**
+ * Whether this version is told how it may cache and append what it opens, and lengths before a truncate. Versions 4.0
+ * to 4.21 are as old in this as 3.0.112 (spec client-master 10.2).
+ */
+export const knowsOpenFlags = (version: number) => (version >= V3_0_113 && version < V4_0_0) || version >= V4_22_0
 
 /** An answer that is never anything but `msgid status`. */
 const statusAnswer = (code: number, name: string) => message(code, name, { msgid: u32, status: u8 })
@@ -151,13 +159,27 @@ export const fuseRmdir = messageOf(423, 'MATOCL_FUSE_RMDIR', statusOr({ inode: u
 export const fuseRename = nodeAnswer(425, 'MATOCL_FUSE_RENAME')
 export const fuseLink = nodeAnswer(427, 'MATOCL_FUSE_LINK')
 
+/** Answers to requests without paging have no edge id; who reads here has asked for pages. */
+const edgeId: Codec<bigint | undefined> = {
+  layout: '[64]',
+  write(out, value) {
+    if (value !== undefined) u64.write(out, value)
+  },
+  read: input => u64.read(input),
+}
 /** Entries are with or without attributes, as was asked; see direntPlus and dirent. */
-export const fuseReaddir = messageOf(429, 'MATOCL_FUSE_READDIR', statusOr({ edgeId: u64, entries: rest }))
+export const fuseReaddir = messageOf(429, 'MATOCL_FUSE_READDIR', statusOr({ edgeId, entries: rest }))
 export const direntPlus = record({ name, inode: u32, attributes })
-export const dirent = record({ name, inode: u32, type: u8 })
+/** A number, or before 1.7.32 a letter. */
+const nodeType: Codec<number> = {
+  layout: '8',
+  write: (out, value) => u8.write(out, out.version < V1_7_32 ? typeLetter(value) : value),
+  read: input => u8.read(input),
+}
+export const dirent = record({ name, inode: u32, type: nodeType })
 
 export const OpenedFlag = { KEEPCACHE: 1, DIRECTMODE: 2, APPENDONLY: 4 } as const
-export const fuseOpen = messageOf(431, 'MATOCL_FUSE_OPEN', statusOr({ flags: since(V3_0_113, u8), attributes }))
+export const fuseOpen = messageOf(431, 'MATOCL_FUSE_OPEN', statusOr({ flags: when(knowsOpenFlags, u8), attributes }))
 const chunkAnswer = statusOr({
   protocolId: protocolId,
   length: u64n,
@@ -173,7 +195,7 @@ export const fuseCheck = messageOf(441, 'MATOCL_FUSE_CHECK', statusOr({ body: re
 export const fuseTruncate = messageOf(
   465,
   'MATOCL_FUSE_TRUNCATE',
-  statusOr({ previousLength: since(V3_0_113, u64n), attributes }),
+  statusOr({ previousLength: when(knowsOpenFlags, u64n), attributes }),
 )
 export const fuseRepair = messageOf(
   467,
@@ -266,7 +288,7 @@ export const fuseSetxattr = statusAnswer(481, 'MATOCL_FUSE_SETXATTR')
 export const fuseCreate = messageOf(
   483,
   'MATOCL_FUSE_CREATE',
-  statusOr({ flags: since(V3_0_113, u8), inode: u32, attributes }),
+  statusOr({ flags: when(knowsOpenFlags, u8), inode: u32, attributes }),
 )
 export const fuseParents = messageOf(485, 'MATOCL_FUSE_PARENTS', statusOr({ parents: many(u32) }))
 export const fusePaths = messageOf(487, 'MATOCL_FUSE_PATHS', statusOr({ paths: many(text(u32, 1 << 20)) }))

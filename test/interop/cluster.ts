@@ -200,6 +200,12 @@ export class Cluster {
     this.#otherMounts.push(folder)
   }
 
+  /** Runs a program inside the namespace with this input. */
+  feed(input: string, program: string, ...args: string[]): { stdout: string; stderr: string; status: number | null } {
+    const command = [`--net=/run/netns/${this.#namespace}`, program, ...args]
+    return spawnSync('nsenter', command, { encoding: 'utf8', input, timeout: 300_000, maxBuffer: 1 << 28 })
+  }
+
   /** Runs a line of shell inside the namespace. */
   shell(line: string): { stdout: string; stderr: string; status: number | null } {
     const command = [`--net=/run/netns/${this.#namespace}`, 'sh', '-c', line]

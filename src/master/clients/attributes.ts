@@ -6,7 +6,7 @@ import { linkCount } from '../../metadata/namespace/tree.ts'
 import type { State } from '../../metadata/state.ts'
 import { Eattr, type Inode, NodeType } from '../../metadata/types.ts'
 import { type Attributes, MattrFlag } from '../../protocol/attributes.ts'
-import { LookupFlag } from '../../protocol/matocl.ts'
+import { knowsOpenFlags, LookupFlag } from '../../protocol/matocl.ts'
 
 const PROTECTED = Eattr.UNDELETABLE | Eattr.APPENDONLY | Eattr.IMMUTABLE
 
@@ -90,11 +90,15 @@ function directoryLength(total: number): number {
 const WRITE_COMBINATIONS = 0b11001100
 
 /** Rights bits and flags of a LOOKUP answer, without those about chunk and cache. */
-export function lookupFlags(state: State, asker: Asker, inode: Inode): number {
+export function lookupFlags(state: State, asker: Asker, inode: Inode, version: number): number {
   const eattr = state.nodes.eattr.get(inode)
   let flags = allowedCombinations(state, inode, asker.uid, asker.gids, asker.sessionFlags) | 1
   if (eattr & Eattr.IMMUTABLE) flags = (flags & ~WRITE_COMBINATIONS) | LookupFlag.IMMUTABLE
-  if (eattr & Eattr.APPENDONLY) flags |= LookupFlag.APPEND_ONLY
+  if (eattr & Eattr.APPENDONLY) {
+    // Who does not know the flag may not write at all.
+    if (knowsOpenFlags(version)) flags |= LookupFlag.APPEND_ONLY
+    else flags &= ~WRITE_COMBINATIONS
+  }
   if (eattr & Eattr.NODATACACHE) flags |= LookupFlag.DIRECT_MODE
   if (asker.sessionFlags & SessionFlag.READONLY) flags |= LookupFlag.READ_ONLY
   return flags

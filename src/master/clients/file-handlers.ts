@@ -13,11 +13,12 @@ import {
 import { decideOpen, decideTruncate, decideWrite, decideWriteEnd } from '../../metadata/namespace/decide-files.ts'
 import { Eattr, type Inode, NodeType } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
-import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
+import { u8, u16, u32, Writer } from '../../protocol/codec.ts'
+import { MFSCHUNKSIZE, versionNumber } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import type { ChunkAnswer } from '../chunks/chunk-service.ts'
-import { attributesOf } from './attributes.ts'
+import { type Asker, attributesOf } from './attributes.ts'
 import type { RequestContext } from './context.ts'
 import { keepsCache } from './namespace-handlers.ts'
 
@@ -34,6 +35,12 @@ function openedFlags({ state }: RequestContext, inode: Inode): number {
   )
 }
 
+const OPEN_TELLS_ATTRIBUTES = versionNumber(1, 6, 9)
+
+function isAppendOnly({ state }: RequestContext, asker: Asker, inode: Inode): boolean {
+  return (state.nodes.eattr.get(resolve(state, asker, inode)) & Eattr.APPENDONLY) !== 0
+}
+
 function onOpen(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, caller, flags } = context.decode(cltoma.fuseOpen, payload)
   context.count(Counter.OPEN)
@@ -48,12 +55,17 @@ function onOpen(context: RequestContext, payload: Buffer): void {
     truncate: has(OpenFlag.TRUNCATE),
     afterCreate: has(OpenFlag.AFTER_CREATE),
   }
+  const tooOldToAppend = request.write && !matocl.knowsOpenFlags(context.version)
+  if (tooOldToAppend && isAppendOnly(context, asker, inode)) {
+    return context.answer(matocl.fuseOpen, { msgid, status: Status.EACCES })
+  }
   const decision = decideOpen(context.state, asker, request, context.now())
   if (!context.granted(decision)) return context.answer(matocl.fuseOpen, { msgid, status: decision.status })
   if (request.truncate) context.services.reservations.delete(decision.inode)
   const { cache } = context.services
   if (has(OpenFlag.CACHE_CLEARED)) cache.accessed(decision.inode, context.sessionId)
   if (request.truncate && !request.afterCreate) cache.changed(decision.inode, context.sessionId)
+  if (context.version < OPEN_TELLS_ATTRIBUTES) return context.answer(matocl.fuseOpen, { msgid, status: Status.OK })
   const attributes = attributesOf(context.state, asker, decision.inode)
   const keep = keepsCache(context, decision.inode, attributes) ? matocl.OpenedFlag.KEEPCACHE : 0
   context.answer(matocl.fuseOpen, { msgid, flags: keep | openedFlags(context, decision.inode), attributes })
@@ -75,6 +87,13 @@ function onCreate(context: RequestContext, payload: Buffer): void {
   context.answer(matocl.fuseCreate, { msgid, flags: openedFlags(context, inode), inode, attributes })
 }
 
+const KNOWS_EAGAIN = versionNumber(3, 0, 8)
+const KNOWS_EROFS = versionNumber(3, 0, 101)
+
+/** What older clients are told of a write that a read-only session refuses. */
+const writeRefusal = (status: Exclude<Status, 0>, version: number) =>
+  status === Status.EROFS && version < KNOWS_EROFS ? Status.IO : status
+
 function answerChunk(
   context: RequestContext,
   message: typeof matocl.fuseReadChunk,
@@ -82,7 +101,10 @@ function answerChunk(
   inode: Inode,
   answer: ChunkAnswer,
 ): void {
-  if (answer.status !== Status.OK) return context.answer(message, { msgid, status: answer.status })
+  if (answer.status !== Status.OK) {
+    const status = answer.status === Status.EAGAIN && context.version < KNOWS_EAGAIN ? Status.LOCKED : answer.status
+    return context.answer(message, { msgid, status })
+  }
   const { chunkId, version, copies } = answer
   const length = context.state.nodes.length.get(inode)
   context.answer(message, { msgid, length, chunkId, version, copies })
@@ -108,7 +130,9 @@ function onReadChunk(context: RequestContext, payload: Buffer): void {
 function onWriteChunk(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, index, flags = 0 } = context.decode(cltoma.fuseWriteChunk, payload)
   const { status } = decideWrite(context.state, context.asker(NOBODY), inode, index)
-  if (status !== Status.OK) return context.answer(matocl.fuseWriteChunk, { msgid, status })
+  if (status !== Status.OK) {
+    return context.answer(matocl.fuseWriteChunk, { msgid, status: writeRefusal(status, context.version) })
+  }
   const continues = (flags & cltoma.ChunkOpFlag.CONTINUEOP) !== 0
   context.services.chunks.write({ inode, index, session: context.sessionId, continues }, answer => {
     if (answer.status === Status.OK) {
@@ -151,7 +175,8 @@ function onWriteChunkEnd(context: RequestContext, payload: Buffer): void {
   const version = state.chunks.version.get(state.chunks.find(chunkId))
   if (index !== undefined) tellChunkChanged(context, inode, index, { chunkId, version }, length)
   else if (grows) tellLengthChanged(context, inode, length)
-  const answer = () => context.answerStatus(matocl.fuseWriteChunkEnd, msgid, status || unlocked)
+  const refusal = status === Status.OK ? unlocked : writeRefusal(status, context.version)
+  const answer = () => context.answerStatus(matocl.fuseWriteChunkEnd, msgid, refusal)
   // Every client's fsync and close wait for this: what they say is safe shall not be lost with one server.
   if (status || unlocked) answer()
   else services.chunks.whenSafe(chunkId, answer)
@@ -326,9 +351,24 @@ function onCheck(context: RequestContext, payload: Buffer): void {
     const slot = row === 0 ? 11 : Math.min(10, chunks.goodCopies(row))
     counts[slot] = (counts[slot] ?? 0) + 1
   }
-  const body = Buffer.alloc(48)
-  for (let i = 0; i < counts.length; i++) body.writeUInt32BE(counts[i] as number, i * 4)
-  context.answer(matocl.fuseCheck, { msgid, body })
+  context.answer(matocl.fuseCheck, { msgid, body: checkBody(counts, context.version) })
+}
+
+const CHECK_TELLS_COUNTS = versionNumber(1, 6, 23)
+const CHECK_TELLS_HOLES = versionNumber(3, 0, 30)
+
+/** All counts; those before 3.0.30 without the holes, those before 1.6.23 only what is not zero, as copies and chunks. */
+function checkBody(counts: Uint32Array, version: number): Buffer {
+  const out = new Writer()
+  const told = version >= CHECK_TELLS_HOLES ? counts : counts.subarray(0, 11)
+  for (const [copies, chunks] of told.entries()) {
+    if (version >= CHECK_TELLS_COUNTS) u32.write(out, chunks)
+    else if (chunks > 0) {
+      u8.write(out, copies)
+      u16.write(out, Math.min(chunks, 0xffff))
+    }
+  }
+  return out.take()
 }
 
 export const fileHandlers: [number, Handler][] = [

@@ -55,10 +55,12 @@ export class LockService {
       this.#unlock(request)
       return this.#ledger.whenCommitted(() => answer(Status.OK))
     }
-    if (command > FlockCommand.RELEASE) return answer(Status.EINVAL)
+    const isInvolved = state.flocks.held(inode, session, owner) || this.#flocks.get(inode)?.some(w => same(w, request))
+    if (command > FlockCommand.RELEASE && isInvolved) return answer(Status.EINVAL)
     if (!state.openFiles.has(session, inode)) return answer(Status.NOTOPENED)
-    const exclusive = command === FlockCommand.TRY_EXCLUSIVE || command === FlockCommand.LOCK_EXCLUSIVE
-    const waits = command === FlockCommand.LOCK_SHARED || command === FlockCommand.LOCK_EXCLUSIVE
+    const shared = command === FlockCommand.TRY_SHARED || command === FlockCommand.LOCK_SHARED
+    const exclusive = !shared
+    const waits = command !== FlockCommand.TRY_SHARED && command !== FlockCommand.TRY_EXCLUSIVE
     const held = state.flocks.held(inode, session, owner)
     if (held?.exclusive === exclusive) return answer(Status.OK)
     if (held && waits) this.#unlock(request)

@@ -19,6 +19,7 @@ import { type Inode, NodeType, ROOT } from '../../metadata/types.ts'
 import { type Attributes, MattrFlag } from '../../protocol/attributes.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { type Message, Writer } from '../../protocol/codec.ts'
+import { versionNumber } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import { attributesOf, lookupFlags } from './attributes.ts'
@@ -75,19 +76,27 @@ function onLookup(context: RequestContext, payload: Buffer): void {
   context.count(Counter.LOOKUP)
   const asker = context.asker(caller)
   const found = decideLookup(context.state, asker, parent, name)
-  if (!context.granted(found)) return context.answer(matocl.fuseLookup, { msgid, status: found.status })
+  if (!context.granted(found)) {
+    const { status } = found
+    const known = status === Status.ENOENT_NOCACHE && context.version < KNOWS_NOCACHE ? Status.ENOENT : status
+    return context.answer(matocl.fuseLookup, { msgid, status: known })
+  }
   const attributes = attributesOf(context.state, asker, found.inode, found.parent)
   const inode = context.shown(found.inode)
-  const flags = lookupFlags(context.state, asker, found.inode)
+  const flags = lookupFlags(context.state, asker, found.inode, context.version)
   const mayUseData = context.state.nodes.isFile(found.inode) && (flags & DATA_COMBINATIONS) !== 0
-  if (!mayUseData) return context.answer(matocl.fuseLookup, { msgid, inode, attributes, rights: { flags } })
+  if (!mayUseData || context.version < LOOKUP_TELLS_RIGHTS) return context.answer(matocl.fuseLookup, { msgid, inode, attributes, rights: { flags } })
   const keep = keepsCache(context, found.inode, attributes)
   const chunk = asker.disables & Disable.READ ? undefined : context.services.chunks.peekOnly(found.inode)
   const { CHUNK_DATA, KEEP_CACHE } = matocl.LookupFlag
-  const told = keep && context.version >= matocl.V3_0_113 ? KEEP_CACHE : 0
+  const told = keep && matocl.knowsOpenFlags(context.version) ? KEEP_CACHE : 0
   const rights = chunk ? { flags: flags | told | CHUNK_DATA, chunk } : { flags: flags | told }
   context.answer(matocl.fuseLookup, { msgid, inode, attributes, rights })
 }
+
+const LOOKUP_TELLS_RIGHTS = versionNumber(3, 0, 40)
+/** Since when clients know of missing names that they shall not remember. */
+const KNOWS_NOCACHE = versionNumber(3, 0, 25)
 
 /** Combinations of rights that let a caller at the data. */
 const DATA_COMBINATIONS = 0b11111100
@@ -119,6 +128,9 @@ function onSetattr(context: RequestContext, payload: Buffer): void {
   const { SetMask } = cltoma
   const time = (now: number, given: number, value: number) => (has(now) ? 'now' : has(given) ? value : undefined)
   const asker = context.asker(caller)
+  if (has(SetMask.WINATTR) && set.winattr === undefined) {
+    return context.answer(matocl.fuseSetattr, { msgid, status: Status.EINVAL })
+  }
   const request = {
     inode,
     opened: opened !== 0,
@@ -192,7 +204,7 @@ function onMknod(context: RequestContext, payload: Buffer): void {
 function onMkdir(context: RequestContext, payload: Buffer): void {
   const { msgid, caller, copySgid, ...rest } = context.decode(cltoma.fuseMkdir, payload)
   context.count(Counter.MKDIR)
-  const request = { ...rest, type: NodeType.DIRECTORY, rdev: 0, copySgid: copySgid !== 0 }
+  const request = { ...rest, type: NodeType.DIRECTORY, rdev: 0, copySgid: (copySgid ?? 0) !== 0 }
   const decision = decideMake(context.state, context.asker(caller), request, context.now())
   answerNode(context, matocl.fuseMkdir, msgid, caller, decision, rest.parent)
 }
@@ -219,8 +231,14 @@ function onRename(context: RequestContext, payload: Buffer): void {
   const { msgid, caller, mode = 0, ...request } = context.decode(cltoma.fuseRename, payload)
   context.count(Counter.RENAME)
   const decision = decideRename(context.state, context.asker(caller), { mode, ...request }, context.now())
+  if (decision.status === 0 && context.version < RENAME_TELLS_NODE) {
+    context.granted(decision)
+    return context.answer(matocl.fuseRename, { msgid, status: Status.OK })
+  }
   answerNode(context, matocl.fuseRename, msgid, caller, decision, request.parentTarget)
 }
+
+const RENAME_TELLS_NODE = versionNumber(1, 6, 21)
 
 function onLink(context: RequestContext, payload: Buffer): void {
   const { msgid, caller, ...request } = context.decode(cltoma.fuseLink, payload)
@@ -236,7 +254,8 @@ const EDGE_END = 0x7fffffffffffffffn
 const MAX_LISTING_BYTES = 0xffff0000
 
 function onReaddir(context: RequestContext, payload: Buffer): void {
-  const { msgid, inode, caller, flags, maxEntries, edgeId } = context.decode(cltoma.fuseReaddir, payload)
+  const { msgid, inode, caller, flags, page } = context.decode(cltoma.fuseReaddir, payload)
+  const { maxEntries, edgeId } = page ?? { maxEntries: 0xffffffff, edgeId: EDGE_START }
   context.count(Counter.READDIR)
   const { state } = context
   const asker = context.asker(caller)
@@ -258,7 +277,7 @@ function onReaddir(context: RequestContext, payload: Buffer): void {
     else matocl.dirent.write(out, { name, inode: shown, type: state.nodes.type(child) })
   }
   const next = list(context, directory, edgeId, maxEntries, write, () => out.position - out.start > MAX_LISTING_BYTES)
-  context.answer(matocl.fuseReaddir, { msgid, edgeId: next, entries: out.take() })
+  context.answer(matocl.fuseReaddir, { msgid, ...(page && { edgeId: next }), entries: out.take() })
 }
 
 /** Writes entries from an edge id on. Returns the id to go on with. */

@@ -55,7 +55,8 @@ const since = {
 export function welcome(state: State, id: SessionId, rights: SessionRights, version: number): Buffer {
   const out = new Writer()
   const meta = rights.rootInode === 0
-  if (version >= since.version) u32.write(out, VERSION)
+  // The first version that has the field is told nothing in it.
+  if (version >= since.version) u32.write(out, version === since.version ? 0 : VERSION)
   u32.write(out, id)
   if (version >= since.metaId) u64.write(out, state.metaId)
   u8.write(out, rights.flags)

@@ -89,7 +89,7 @@ export function decideMake(state: State, actor: Actor, request: MakeRequest, ts:
   const setgid = (nodes.mode.get(parent) & S_ISGID) !== 0
   const inode = nodes.nextInode()
   let mode = request.mode & 0o7777
-  if (request.type === NodeType.DIRECTORY) mode = (mode & ~S_ISGID) | (setgid && request.copySgid ? S_ISGID : 0)
+  if (request.type === NodeType.DIRECTORY && setgid && request.copySgid) mode |= S_ISGID
   const entry = {
     op: 'CREATE',
     ts,
