@@ -399,7 +399,11 @@ export const fuseSetsclass = messageOf<{
   read(input) {
     const [msgid, inode, uid] = [u32.read(input), u32.read(input), u32.read(input)]
     const [goal, mode] = [u8.read(input), u8.read(input)]
-    if (goal !== NAMED_CLASS) return { msgid, inode, uid, mode, goal }
+    if (goal !== NAMED_CLASS) {
+      // The original does not look at what may stand behind it.
+      input.take(input.left)
+      return { msgid, inode, uid, mode, goal }
+    }
     const exchanges = (mode & 3) === 3
     const oldName = exchanges ? { oldName: name.read(input) } : {}
     return { msgid, inode, uid, mode, ...oldName, newName: name.read(input) }

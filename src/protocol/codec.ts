@@ -281,18 +281,13 @@ export function record<F extends Fields>(fields: F): Codec<Shape<F>> {
 
 /** Present only between peers of at least `version`; undefined (and no bytes) for older ones. */
 export function since<T>(version: number, codec: Codec<T>): Codec<T | undefined> {
-  return when(known => known >= version, codec)
-}
-
-/** As since(), for versions that no single bound divides. */
-export function when<T>(knows: (version: number) => boolean, codec: Codec<T>): Codec<T | undefined> {
   return {
     layout: `[${codec.layout}]`,
     write(out, value) {
-      if (knows(out.version)) codec.write(out, value as T)
+      if (out.version >= version) codec.write(out, value as T)
     },
     read(input) {
-      return knows(input.version) ? codec.read(input) : undefined
+      return input.version >= version ? codec.read(input) : undefined
     },
   }
 }

@@ -19,7 +19,6 @@ import {
   u32,
   u64,
   u64n,
-  when,
 } from './codec.ts'
 import { versionNumber } from './constants.ts'
 
@@ -32,13 +31,9 @@ const V3_0_113 = versionNumber(3, 0, 113)
 const V4_0_0 = versionNumber(4, 0, 0)
 const V4_9_0 = versionNumber(4, 9, 0)
 export const V4_18_0 = versionNumber(4, 18, 0)
-const V4_22_0 = versionNumber(4, 22, 0)
 
-/**
- * Whether this version is told how it may cache and append what it opens, and lengths before a truncate. Versions 4.0
- * to 4.21 are as old in this as 3.0.112 (spec client-master 10.2).
- */
-export const knowsOpenFlags = (version: number) => (version >= V3_0_113 && version < V4_0_0) || version >= V4_22_0
+/** Whether this version is told how it may cache and append what it opens, and lengths before a truncate. */
+export const knowsOpenFlags = (version: number) => version >= V3_0_113
 
 /** An answer that is never anything but `msgid status`. */
 const statusAnswer = (code: number, name: string) => message(code, name, { msgid: u32, status: u8 })
@@ -179,7 +174,7 @@ const nodeType: Codec<number> = {
 export const dirent = record({ name, inode: u32, type: nodeType })
 
 export const OpenedFlag = { KEEPCACHE: 1, DIRECTMODE: 2, APPENDONLY: 4 } as const
-export const fuseOpen = messageOf(431, 'MATOCL_FUSE_OPEN', statusOr({ flags: when(knowsOpenFlags, u8), attributes }))
+export const fuseOpen = messageOf(431, 'MATOCL_FUSE_OPEN', statusOr({ flags: since(V3_0_113, u8), attributes }))
 const chunkAnswer = statusOr({
   protocolId: protocolId,
   length: u64n,
@@ -195,7 +190,7 @@ export const fuseCheck = messageOf(441, 'MATOCL_FUSE_CHECK', statusOr({ body: re
 export const fuseTruncate = messageOf(
   465,
   'MATOCL_FUSE_TRUNCATE',
-  statusOr({ previousLength: when(knowsOpenFlags, u64n), attributes }),
+  statusOr({ previousLength: since(V3_0_113, u64n), attributes }),
 )
 export const fuseRepair = messageOf(
   467,
@@ -288,7 +283,7 @@ export const fuseSetxattr = statusAnswer(481, 'MATOCL_FUSE_SETXATTR')
 export const fuseCreate = messageOf(
   483,
   'MATOCL_FUSE_CREATE',
-  statusOr({ flags: when(knowsOpenFlags, u8), inode: u32, attributes }),
+  statusOr({ flags: since(V3_0_113, u8), inode: u32, attributes }),
 )
 export const fuseParents = messageOf(485, 'MATOCL_FUSE_PARENTS', statusOr({ parents: many(u32) }))
 export const fusePaths = messageOf(487, 'MATOCL_FUSE_PATHS', statusOr({ paths: many(text(u32, 1 << 20)) }))

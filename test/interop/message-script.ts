@@ -10,6 +10,8 @@ export interface Step {
   about: string
   /** No answer is to be expected. */
   silent?: boolean
+  /** The connection ends after the answer. */
+  untilClosed?: boolean
   /** Wait before it. */
   pauseMs?: number
   /** End the connection instead. */
@@ -154,7 +156,7 @@ export class Tour {
   }
 
   closeSession(sessionId: number): this {
-    return this.say('closes its session', 400, p().raw(BLOB).u8(6).u32(sessionId))
+    return this.say('closes its session', 400, p().raw(BLOB).u8(6).u32(sessionId), { untilClosed: true })
   }
 
   // --- layouts that depend on the version

@@ -7,10 +7,8 @@ import { ALICE, type Played, p, type Step, Tour } from './message-script.ts'
 import { installPackages } from './packages.ts'
 
 const versions = [
-  ...['1.5.13', '1.6.0', '1.6.20', '1.6.21', '1.6.24', '1.6.26', '1.6.28', '1.7.28', '1.7.32', '2.0.0', '2.1.7'],
-  ...['3.0.3', '3.0.9', '3.0.10', '3.0.30', '3.0.40', '3.0.74', '3.0.75', '3.0.92', '3.0.93', '3.0.95', '3.0.101'],
-  ...['3.0.102', '3.0.107', '3.0.112', '3.0.113', '3.0.117', '4.0.0', '4.0.2', '4.3.0', '4.9.0', '4.18.0', '4.22.0'],
-  ...['4.40.0', '4.57.0', '4.59.2'],
+  ...['1.5.13', '1.6.20', '1.6.21', '1.6.26', '1.7.28', '1.7.32', '2.0.0', '3.0.9', '3.0.40', '3.0.92', '3.0.101'],
+  ...['3.0.107', '3.0.112', '3.0.117', '4.0.0', '4.18.0', '4.59.2'],
 ]
 
 const EOF = 0xffffffffffffffffn
@@ -34,7 +32,7 @@ function storageClasses(tour: Tour, sub: number): void {
 }
 
 /** One client's life; `next` is the inode number that will be given out next. */
-export function life(version: string, session: number, next: number): { steps: Step[]; next: number } {
+function life(version: string, session: number, next: number): { steps: Step[]; next: number } {
   const tour = new Tour(version)
   let inode = next
   const made = () => inode++
@@ -155,7 +153,32 @@ export function life(version: string, session: number, next: number): { steps: S
   return { steps: tour.steps, next: inode }
 }
 
-export function script(chosen = versions): Step[] {
+/** Every number that may be a message. */
+const numbers = [
+  ...[0, 1, 2, 3, 9, 10, 11, 80, 81, 82, 349, 362, 600, 699, 700, 701, 702, 704, 706, 707, 9999],
+  ...Array.from({ length: 12 }, (_, i) => 350 + i),
+  ...Array.from({ length: 100 }, (_, i) => 400 + i),
+]
+
+/** Messages of no sense: each on a connection of its own, because most end it. */
+function nonsense(session: number): Step[] {
+  const steps: Step[] = []
+  for (const type of numbers) {
+    for (const [what, payload] of [
+      ['a msgid', p().u32(7)],
+      ['200 zeros', p().raw(Buffer.alloc(200))],
+    ] as const) {
+      const stranger = new Tour('3.0.117', `stranger ${type} ${what}`)
+      steps.push(...stranger.say(`${type} with ${what} before registration`, type, payload, { silent: true }).steps)
+      const tool = new Tour('3.0.117', `tool ${type} ${what}`)
+      tool.registerTool(session).say(`${type} with ${what} from a tool`, type, payload, { silent: true })
+      steps.push(...tool.steps)
+    }
+  }
+  return steps
+}
+
+function script(chosen = versions): Step[] {
   let [next, session] = [2, 1]
   return chosen.flatMap(version => {
     const { steps, next: after } = life(version, session++, next)
@@ -171,10 +194,18 @@ function play(cluster: Cluster, steps: Step[]): Played[] {
   return JSON.parse(stdout)
 }
 
+/** Where ours answers other bytes on purpose, of the same length or not: what may be compared. */
+function sameInBoth({ about }: Step, type: number, payload: Buffer): Buffer {
+  // The text of the version is ours, and whoever lists in pages is told where to go on.
+  if (type === 11) return payload.subarray(0, 4)
+  if (type === 429 && about.includes('paged') && payload.length > 12) payload.fill(0, 4, 12)
+  return payload
+}
+
 /** The same text for the same answer of another master at another time. */
-function comparable(played: Played, window: [number, number], metaId: string): string {
+function comparable(step: Step, played: Played, window: [number, number]): string {
   const packets = played.packets.map(({ type, payload }) => {
-    const bytes = Buffer.from(payload.replaceAll(metaId, '11'.repeat(8)), 'hex')
+    const bytes = sameInBoth(step, type, Buffer.from(payload, 'hex'))
     for (let i = 0; i + 4 <= bytes.length; i++) {
       const value = bytes.readUInt32BE(i)
       if (value >= window[0] && value <= window[1]) bytes.writeUInt32BE(0x54545454, i)
@@ -191,7 +222,7 @@ async function answers(startMaster: (cluster: Cluster) => Promise<void>, steps: 
     await startMaster(cluster)
     const played = play(cluster, steps)
     const window: [number, number] = [from - 5, Math.floor(Date.now() / 1000) + 5]
-    return played.map(one => comparable(one, window, 'none'))
+    return played.map((one, i) => comparable(steps[i] as Step, one, window))
   } finally {
     await cluster.close()
   }
@@ -200,7 +231,7 @@ async function answers(startMaster: (cluster: Cluster) => Promise<void>, steps: 
 if (process.env.NODE_TEST_CONTEXT)
   test('every message of every version is answered as by the real master', { skip: whyNot() ?? false }, async () => {
     installPackages()
-    const steps = script()
+    const steps = [...script(), ...new Tour('3.0.117', 'mount').register().steps, ...nonsense(versions.length + 1)]
     const real = await answers(async cluster => cluster.startRealMaster(), steps)
     const ours = await answers(cluster => cluster.startOurMaster(), steps)
     const differing = steps.flatMap(({ about }, i) =>

@@ -13,16 +13,31 @@ class Player {
   readonly #socket = new Socket()
   readonly packets: { type: number; payload: Buffer }[] = []
   closed = false
+  #changed: (() => void) | undefined
+
+  /** Until something came, or `limitMs` went by. */
+  change(limitMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, limitMs)
+      this.#changed = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
 
   async open(): Promise<void> {
     const frames = new FrameReader(50_000_000, (type, payload) => {
-      if (type !== 0) this.packets.push({ type, payload: Buffer.from(payload) })
+      if (type === 0) return
+      this.packets.push({ type, payload: Buffer.from(payload) })
+      this.#changed?.()
     })
     this.#socket.setNoDelay(true)
     this.#socket.on('data', (bytes: Buffer) => frames.push(bytes))
     this.#socket.on('error', () => {})
     this.#socket.on('close', () => {
       this.closed = true
+      this.#changed?.()
     })
     await new Promise<void>((resolve, reject) => {
       this.#socket.once('error', reject)
@@ -57,9 +72,10 @@ async function play(step: Step): Promise<Played> {
   const bytes = Buffer.from(step.send, 'hex')
   player.send(bytes)
   const answer = bytes.readUInt32BE(0) + 1
-  const isThere = () => player.closed || player.packets.some(({ type }) => type === answer)
+  const isAnswered = () => !step.untilClosed && player.packets.some(({ type }) => type === answer)
+  const isThere = () => player.closed || isAnswered()
   const limit = step.silent ? SILENCE_MS : LIMIT_MS
-  for (let waited = 0; waited < limit && !isThere(); waited += 2) await pause(2)
+  for (const end = Date.now() + limit; Date.now() < end && !isThere(); ) await player.change(end - Date.now())
   const packets = player.packets.splice(0).map(({ type, payload }) => ({ type, payload: payload.toString('hex') }))
   return { packets, closed: player.closed }
 }

@@ -221,6 +221,10 @@ export class ChunkManager implements ChunkService {
     return { total, available: total - used, free: total - used }
   }
 
+  isFull(): boolean {
+    return this.space().available <= 0 && !this.#servers.areStillTelling([])
+  }
+
   // --- once a second
 
   tick(): void {

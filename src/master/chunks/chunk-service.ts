@@ -25,6 +25,8 @@ export interface WriteRequest {
   session: SessionId
   /** A repeat after an interrupted write: the caller's own lock does not stand in the way. */
   continues: boolean
+  /** The file's times are the master's business: old clients report none. */
+  touch?: boolean
 }
 
 /** Answers come at once or much later, and once. A request whose connection ended is answered all the same. */
@@ -42,6 +44,8 @@ export interface ChunkService {
   /** Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK. */
   truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void
   space(): SpaceTotals
+  /** No room for new chunks, but for root. While servers are just coming nobody knows. */
+  isFull(): boolean
   /** Those that are connected. */
   servers(): Iterable<ChunkServer>
   /** Number of good copies of the chunk in this row. */

@@ -202,12 +202,12 @@ export class Writes {
 
   /** @param raisedOn servers whose copies follow the version */
   #commitWrite(
-    { inode, index, session }: WriteRequest,
+    { inode, index, session, touch = false }: WriteRequest,
     raiseVersion: boolean,
     chunkId: ChunkId,
     raisedOn?: readonly ChunkServer[],
   ): void {
-    const entry = { op: 'WRITE', ts: this.#now(), inode, index, raiseVersion, touch: false, chunkId } as const
+    const entry = { op: 'WRITE', ts: this.#now(), inode, index, raiseVersion, touch, chunkId } as const
     this.#parts.ledger.commit(entry, { leaseOwner: session, ...(raisedOn && { raisedOn: idsOf(raisedOn) }) })
   }
 

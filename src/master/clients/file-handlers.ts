@@ -1,6 +1,6 @@
 // Files: open, read, write, truncate, locks, extended attributes, ACLs, reports (spec client-master 5.5 to 5.9).
 import { type Acl, type AclEntry, AclType } from '../../metadata/acl/acls.ts'
-import { Disable } from '../../metadata/decision.ts'
+import { Disable, refuse, refusedBySession } from '../../metadata/decision.ts'
 import { MAX_CHUNK_INDEX } from '../../metadata/namespace/apply-files.ts'
 import { decideMake, resolve } from '../../metadata/namespace/decide.ts'
 import {
@@ -20,7 +20,7 @@ import { Status } from '../../protocol/status.ts'
 import type { ChunkAnswer } from '../chunks/chunk-service.ts'
 import { type Asker, attributesOf } from './attributes.ts'
 import type { RequestContext } from './context.ts'
-import { keepsCache } from './namespace-handlers.ts'
+import { keepsCache, touch } from './namespace-handlers.ts'
 
 type Handler = (context: RequestContext, payload: Buffer) => void
 
@@ -111,7 +111,7 @@ function answerChunk(
 }
 
 function onReadChunk(context: RequestContext, payload: Buffer): void {
-  const { msgid, inode, index } = context.decode(cltoma.fuseReadChunk, payload)
+  const { msgid, inode, index, flags } = context.decode(cltoma.fuseReadChunk, payload)
   const { nodes } = context.state
   const fail = (status: number) => context.answer(matocl.fuseReadChunk, { msgid, status })
   if (context.session.disables & Disable.READ) return fail(Status.EPERM)
@@ -120,6 +120,7 @@ function onReadChunk(context: RequestContext, payload: Buffer): void {
   if (index > MAX_CHUNK_INDEX) return fail(Status.INDEXTOOBIG)
   context.services.chunks.read(inode, index, answer => {
     if (answer.status === Status.OK) {
+      if (mayTouch(context, flags)) touch(context, inode)
       context.count(Counter.READ)
       context.services.cache.accessed(inode, context.sessionId)
     }
@@ -127,14 +128,24 @@ function onReadChunk(context: RequestContext, payload: Buffer): void {
   })
 }
 
+/** Clients before 3.0.74 do not report times: what they do sets them, unless they say that it shall not. */
+function mayTouch({ version }: RequestContext, flags: number = cltoma.ChunkOpFlag.CANMODTIME): boolean {
+  return version < matocl.V3_0_74 && (flags & cltoma.ChunkOpFlag.CANMODTIME) !== 0
+}
+
 function onWriteChunk(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, index, flags = 0 } = context.decode(cltoma.fuseWriteChunk, payload)
-  const { status } = decideWrite(context.state, context.asker(NOBODY), inode, index)
+  const { chunks } = context.services
+  const asker = context.asker(NOBODY)
+  const mayFill = (flags & cltoma.ChunkOpFlag.CANUSERESERVESPACE) !== 0
+  const isFull = !mayFill && refusedBySession(asker, Disable.WRITE) === undefined && chunks.isFull()
+  const { status } = isFull ? refuse(Status.NOSPACE) : decideWrite(context.state, asker, inode, index)
   if (status !== Status.OK) {
     return context.answer(matocl.fuseWriteChunk, { msgid, status: writeRefusal(status, context.version) })
   }
   const continues = (flags & cltoma.ChunkOpFlag.CONTINUEOP) !== 0
-  context.services.chunks.write({ inode, index, session: context.sessionId, continues }, answer => {
+  const touches = mayTouch(context, flags)
+  chunks.write({ inode, index, session: context.sessionId, continues, touch: touches }, answer => {
     if (answer.status === Status.OK) {
       context.count(Counter.WRITE)
       context.services.cache.changed(inode, context.sessionId)
@@ -161,12 +172,12 @@ function tellLengthChanged(context: RequestContext, inode: Inode, length: number
 }
 
 function onWriteChunkEnd(context: RequestContext, payload: Buffer): void {
-  const { msgid, chunkId, inode, index, length } = context.decode(cltoma.fuseWriteChunkEnd, payload)
+  const { msgid, chunkId, inode, index, length, flags } = context.decode(cltoma.fuseWriteChunkEnd, payload)
   const { services, state } = context
   const { status } = decideWriteEnd(state, context.asker(NOBODY), inode, length)
   const grows = status === Status.OK && length > state.nodes.length.get(inode)
   if (grows) {
-    context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: false }])
+    context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: mayTouch(context, flags) }])
     if (length >= (services.reservations.get(inode) ?? 0)) services.reservations.delete(inode)
   }
   // The chunk is let go also when the quota says no; nobody shall wait for a lease without use.

@@ -85,7 +85,8 @@ function onLookup(context: RequestContext, payload: Buffer): void {
   const inode = context.shown(found.inode)
   const flags = lookupFlags(context.state, asker, found.inode, context.version)
   const mayUseData = context.state.nodes.isFile(found.inode) && (flags & DATA_COMBINATIONS) !== 0
-  if (!mayUseData || context.version < LOOKUP_TELLS_RIGHTS) return context.answer(matocl.fuseLookup, { msgid, inode, attributes, rights: { flags } })
+  if (!mayUseData || context.version < LOOKUP_TELLS_RIGHTS)
+    return context.answer(matocl.fuseLookup, { msgid, inode, attributes, rights: { flags } })
   const keep = keepsCache(context, found.inode, attributes)
   const chunk = asker.disables & Disable.READ ? undefined : context.services.chunks.peekOnly(found.inode)
   const { CHUNK_DATA, KEEP_CACHE } = matocl.LookupFlag
@@ -162,7 +163,8 @@ function onReadlink(context: RequestContext, payload: Buffer): void {
   context.answer(matocl.fuseReadlink, { msgid, target: `${state.nodes.target(real)}\0` })
 }
 
-function touch(context: RequestContext, inode: Inode): void {
+/** Reading may change the time of the last access (ATIME_MODE). */
+export function touch(context: RequestContext, inode: Inode): void {
   const entry = accessEntry(context.state, inode, context.services.options.atimeMode, context.now())
   if (entry) context.commit([entry])
 }

@@ -246,6 +246,7 @@ class ClientLink implements AnswerLink {
       case cltoma.fuseRegister.code:
         return this.#onRegister(payload)
       case cltoma.fuseTimeSync.code: {
+        if (this.sessionId === 0 || this.isTool) break
         const { msgid } = cltoma.fuseTimeSync.decode(payload)
         const microseconds = Math.floor(this.#port.env.clock.nowMs() * 1000)
         return this.send(matocl.fuseTimeSync.encode({ ...(msgid === undefined ? {} : { msgid }), microseconds }))
