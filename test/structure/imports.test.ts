@@ -30,6 +30,7 @@ const mayImport: Record<string, string[]> = {
     'metadata',
     'journal',
     'client',
+    'ha',
     'daemon',
     'master',
     'chunkserver',

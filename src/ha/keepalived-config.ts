@@ -1,0 +1,78 @@
+// A configuration of keepalived in which the address follows the leader, never the other way round: every machine is a
+// backup, nobody takes the address back, and only the machine whose master says that it leads may have it.
+
+export interface KeepalivedOptions {
+  /** `192.168.1.99/24` */
+  virtualAddress: string
+  device: string
+  ownAddress: string
+  /** Own addresses of the other masters. */
+  peers: readonly string[]
+  /** 1..255, another one on each machine. */
+  priority: number
+  /** 1..255, the same on all machines, used by no other keepalived in the network. */
+  routerId: number
+  /** DATA_PATH of the master. */
+  dataFolder: string
+}
+
+/** Fresh for so long: the master writes the file every second. */
+const FRESH_SECONDS = 3
+
+/** The check as one line of shell: the file says "leads", and the master that wrote it is alive. */
+export function leaderCheck(dataFolder: string): string {
+  const file = `${dataFolder}/not-leader`
+  const age = `$(( $(date +%s) - $(stat -c %Y ${file}) ))`
+  return `/bin/sh -c '[ "$(cat ${file})" = 0 ] && [ ${age} -le ${FRESH_SECONDS} ]'`
+}
+
+export function keepalivedConfig(options: KeepalivedOptions): string {
+  const { virtualAddress, device, ownAddress, peers, priority, routerId, dataFolder } = options
+  return `# Made by mfsha keepalived-config. The same on all masters but for priority, unicast_src_ip and unicast_peer.
+global_defs {
+    vrrp_version 3
+    vrrp_garp_master_refresh 10
+    enable_script_security
+    script_user root
+}
+
+# 0: the master on this machine leads. Written by the master itself.
+track_file elkfs_role {
+    file ${dataFolder}/not-leader
+    weight 0
+    init_file 1
+}
+
+# The same, and the master that says so is alive: a master that hangs writes nothing.
+vrrp_script elkfs_leads {
+    script "${leaderCheck(dataFolder).replaceAll('"', '\\"')}"
+    interval 1
+    timeout 1
+    fall 2
+    rise 1
+    weight 0
+    init_fail
+}
+
+vrrp_instance ELKFS {
+    state BACKUP
+    nopreempt
+    interface ${device}
+    virtual_router_id ${routerId}
+    priority ${priority}
+    advert_int 0.3
+    unicast_src_ip ${ownAddress}
+    unicast_peer {
+${peers.map(peer => `        ${peer}`).join('\n')}
+    }
+    track_file {
+        elkfs_role
+    }
+    track_script {
+        elkfs_leads
+    }
+    virtual_ipaddress {
+        ${virtualAddress} dev ${device}
+    }
+}`
+}

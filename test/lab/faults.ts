@@ -1,0 +1,79 @@
+// What is done to the leader of the lab, and how long clients wait for it.
+import { closeSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Lab, type MasterHost, otherMaster } from './lab.ts'
+
+export type LabFault = 'kill' | 'cable' | 'freeze' | 'switchover' | 'loseFolder' | 'killBoth'
+
+let probes = 0
+
+/** Milliseconds until a file can be made on the mount. */
+async function untilCreate(lab: Lab, startedMs: number): Promise<number> {
+  const path = join(lab.mountPoint, `probe-${process.pid}-${probes++}`)
+  const done = join(lab.folder, `probe-${probes}`)
+  // In a process of its own: a mount that hangs must not stop this one.
+  lab.background(`probe-${probes}`, 'client', `until : > ${path}; do sleep 0.05; done; : > ${done}`)
+  for (let i = 0; i < 1200; i++) {
+    try {
+      closeSync(openSync(done, 'r'))
+      rmSync(done)
+      return performance.now() - startedMs
+    } catch {
+      await sleep(50)
+    }
+  }
+  throw new Error('no file could be made for 60 s')
+}
+
+/** Does it, measures the time to the first new file, and brings the host back. Resolves when both are in sync again. */
+export async function inflict(lab: Lab, fault: LabFault): Promise<number> {
+  const leader = lab.leader()
+  if (!leader) throw new Error('nobody leads')
+  const startedMs = performance.now()
+  await strike(lab, fault, leader)
+  const ms = await untilCreate(lab, startedMs)
+  await heal(lab, fault, leader)
+  await lab.until(`both in sync after ${fault}`, 60, () => lab.areInSync())
+  return ms
+}
+
+async function strike(lab: Lab, fault: LabFault, leader: MasterHost): Promise<void> {
+  switch (fault) {
+    case 'kill':
+      return lab.end(leader, 'SIGKILL')
+    case 'cable':
+      return lab.setCable(leader, false)
+    case 'freeze':
+      return lab.signal(leader, 'SIGSTOP')
+    case 'switchover': {
+      const { status, stderr } = lab.mfsha(leader, 'switchover')
+      if (status !== 0) throw new Error(`switchover: ${stderr}`)
+      return
+    }
+    case 'loseFolder':
+      await lab.end(leader, 'SIGKILL')
+      return rmSync(lab.dataFolder(leader), { recursive: true })
+    case 'killBoth':
+      await Promise.all([lab.end(leader, 'SIGKILL'), lab.end(otherMaster(leader), 'SIGKILL')])
+      lab.startMaster(otherMaster(leader))
+      return lab.startMaster(leader)
+  }
+}
+
+async function heal(lab: Lab, fault: LabFault, leader: MasterHost): Promise<void> {
+  switch (fault) {
+    case 'kill':
+      return lab.startMaster(leader)
+    case 'cable':
+      return lab.setCable(leader, true)
+    case 'freeze':
+      return lab.signal(leader, 'SIGCONT')
+    case 'loseFolder':
+      lab.makeDataFolder(leader)
+      return lab.startMaster(leader)
+    case 'switchover':
+    case 'killBoth':
+      return
+  }
+}

@@ -1,0 +1,33 @@
+// The laboratory, a short run: the five hosts of the public recipe with real chunkservers, a real mount, keepalived and
+// etcd; the leader is killed, cut off, frozen and woken, and hands over, under load.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { whyNot } from '../interop/cluster.ts'
+import { inflict, type LabFault } from './faults.ts'
+import { Lab } from './lab.ts'
+import { finishLoad, startLoad } from './load.ts'
+
+const WRITERS = 2
+const faults: readonly LabFault[] = ['kill', 'switchover', 'freeze', 'cable', 'loseFolder', 'killBoth']
+/** Generous: the machine that runs the tests is busy. What is measured in peace is in docs/high-availability.md. */
+const LIMIT_MS = 30_000
+
+test('a real mount on the virtual address survives every fault of the leader', {
+  skip: whyNot() ?? false,
+}, async () => {
+  const lab = new Lab()
+  try {
+    await lab.open()
+    startLoad(lab, WRITERS)
+    for (const fault of faults) {
+      const ms = await inflict(lab, fault)
+      console.log(`${fault}: a file could be made again after ${Math.round(ms)} ms`)
+      assert.ok(ms < LIMIT_MS, `${fault}: ${ms} ms`)
+    }
+    const { acknowledged, lost, strange, errors } = await finishLoad(lab, WRITERS)
+    assert.ok(acknowledged > 20, `${acknowledged} acknowledged: this run proves nothing`)
+    assert.deepEqual({ lost, strange, errors }, { lost: [], strange: [], errors: [] })
+  } finally {
+    await lab.close()
+  }
+})

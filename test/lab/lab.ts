@@ -1,0 +1,274 @@
+// The five hosts of the public recipe in network namespaces: two masters with etcd and keepalived, two chunkservers (one
+// with the third etcd), a client with a mount on the virtual address. Everything it makes goes with close().
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { keepalivedConfig } from '../../src/ha/keepalived-config.ts'
+import { installPackages } from '../interop/packages.ts'
+
+const source = (path: string) => join(import.meta.dirname, '../../src', path)
+
+export const VIRTUAL_ADDRESS = '192.168.1.99'
+const hosts = { cobbler1: 8, cobbler2: 9, chunk1: 10, chunk2: 11, client: 12 } as const
+export type Host = keyof typeof hosts
+export type MasterHost = 'cobbler1' | 'cobbler2'
+export const masterHosts: readonly MasterHost[] = ['cobbler1', 'cobbler2']
+const etcdHosts: readonly Host[] = ['cobbler1', 'cobbler2', 'chunk1']
+
+export const addressOf = (host: Host) => `192.168.1.${hosts[host]}`
+export const otherMaster = (host: MasterHost): MasterHost => (host === 'cobbler1' ? 'cobbler2' : 'cobbler1')
+
+export interface Status {
+  name: string
+  role: string
+  epoch: number
+  version: number
+  inSync?: string[]
+  isInSync?: boolean
+}
+
+export class Lab {
+  readonly folder = mkdtempSync(join(tmpdir(), 'elkfs-lab-'))
+  readonly mountPoint = join(this.folder, 'mnt')
+  readonly #prefix = `elklab${process.pid}`
+  readonly #processes = new Map<string, ChildProcess>()
+  readonly #logs: number[] = []
+
+  /** @throws Error with what a command said */
+  async open(): Promise<void> {
+    installPackages({ etcd: 'etcd-server', keepalived: 'keepalived' })
+    mkdirSync(this.mountPoint)
+    this.#ip('netns', 'add', this.#namespace('switch'))
+    this.#ip('-n', this.#namespace('switch'), 'link', 'add', 'br0', 'type', 'bridge')
+    this.#ip('-n', this.#namespace('switch'), 'link', 'set', 'br0', 'up')
+    for (const host of Object.keys(hosts) as Host[]) this.#addHost(host)
+    for (const host of etcdHosts) this.#startEtcd(host)
+    for (const host of masterHosts) {
+      this.makeDataFolder(host)
+      this.startMaster(host)
+    }
+    writeFileSync(join(this.folder, 'exports.cfg'), '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
+    await this.until('a master leads', 60, () => this.leader())
+    for (const host of masterHosts) this.startKeepalived(host)
+    for (const host of ['chunk1', 'chunk2'] as const) this.#startChunkserver(host)
+    await this.until('the address is there', 30, () => this.holders().length === 1)
+    await this.until('both masters are in sync', 60, () => this.areInSync())
+    await this.until('the mount', 60, () => this.#tryMount())
+    await this.until('a file can be written', 60, () => this.shell('client', `echo x > ${this.mountPoint}/first`) === 0)
+  }
+
+  #namespace = (host: string) => `${this.#prefix}-${host}`
+
+  #ip(...args: string[]): void {
+    execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  }
+
+  #addHost(host: Host): void {
+    const [inside, outside] = [this.#namespace(host), this.#namespace('switch')]
+    const port = `p${hosts[host]}`
+    this.#ip('netns', 'add', inside)
+    this.#ip('-n', inside, 'link', 'add', 'eth1', 'type', 'veth', 'peer', 'name', port, 'netns', outside)
+    this.#ip('-n', outside, 'link', 'set', port, 'master', 'br0', 'up')
+    this.#ip('-n', inside, 'link', 'set', 'lo', 'up')
+    this.#ip('-n', inside, 'addr', 'add', `${addressOf(host)}/24`, 'dev', 'eth1')
+    this.#ip('-n', inside, 'link', 'set', 'eth1', 'up')
+  }
+
+  /** Pulls the cable of a host, or puts it back. */
+  setCable(host: Host, isIn: boolean): void {
+    this.#ip('-n', this.#namespace('switch'), 'link', 'set', `p${hosts[host]}`, isIn ? 'up' : 'down')
+  }
+
+  dataFolder = (host: MasterHost) => join(this.folder, host)
+
+  makeDataFolder(host: MasterHost): void {
+    mkdirSync(this.dataFolder(host))
+  }
+
+  /** Starts a program on a host; its output goes to NAME.log. */
+  #start(name: string, host: Host, program: string, args: string[]): ChildProcess {
+    const log = openSync(join(this.folder, `${name}.log`), 'a')
+    this.#logs.push(log)
+    const child = spawn('nsenter', [`--net=/run/netns/${this.#namespace(host)}`, program, ...args], {
+      stdio: ['ignore', log, log],
+    })
+    this.#processes.set(name, child)
+    return child
+  }
+
+  log(name: string): string {
+    return readFileSync(join(this.folder, `${name}.log`), 'utf8')
+  }
+
+  isRunning(name: string): boolean {
+    const child = this.#processes.get(name)
+    return child !== undefined && child.exitCode === null && child.signalCode === null
+  }
+
+  async end(name: string, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#processes.get(name)
+    if (!child || !this.isRunning(name)) return
+    const ended = new Promise(resolve => child.once('exit', resolve))
+    child.kill(signal)
+    await ended
+  }
+
+  signal(name: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#processes.get(name)?.kill(signal)
+  }
+
+  #startEtcd(host: Host): void {
+    const url = (of: Host, port: number) => `http://${addressOf(of)}:${port}`
+    const cluster = etcdHosts.map(member => `${member}=${url(member, 2380)}`).join(',')
+    this.#start(`etcd-${host}`, host, 'etcd', [
+      ...['--name', host, '--data-dir', join(this.folder, `etcd-${host}`), '--initial-cluster', cluster],
+      ...['--listen-client-urls', url(host, 2379), '--advertise-client-urls', url(host, 2379)],
+      ...['--listen-peer-urls', url(host, 2380), '--initial-advertise-peer-urls', url(host, 2380)],
+    ])
+  }
+
+  #write(name: string, lines: readonly string[]): string {
+    const path = join(this.folder, name)
+    writeFileSync(path, `${lines.join('\n')}\n`)
+    return path
+  }
+
+  #masterConfig(host: MasterHost): string {
+    const etcd = [host, ...etcdHosts.filter(other => other !== host)].map(member => `http://${addressOf(member)}:2379`)
+    return this.#write(`${host}.cfg`, [
+      'WORKING_USER=root',
+      'WORKING_GROUP=root',
+      `DATA_PATH=${this.dataFolder(host)}`,
+      `EXPORTS_FILENAME=${join(this.folder, 'exports.cfg')}`,
+      'HA_MODE=etcd',
+      `HA_NAME=${host}`,
+      `HA_ADDRESS=${addressOf(host)}`,
+      'HA_AUTH_CODE=lab',
+      `HA_ETCD=${etcd.join(',')}`,
+    ])
+  }
+
+  startMaster(host: MasterHost): void {
+    const exports = join(this.folder, 'exports.cfg')
+    writeFileSync(exports, '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
+    // One of the two brings the file system, as when a single master becomes two.
+    if (host === 'cobbler1' && !this.#processes.has(host)) {
+      writeFileSync(join(this.dataFolder(host), 'metadata.mfs'), 'MFSM NEW')
+    }
+    this.#start(host, host, process.execPath, [
+      source('cli/mfsmaster.ts'),
+      '-c',
+      this.#masterConfig(host),
+      '-f',
+      'start',
+    ])
+  }
+
+  startKeepalived(host: MasterHost): void {
+    const text = keepalivedConfig({
+      virtualAddress: `${VIRTUAL_ADDRESS}/24`,
+      device: 'eth1',
+      ownAddress: addressOf(host),
+      peers: [addressOf(otherMaster(host))],
+      priority: host === 'cobbler1' ? 100 : 99,
+      routerId: 51,
+      dataFolder: this.dataFolder(host),
+    })
+    const config = this.#write(`${host}-keepalived.conf`, [text])
+    const pids = ['--pid', '--vrrp_pid', '--checkers_pid'].flatMap(option => [
+      option,
+      join(this.folder, `${host}${option}`),
+    ])
+    this.#start(`keepalived-${host}`, host, 'keepalived', ['-n', '-l', '-D', '-P', '-f', config, ...pids])
+  }
+
+  #startChunkserver(host: 'chunk1' | 'chunk2'): void {
+    const [data, disk] = [join(this.folder, host), join(this.folder, `${host}-disk`)]
+    for (const folder of [data, disk]) mkdirSync(folder)
+    const disks = this.#write(`${host}-hdd.cfg`, [disk])
+    const config = this.#write(`${host}.cfg`, [
+      'WORKING_USER=root',
+      'WORKING_GROUP=root',
+      `DATA_PATH=${data}`,
+      `HDD_CONF_FILENAME=${disks}`,
+      'HDD_LEAVE_SPACE_DEFAULT=64MiB',
+      `MASTER_HOST=${VIRTUAL_ADDRESS}`,
+      'MASTER_RECONNECTION_DELAY=1',
+    ])
+    this.#start(host, host, 'mfschunkserver', ['-c', config, '-f', 'start'])
+  }
+
+  #tryMount(): boolean {
+    return this.shell('client', `mfsmount ${this.mountPoint} -H ${VIRTUAL_ADDRESS}`) === 0
+  }
+
+  /** @returns the exit code */
+  shell(host: Host, line: string): number | null {
+    const command = [`--net=/run/netns/${this.#namespace(host)}`, 'sh', '-c', line]
+    return spawnSync('nsenter', command, { encoding: 'utf8', timeout: 60_000 }).status
+  }
+
+  /** A line of shell on a host that goes on beside. */
+  background(name: string, host: Host, line: string): void {
+    this.#start(name, host, 'sh', ['-c', line])
+  }
+
+  mfsha(host: MasterHost, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
+    const net = `--net=/run/netns/${this.#namespace(host)}`
+    const command = [net, process.execPath, source('cli/mfsha.ts'), '-c', join(this.folder, `${host}.cfg`), ...args]
+    return spawnSync('nsenter', command, { encoding: 'utf8', timeout: 60_000 })
+  }
+
+  status(host: MasterHost): Status | undefined {
+    const { stdout } = this.mfsha(host, 'status', '--json')
+    return stdout.startsWith('{') ? (JSON.parse(stdout) as Status) : undefined
+  }
+
+  leader(): MasterHost | undefined {
+    return masterHosts.find(host => this.isRunning(host) && readTrack(this.dataFolder(host)) === '0')
+  }
+
+  areInSync(): boolean {
+    const leader = this.leader()
+    return leader !== undefined && this.status(leader)?.inSync?.length === masterHosts.length
+  }
+
+  /** Hosts that have the virtual address. */
+  holders(): MasterHost[] {
+    return masterHosts.filter(host => this.shell(host, `ip addr show dev eth1 | grep -q ${VIRTUAL_ADDRESS}/`) === 0)
+  }
+
+  /** @throws Error naming what did not come about, with the ends of all logs */
+  async until(what: string, seconds: number, isSo: () => unknown): Promise<void> {
+    for (let i = 0; i < seconds * 5; i++) {
+      if (isSo()) return
+      await sleep(200)
+    }
+    const logs = [...this.#processes.keys()].map(name => `--- ${name}\n${this.log(name).slice(-1500)}`)
+    throw new Error(`${what}: not within ${seconds} s\n${logs.join('\n')}`)
+  }
+
+  async close(): Promise<void> {
+    spawnSync('umount', ['-l', this.mountPoint])
+    for (const name of this.#processes.keys()) {
+      this.signal(name, 'SIGCONT')
+      await this.end(name, 'SIGKILL')
+    }
+    for (const host of [...Object.keys(hosts), 'switch']) {
+      const { stdout } = spawnSync('ip', ['netns', 'pids', this.#namespace(host)], { encoding: 'utf8' })
+      for (const pid of stdout.split('\n').filter(Boolean)) spawnSync('kill', ['-9', pid])
+      spawnSync('ip', ['netns', 'del', this.#namespace(host)])
+    }
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
+  }
+}
+
+function readTrack(folder: string): string {
+  try {
+    return readFileSync(join(folder, 'not-leader'), 'utf8').trim()
+  } catch {
+    return ''
+  }
+}
