@@ -82,7 +82,7 @@ async function startInCluster(
 async function restore({ env, config }: DaemonContext<MasterConfig>): Promise<void> {
   const now = Math.floor(realClock.nowMs() / 1000)
   try {
-    const { state, checkpoint, replayed, notes } = await recover(env.disk, config.DATA_PATH, now)
+    const { state, checkpoint, replayed, notes } = await recover(env.disk, config.DATA_PATH, { now })
     for (const note of notes) env.log.warning(note)
     env.log.info(`using ${checkpoint} and ${replayed} changes of the changelogs`)
     await storeCheckpoint(env.disk, config.DATA_PATH, 'metadata.mfs', state)

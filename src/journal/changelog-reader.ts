@@ -1,5 +1,5 @@
 // Reading changelog files line by line, and telling a tail that was never finished from damage.
-import type { Disk } from '../env/disk.ts'
+import type { Disk, DiskFile } from '../env/disk.ts'
 
 const PIECE_BYTES = 1 << 20
 const NEWLINE = 0x0a
@@ -13,7 +13,7 @@ export interface ChangelogLine {
   offset: number
 }
 
-/** A tail without newline, or of bytes that never reached the disk. It was never acknowledged. */
+/** A tail without newline, or of bytes that never reached the disk. */
 export interface TornTail {
   offset: number
   bytes: Buffer
@@ -23,7 +23,7 @@ export interface TornTail {
 export class ChangelogFile {
   readonly path: string
   readonly #disk: Disk
-  /** Known once lines() has come to its end. */
+  /** Known once the lines have come to their end. */
   tornTail: TornTail | undefined
 
   constructor(disk: Disk, path: string) {
@@ -32,28 +32,27 @@ export class ChangelogFile {
   }
 
   /**
-   * The complete lines, in order. Ends at the last newline, or before the first line that begins with a NUL byte:
-   * the system had made the file longer, and the power went before the contents came.
+   * The complete lines, in order, many at a time. Ends at the last newline, or before the first line with a NUL byte in
+   * it: the system had made the file longer, and the power went before the contents came.
    */
-  async *lines(): AsyncGenerator<ChangelogLine> {
+  async *batches(): AsyncGenerator<ChangelogLine[]> {
     const file = await this.#disk.open(this.path, 'r')
     try {
       let held = Buffer.alloc(0)
       let offset = 0
-      const piece = Buffer.alloc(PIECE_BYTES)
-      for (let position = 0; ; ) {
-        const count = await file.read(piece, position)
+      for (;;) {
+        const piece = Buffer.allocUnsafe(PIECE_BYTES)
+        const count = await file.read(piece, offset + held.length)
         if (count === 0) break
-        position += count
-        held = Buffer.concat([held, piece.subarray(0, count)])
-        let start = 0
-        for (let end = held.indexOf(NEWLINE); end >= 0; end = held.indexOf(NEWLINE, start)) {
-          if (held[start] === 0) break
-          yield { text: held.toString('latin1', start, end), offset: offset + start }
-          start = end + 1
+        held = held.length === 0 ? piece.subarray(0, count) : Buffer.concat([held, piece.subarray(0, count)])
+        const { lines, end, hasNul } = splitLines(held, offset)
+        if (lines.length > 0) yield lines
+        offset += end
+        held = held.subarray(end)
+        if (hasNul) {
+          held = Buffer.concat([held, await restOf(file, offset + held.length)])
+          break
         }
-        offset += start
-        held = held.subarray(start)
       }
       if (held.length > 0) this.tornTail = { offset, bytes: held }
     } finally {
@@ -61,9 +60,14 @@ export class ChangelogFile {
     }
   }
 
+  /** As batches(), one line at a time. */
+  async *lines(): AsyncGenerator<ChangelogLine> {
+    for await (const lines of this.batches()) yield* lines
+  }
+
   /** The change id of the first line; undefined when there is no complete line or it has none. */
   async firstId(): Promise<number | undefined> {
-    for await (const { text } of this.lines()) return changeIdOf(text)
+    for await (const [line] of this.batches()) return changeIdOf(line?.text ?? '')
     return undefined
   }
 
@@ -84,6 +88,26 @@ export class ChangelogFile {
       await file.close()
     }
   }
+}
+
+/** The complete lines of `held`, which lies at `offset` of the file, and where they end. */
+function splitLines(held: Buffer, offset: number): { lines: ChangelogLine[]; end: number; hasNul: boolean } {
+  const nul = held.indexOf(0)
+  const whole = nul < 0 ? held.lastIndexOf(NEWLINE) : held.lastIndexOf(NEWLINE, nul)
+  const lines: ChangelogLine[] = []
+  let start = 0
+  while (start <= whole) {
+    const end = held.indexOf(NEWLINE, start)
+    lines.push({ text: held.toString('latin1', start, end), offset: offset + start })
+    start = end + 1
+  }
+  return { lines, end: start, hasNul: nul >= 0 }
+}
+
+async function restOf(file: DiskFile, position: number): Promise<Buffer> {
+  const { size } = await file.stat()
+  const rest = Buffer.alloc(Math.max(0, size - position))
+  return rest.subarray(0, await file.read(rest, position))
 }
 
 /** The number before the first colon, as every line begins (spec metadata 3.1). */

@@ -25,7 +25,7 @@ export interface CheckpointMade {
 const checkpointJob: Job<CheckpointRequest, CheckpointMade> = {
   module: import.meta.url,
   async run({ disk, log }, { folder, version, now }) {
-    const { state, checkpoint, replayed, notes } = await recover(disk, folder, now, version)
+    const { state, checkpoint, replayed, notes } = await recover(disk, folder, { now, until: version })
     for (const note of notes) log.warning(note)
     if (state.version !== version) {
       throw new Error(`the changelogs lead to version ${state.version}, not to ${version}`)

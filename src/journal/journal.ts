@@ -7,14 +7,22 @@
 // answers slower. There is at most one write on its way.
 
 import type { Disk, DiskFile } from '../env/disk.ts'
-import type { Clock } from '../env/env.ts'
-import { changelogName, rotateChangelogs } from './changelog-files.ts'
+import type { Clock, Timer } from '../env/env.ts'
+import { changelogName, rotateChangelogs, sumsName } from './changelog-files.ts'
+import { changeIdOf } from './changelog-reader.ts'
+import { SumsWriter } from './changelog-sums.ts'
 
-/** When a line counts as durable. `commit`: on disk. `interval` and `none`: given to the system (a kill loses nothing, a power cut may). */
+/**
+ * When a line counts as durable: with `commit` on the disk; with `interval` and `none` in the hands of the system, so
+ * that the death of the master loses nothing, but that of the machine what was not synced: by `interval` every so many
+ * milliseconds, by `none` only when a changelog is finished.
+ */
 export type SyncMode = { kind: 'commit' } | { kind: 'interval'; ms: number } | { kind: 'none' }
 
 export interface JournalOptions {
   sync: SyncMode
+  /** The state that the lines appended so far lead to, and its digest: for the checksums beside the changelog. */
+  stateNow?: () => { version: number; digest: bigint }
 }
 
 /** Hears of batches: lines (each with its newline) that go to the disk, and then, in the same order, that they are durable. */
@@ -22,6 +30,9 @@ export interface JournalObserver {
   writing(lines: Buffer, count: number): void
   durable(count: number): void
 }
+
+/** So long after a line was written its checksum may be missing. */
+const SUMS_EVERY_MS = 1000
 
 /** The changelog could not be written or synced. The state in memory is ahead of the disk: the master must stop. */
 export class JournalError extends Error {
@@ -33,6 +44,8 @@ const LITTLE_BYTES = 64 * 1024
 
 interface Batch {
   lines: string[]
+  /** Of the state behind the last line, on a sealed batch. */
+  digest?: bigint | undefined
   /** To run once the lines are durable. */
   actions: (() => void)[]
   /** Set on a sealed batch: the changelogs are rotated after it. */
@@ -58,7 +71,11 @@ export class Journal {
   #failed: JournalError | undefined
   /** Those of rotate() and close() who must hear of a failure. */
   #waitingForEnd: ((error: JournalError) => void)[] = []
-  #syncTimer: { cancel(): void } | undefined
+  #syncTimer: Timer | undefined
+  #sumsTimer: Timer | undefined
+  readonly #sums: SumsWriter
+  /** The last change that was written. */
+  #lastId = 0
 
   /**
    * @param folder the master's data folder; recovery has cut torn tails off its changelogs
@@ -77,6 +94,7 @@ export class Journal {
     this.#options = options
     this.#onFailure = onFailure
     const { sync } = options
+    this.#sums = new SumsWriter(disk, `${folder}/${sumsName(0)}`, cause => this.#fail(cause))
     if (sync.kind === 'interval') this.#syncTimer = clock.every(sync.ms, () => void this.#syncQuietly())
   }
 
@@ -108,8 +126,10 @@ export class Journal {
     if (this.#failed) return Promise.reject(this.#failed)
     return new Promise((resolve, reject) => {
       const last = this.#batches.at(-1)
-      if (last && !last.rotated) last.rotated = resolve
-      else this.#batches.push({ lines: [], actions: [], rotated: resolve })
+      if (last && !last.rotated) {
+        last.rotated = resolve
+        last.digest = this.#digestAfter(last)
+      } else this.#batches.push({ lines: [], actions: [], rotated: resolve })
       this.#waitingForEnd.push(reject)
       this.#schedule()
     })
@@ -117,7 +137,7 @@ export class Journal {
 
   /** Waits for everything appended and closes the file. @throws JournalError when the journal has failed. */
   async close(): Promise<void> {
-    this.#syncTimer?.cancel()
+    this.#stopTimers()
     if (this.#failed) throw this.#failed
     if (this.#writing || this.#batches.length > 0) {
       await new Promise<void>((resolve, reject) => {
@@ -142,7 +162,7 @@ export class Journal {
     for (let batch = this.#batches.shift(); batch; batch = this.#batches.shift()) {
       this.#inFlight = batch.actions
       try {
-        if (batch.lines.length > 0) await this.#write(batch.lines)
+        if (batch.lines.length > 0) await this.#write(batch)
         if (batch.rotated) await this.#rotateNow()
       } catch (cause) {
         this.#fail(cause)
@@ -170,17 +190,32 @@ export class Journal {
     }
   }
 
-  async #write(lines: readonly string[]): Promise<void> {
-    const batch = Buffer.from(`${lines.join('\n')}\n`, 'latin1')
-    this.observer?.writing(batch, lines.length)
+  async #write(batch: Batch): Promise<void> {
+    const bytes = Buffer.from(`${batch.lines.join('\n')}\n`, 'latin1')
+    // A batch that is not sealed is what was appended up to now.
+    const digest = batch.rotated ? batch.digest : this.#digestAfter(batch)
+    this.observer?.writing(bytes, batch.lines.length)
     this.#file ??= await this.#open()
-    await (batch.length > LITTLE_BYTES
-      ? this.#file.write(batch, this.#position)
-      : this.#file.writeLittle(batch, this.#position))
-    this.#position += batch.length
-    if (this.#options.sync.kind === 'commit') await this.#file.syncLittle()
+    const offset = this.#position
+    await (bytes.length > LITTLE_BYTES ? this.#file.write(bytes, offset) : this.#file.writeLittle(bytes, offset))
+    this.#position += bytes.length
+    const isDurable = this.#options.sync.kind === 'commit'
+    if (isDurable) await this.#file.syncLittle()
     else this.#unsynced = true
-    this.observer?.durable(lines.length)
+    this.observer?.durable(batch.lines.length)
+    const first = changeIdOf(batch.lines[0] as string) ?? 0
+    this.#lastId = first + batch.lines.length - 1
+    this.#sums.cover(bytes, { first, last: this.#lastId, offset, digest, isDurable })
+    this.#sumsTimer ??= this.#clock.after(SUMS_EVERY_MS, () => {
+      this.#sumsTimer = undefined
+      this.#sums.flush()
+    })
+  }
+
+  /** Undefined when the state is elsewhere, which only tests have. */
+  #digestAfter({ lines }: Batch): bigint | undefined {
+    const state = this.#options.stateNow?.()
+    return state && state.version - 1 === changeIdOf(lines.at(-1) ?? '') ? state.digest : undefined
   }
 
   async #open(): Promise<DiskFile> {
@@ -193,9 +228,12 @@ export class Journal {
 
   async #syncQuietly(): Promise<void> {
     if (!this.#unsynced || !this.#file || this.#failed) return
+    // What is written meanwhile waits for the next time.
     this.#unsynced = false
+    const [last, end] = [this.#lastId, this.#position]
     try {
       await this.#file.sync()
+      this.#sums.settle(last, end)
     } catch (cause) {
       this.#fail(cause)
     }
@@ -204,15 +242,23 @@ export class Journal {
   async #syncAndClose(): Promise<void> {
     const file = this.#file
     this.#file = undefined
-    this.#unsynced = false
     await file?.sync()
     await file?.close()
+    if (this.#unsynced) this.#sums.settle(this.#lastId, this.#position)
+    this.#unsynced = false
+    await this.#sums.close()
+  }
+
+  #stopTimers(): void {
+    this.#syncTimer?.cancel()
+    this.#sumsTimer?.cancel()
   }
 
   #fail(cause: unknown): void {
     if (this.#failed) return
     const text = cause instanceof Error ? cause.message : String(cause)
     this.#failed = new JournalError(`${this.#folder}/${changelogName(0)}: ${text}`, { cause })
+    this.#stopTimers()
     this.#batches = []
     this.#inFlight = []
     for (const reject of this.#waitingForEnd) reject(this.#failed)

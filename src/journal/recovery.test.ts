@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { realDisk } from '../env/real-disk.ts'
 import { storeCheckpoint } from './checkpoint-files.ts'
-import { cutTornTail, recover } from './recovery.ts'
+import { makeReady, recover } from './recovery.ts'
 
 const NOW = 1_700_000_000
 const line = (id: number) => `${id}: ${NOW + id}|CREATE(1,f${id},1,420,0,0,0,0):${id}\n`
@@ -26,7 +26,7 @@ const idle = `1: ${NOW}|SETMETAID(7)\n`
 
 test('a new file system and its changelog', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 9) }, async folder => {
-    const { state, replayed } = await recover(realDisk, folder, NOW)
+    const { state, replayed } = await recover(realDisk, folder, { now: NOW })
     assert.equal(state.version, 10)
     assert.equal(replayed, 9)
     assert.equal(state.nodes.count, 9)
@@ -41,30 +41,33 @@ test('lines come from overlapping files in any order, each is applied once', () 
       'changelog.0.mfs': lines(7, 8),
       'changelog.1.mfs': lines(5, 7),
     },
-    async folder => assert.equal((await recover(realDisk, folder, NOW)).state.version, 9),
+    async folder => assert.equal((await recover(realDisk, folder, { now: NOW })).state.version, 9),
   ))
 
 test('an unfinished last line is cut off and kept aside', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}${lines(2, 3)}4: 17000` }, async folder => {
-    const { state, torn } = await recover(realDisk, folder, NOW)
+    const { state, torn } = await recover(realDisk, folder, { now: NOW })
     assert.equal(state.version, 4)
-    assert.ok(torn)
-    const aside = await cutTornTail(realDisk, torn)
-    assert.equal(readFileSync(aside, 'latin1'), '4: 17000')
+    const [note] = await makeReady(realDisk, folder, torn)
+    assert.match(note as string, /^8 bytes of an unfinished change/)
+    assert.equal(
+      readFileSync(join(folder, `changelog.0.mfs.torn-at-${(idle + lines(2, 3)).length}`), 'latin1'),
+      '4: 17000',
+    )
     assert.equal(readFileSync(join(folder, 'changelog.0.mfs'), 'latin1'), idle + lines(2, 3))
   }))
 
 test('a tail of zeros that a power cut left is no line', () =>
   withFolder(
     { 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}${lines(2, 3)}${'\0'.repeat(100)}` },
-    async folder => assert.equal((await recover(realDisk, folder, NOW)).state.version, 4),
+    async folder => assert.equal((await recover(realDisk, folder, { now: NOW })).state.version, 4),
   ))
 
 test('a gap stops recovery and names the missing changes', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 3) + lines(6, 7) }, async folder => {
     await assert.rejects(
-      recover(realDisk, folder, NOW),
-      /changelog\.0\.mfs, byte \d+, change 6: the changes 4 to 5 are missing/,
+      recover(realDisk, folder, { now: NOW }),
+      /lead to change 3, but changes up to 6 were stored[\s\S]*changelog\.0\.mfs, byte \d+, change 6: the changes 4 to 5 are missing/,
     )
   }))
 
@@ -72,47 +75,47 @@ test('a damaged line in the middle stops recovery with file and offset', () =>
   withFolder(
     { 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}2: 5|CREAT%(1)\n${lines(3, 4)}` },
     async folder => {
-      await assert.rejects(recover(realDisk, folder, NOW), /byte \d+, change 2/)
+      await assert.rejects(recover(realDisk, folder, { now: NOW }), /byte \d+, change 2/)
     },
   ))
 
 test('a line that does not fit the state stops recovery', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}2: 5|UNLINK(1,nothing):9\n` }, async folder => {
-    await assert.rejects(recover(realDisk, folder, NOW), /change 2: no "nothing" in inode 1/)
+    await assert.rejects(recover(realDisk, folder, { now: NOW }), /change 2: no "nothing" in inode 1/)
   }))
 
 test('without checkpoint the message says how to make a new file system', () =>
   withFolder({}, async folder => {
-    await assert.rejects(recover(realDisk, folder, NOW), /MFSM NEW/)
+    await assert.rejects(recover(realDisk, folder, { now: NOW }), /MFSM NEW/)
   }))
 
 test('a damaged newest checkpoint is replaced by an older one and the changelogs', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.1.mfs': idle + lines(2, 5) }, async folder => {
-    const { state } = await recover(realDisk, folder, NOW)
+    const { state } = await recover(realDisk, folder, { now: NOW })
     await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state)
     writeFileSync(join(folder, 'changelog.0.mfs'), lines(6, 7))
     const whole = readFileSync(join(folder, 'metadata.mfs.back'))
     const damaged = Buffer.from(whole)
     damaged.fill(0xee, 2600, 2700)
     writeFileSync(join(folder, 'metadata.mfs.back'), damaged)
-    const recovered = await recover(realDisk, folder, NOW)
+    const recovered = await recover(realDisk, folder, { now: NOW })
     assert.equal(recovered.state.version, 8)
     assert.match(recovered.checkpoint, /metadata\.mfs$/)
     assert.match(recovered.notes.join(), /metadata\.mfs\.back: section [A-Z]{4}, byte \d+/)
     rmSync(join(folder, 'changelog.1.mfs'))
-    await assert.rejects(recover(realDisk, folder, NOW), /missing/)
+    await assert.rejects(recover(realDisk, folder, { now: NOW }), /missing/)
   }))
 
 test('checkpoints of different file systems are refused', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle }, async folder => {
-    const { state } = await recover(realDisk, folder, NOW)
+    const { state } = await recover(realDisk, folder, { now: NOW })
     await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state)
     state.metaId = 8n
     await storeCheckpoint(realDisk, folder, 'metadata.mfs.back.1', state)
-    await assert.rejects(recover(realDisk, folder, NOW), /different file systems/)
+    await assert.rejects(recover(realDisk, folder, { now: NOW }), /different file systems/)
   }))
 
 test('recovery up to a change leaves later ones out', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 9) }, async folder => {
-    assert.equal((await recover(realDisk, folder, NOW, 5)).state.version, 5)
+    assert.equal((await recover(realDisk, folder, { now: NOW, until: 5 })).state.version, 5)
   }))

@@ -10,7 +10,7 @@ import {
 } from '../journal/checkpoint-files.ts'
 import { Journal, type JournalError } from '../journal/journal.ts'
 import { recentLines } from '../journal/recent-lines.ts'
-import { cutTornTail, recover } from '../journal/recovery.ts'
+import { makeReady, recover } from '../journal/recovery.ts'
 import type { State } from '../metadata/state.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { AFTERMATH_SECONDS } from './chunks/aftermath.ts'
@@ -53,16 +53,14 @@ export class Master {
    */
   static async start(env: Env, options: MasterOptions, onFailure: (error: JournalError) => void): Promise<Master> {
     const now = Math.floor(env.clock.nowMs() / 1000)
-    const recovered = await recover(env.disk, options.dataFolder, now)
+    const recovered = await recover(env.disk, options.dataFolder, { now })
     for (const note of recovered.notes) env.log.warning(note)
-    if (recovered.torn) {
-      const aside = await cutTornTail(env.disk, recovered.torn)
-      env.log.warning(`an unfinished change was never acknowledged; it is kept in ${aside}`)
-    }
+    for (const note of await makeReady(env.disk, options.dataFolder, recovered.torn)) env.log.warning(note)
     env.log.notice(`loaded ${recovered.checkpoint} and ${recovered.replayed} changes of the changelogs`)
     const { dataFolder, sync, keepPrevious } = options
     const { state, checkpoint, checkpointVersion, replayed } = recovered
-    const journal = new Journal(env.disk, env.clock, dataFolder, { sync }, onFailure)
+    const stateNow = () => ({ version: state.version, digest: state.digest() })
+    const journal = new Journal(env.disk, env.clock, dataFolder, { sync, stateNow }, onFailure)
     const checkpointer = new Checkpointer(env, journal, state, checkpointVersion, options)
     const master = new Master(env, options, { state, journal, checkpointer })
     await settleCheckpoints(env.disk, dataFolder, checkpoint, state.version, keepPrevious)

@@ -52,7 +52,7 @@ story('at the full hour a checkpoint is made and verified while clients are serv
     await later.mkdir(1, `during${made++}`)
     return said(world, /checkpoint of version \d+ .* stored and verified/).length === 1
   })
-  assert.ok(made > 5, `${made} folders made meanwhile`)
+  assert.ok(made >= 3, `${made} folders made meanwhile`)
   const stored = await loadCheckpoint(world.host.disk, BACK, 0)
   assert.ok(stored.version < world.state.version)
   assert.equal(stored.nodes.count >= 21, true)

@@ -428,7 +428,7 @@ export class SimDisk implements Disk {
     }
     const read = (target: Buffer, position: number) => {
       this.#failIf('reads', path)
-      return inode.contents.copy(target, 0, position, position + target.length)
+      return inode.contents.copy(target, 0, Math.min(position, inode.contents.length), position + target.length)
     }
     const sync = () =>
       later('sync', () => {

@@ -8,7 +8,7 @@ import { changelogName } from '../../journal/changelog-files.ts'
 import { ChangelogFile, changeIdOf } from '../../journal/changelog-reader.ts'
 import { CHECKPOINT_BACK, inspectCheckpoint, settleCheckpoints } from '../../journal/checkpoint-files.ts'
 import type { JournalError, JournalOptions } from '../../journal/journal.ts'
-import { checkpointPattern, cutTornTail, type Recovered, recover } from '../../journal/recovery.ts'
+import { checkpointPattern, makeReady, type Recovered, recover } from '../../journal/recovery.ts'
 import { CheckpointError } from '../../metadata/checkpoint/format.ts'
 import { Checkpointer, type CheckpointOptions } from '../checkpointer.ts'
 import { DiskReplica } from './replica.ts'
@@ -144,12 +144,9 @@ export class DataFolder implements ReplicaStore {
   async #recover(): Promise<Recovered | undefined> {
     const { disk, clock, log } = this.#env
     if (!(await disk.list(this.#folder)).some(isOfLog)) return undefined
-    const recovered = await recover(disk, this.#folder, Math.floor(clock.nowMs() / 1000))
+    const recovered = await recover(disk, this.#folder, { now: Math.floor(clock.nowMs() / 1000) })
     for (const note of recovered.notes) log.warning(note)
-    if (recovered.torn) {
-      const aside = await cutTornTail(disk, recovered.torn)
-      log.warning(`an unfinished change was never acknowledged; it is kept in ${aside}`)
-    }
+    for (const note of await makeReady(disk, this.#folder, recovered.torn)) log.warning(note)
     await this.#syncNewestChangelog()
     const { checkpoint, replayed, state } = recovered
     await settleCheckpoints(disk, this.#folder, checkpoint, state.version, this.#options.checkpoints?.keepPrevious ?? 1)

@@ -48,7 +48,8 @@ export class DiskReplica implements Replica {
     this.state = state
     this.#epochs = epochs
     this.durable = this.#unwritten = this.version
-    this.journal = new Journal(env.disk, env.clock, folder, options, onFailure)
+    const stateNow = () => ({ version: this.version, digest: this.state?.digest() ?? 0n })
+    this.journal = new Journal(env.disk, env.clock, folder, { ...options, stateNow }, onFailure)
     this.journal.observer = {
       writing: (lines, count) => this.#onWriting(lines, count),
       durable: count => {

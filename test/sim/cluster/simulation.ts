@@ -226,7 +226,7 @@ class Simulation {
     await cluster.run(new Promise<void>(resolve => master.ledger.whenCommitted(resolve)), 60_000, 'the changelog')
     const live = canonicalLines(this.state)
     const { disk } = cluster.masterHost
-    const { state } = await cluster.run(recover(disk, DATA, master.ledger.now()), 60_000, 'recovery')
+    const { state } = await cluster.run(recover(disk, DATA, { now: master.ledger.now() }), 60_000, 'recovery')
     const replayed = canonicalLines(state)
     const at = live.findIndex((line, i) => line !== replayed[i])
     if (at >= 0 || live.length !== replayed.length) {

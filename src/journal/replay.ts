@@ -1,0 +1,218 @@
+// Replaying the changelogs of a folder, in whichever files the lines are. The files may overlap; a damaged part of one is
+// passed over, and another one may make up for it. What must be there in the end is known from the files themselves: see
+// Replayed.promised.
+import type { Disk } from '../env/disk.ts'
+import { applyNumbered } from '../metadata/apply.ts'
+import { parseLine } from '../metadata/changelog/entry.ts'
+import { ChangelogError } from '../metadata/changelog/fields.ts'
+import { ReplayError } from '../metadata/replay-error.ts'
+import type { State } from '../metadata/state.ts'
+import { changelogName, changelogPattern } from './changelog-files.ts'
+import { ChangelogFile, type ChangelogLine, changeIdOf } from './changelog-reader.ts'
+import { checkedChangelog, type Damage, type SumRecord } from './changelog-sums.ts'
+import { isNil } from './nil-changes.ts'
+
+/** A change that the state does not take, or that is no change. */
+export class ReplayStop extends Error {
+  override readonly name = 'ReplayStop'
+  readonly id: number
+
+  constructor(id: number, message: string) {
+    super(message)
+    this.id = id
+  }
+}
+
+export interface ReplayOptions {
+  /** Stop before this change. */
+  until: number
+  /** Pass over changes that fail and would have changed nothing (-i). */
+  skipsNil: boolean
+  /** Hears of every file and line. */
+  tell?: ReplayListener
+}
+
+export interface ReplayListener {
+  /** `first` and `last` are the changes in the file; a file is skipped when the state holds them all. */
+  file(path: string, first: number | undefined, last: number | undefined, isUsed: boolean): void
+  applied(path: string, line: ChangelogLine, last: number): void
+}
+
+/** What the end of a changelog says of changes that did not reach the disk whole. */
+export interface TornEnd {
+  path: string
+  offset: number
+  bytes: Buffer
+}
+
+export interface Replayed {
+  /** The change that must follow at least: less is a loss of something that was on the disk. */
+  promised: number
+  torn: TornEnd[]
+  notes: string[]
+}
+
+interface Source {
+  readonly file: ChangelogFile
+  readonly batches: AsyncGenerator<ChangelogLine[]>
+  readonly damages: readonly Damage[]
+  lines: ChangelogLine[]
+  at: number
+  id: number
+}
+
+export class Replay {
+  readonly #disk: Disk
+  readonly #state: State
+  readonly #options: ReplayOptions
+  readonly #notes: string[] = []
+  /** Digests of the state behind some changes. */
+  readonly #digests = new Map<number, bigint>()
+  #promised = 0
+  #lastKnown = 0
+  #isDigestWrong = false
+
+  constructor(disk: Disk, state: State, options: ReplayOptions) {
+    this.#disk = disk
+    this.#state = state
+    this.#options = options
+  }
+
+  /**
+   * Brings the state as far as the changelogs of the folder lead.
+   * @throws ReplayStop at a change that cannot be applied; the state is then not to be used
+   */
+  async run(folder: string): Promise<Replayed> {
+    const files = await this.#choose(folder)
+    const opened: Source[] = []
+    try {
+      for (const { file, damages } of files) {
+        const source = { file, batches: file.batches(), damages, lines: [], at: 0, id: 0 }
+        if (await this.#advance(source)) opened.push(source)
+      }
+      await this.#merge(opened)
+    } finally {
+      for (const { batches } of opened) await batches.return(undefined)
+    }
+    const torn = files.flatMap(({ file: { path, tornTail } }) => (tornTail ? [{ path, ...tornTail }] : []))
+    return { promised: this.#promised, torn, notes: this.#notes }
+  }
+
+  /** Files that may hold changes that are wanted, with what is damaged in them. */
+  async #choose(folder: string): Promise<{ file: ChangelogFile; damages: Damage[] }[]> {
+    const names = (await this.#disk.list(folder)).filter(name => changelogPattern.test(name))
+    const chosen: { file: ChangelogFile; damages: Damage[] }[] = []
+    for (const name of names) {
+      const file = new ChangelogFile(this.#disk, `${folder}/${name}`)
+      const [first, last] = [await file.firstId(), await file.lastId()]
+      // Where an end cannot be read there is something to find out.
+      const isUsed = (last ?? Infinity) >= this.#state.version && (first ?? 0) < this.#options.until
+      this.#options.tell?.file(file.path, first, last, isUsed)
+      if (!isUsed) continue
+      this.#lastKnown = Math.max(this.#lastKnown, last ?? 0)
+      const isFinished = name !== changelogName(0)
+      const { damages, records } = await checkedChangelog(this.#disk, folder, name, this.#state.version, isFinished)
+      this.#noteRecords(records)
+      for (const damage of damages) {
+        this.#notes.push(damage.text)
+        this.#promised = Math.max(this.#promised, damage.last + 1)
+      }
+      chosen.push({ file, damages })
+    }
+    return chosen
+  }
+
+  #noteRecords(records: readonly SumRecord[]): void {
+    for (const { last, digest, isDurable } of records) {
+      if (isDurable) this.#promised = Math.max(this.#promised, last + 1)
+      if (digest !== undefined) this.#digests.set(last, digest)
+    }
+  }
+
+  /** Applies the lines of all files in the order of their change numbers. */
+  async #merge(sources: Source[]): Promise<void> {
+    while (sources.length > 0) {
+      sources.sort((a, b) => a.id - b.id)
+      const source = sources[0] as Source
+      const limit = sources[1]?.id ?? Infinity
+      // Mostly one file goes on for long before another one has its turn.
+      while (source.id <= limit) {
+        if (source.id >= this.#options.until) return
+        if (source.id > this.#state.version) {
+          this.#notes.push(`${placeOf(source)}: the changes ${this.#state.version} to ${source.id - 1} are missing`)
+          this.#promised = Math.max(this.#promised, source.id + 1)
+          return
+        }
+        if (source.id === this.#state.version) this.#applyLine(source)
+        if (!(await this.#advance(source))) {
+          sources.shift()
+          break
+        }
+      }
+    }
+  }
+
+  #applyLine(source: Source): void {
+    const line = source.lines[source.at] as ChangelogLine
+    const { id } = source
+    try {
+      const { entry } = parseLine(line.text)
+      try {
+        applyNumbered(this.#state, id, entry)
+      } catch (error) {
+        if (!(error instanceof ReplayError) || !this.#options.skipsNil || !isNil(this.#state, entry)) throw error
+        this.#state.version++
+        this.#notes.push(
+          `${placeOf(source)}: ${error.message}: passed over, it would have changed nothing: ${line.text}`,
+        )
+      }
+    } catch (error) {
+      if (!(error instanceof ChangelogError) && !(error instanceof ReplayError)) throw error
+      const rest = Math.max(id, this.#lastKnown) - id + 1
+      const loss = `this change and all after it, ${rest} as far as is known, are not in the state before it`
+      throw new ReplayStop(id, `${placeOf(source)}: ${error.message}: ${line.text.slice(0, 200)}\n${loss}`)
+    }
+    this.#checkDigest(source)
+    this.#options.tell?.applied(source.file.path, line, this.#lastKnown)
+  }
+
+  /** Whether this is the state that the master had when it wrote the line. */
+  #checkDigest(source: Source): void {
+    const expected = this.#digests.get(source.id)
+    if (expected === undefined || this.#isDigestWrong || expected === this.#state.digest()) return
+    this.#isDigestWrong = true
+    this.#notes.push(
+      `ALARM: ${placeOf(source)}: the state is not the one that the master had here (digest ` +
+        `${this.#state.digest().toString(16)}, it had ${expected.toString(16)}). The files are kept; please report it.`,
+    )
+  }
+
+  /** Goes to the next line that is not in a damaged part; false at the end of what can be read. */
+  async #advance(source: Source): Promise<boolean> {
+    const { file, batches, damages } = source
+    const previous = source.id
+    for (;;) {
+      source.at++
+      if (source.at >= source.lines.length) {
+        const { value, done } = await batches.next()
+        if (done) return false
+        source.lines = value
+        source.at = 0
+      }
+      const { text, offset } = source.lines[source.at] as ChangelogLine
+      if (damages.some(damage => damage.offset <= offset && offset < damage.offset + damage.bytes)) continue
+      const id = changeIdOf(text)
+      if (id !== undefined) {
+        source.id = id
+        return true
+      }
+      // It was some change, and whole: the state must get beyond it from another file.
+      const shown = JSON.stringify(text.slice(0, 80))
+      this.#notes.push(`${file.path}, byte ${offset}: this is no changelog line: ${shown}`)
+      this.#promised = Math.max(this.#promised, previous + 2, this.#state.version + 1)
+      return false
+    }
+  }
+}
+
+const placeOf = ({ file, lines, at, id }: Source) => `${file.path}, byte ${lines[at]?.offset}, change ${id}`
