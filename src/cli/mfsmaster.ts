@@ -8,6 +8,7 @@ import { type DaemonContext, type RunningDaemon, runDaemon } from '../daemon/run
 import { systemNames } from '../daemon/user.ts'
 import type { Env } from '../env/env.ts'
 import { realClock } from '../env/real.ts'
+import { startLeaseGuard } from '../ha/guard.ts'
 import { storeCheckpoint } from '../journal/checkpoint-files.ts'
 import { RecoveryError, recover } from '../journal/recovery.ts'
 import { type Exports, parseExports } from '../master/clients/exports.ts'
@@ -67,7 +68,9 @@ async function startInCluster(
 ): Promise<RunningDaemon<MasterConfig>> {
   const { log } = env
   const cluster = clusterOptions(config, hostname())
-  const master = await ClusterMaster.start(env, masterOptions(config, exports), cluster, fatal).catch(error => {
+  const guard = startLeaseGuard(why => log.warning(`the guard of the lease is gone, failover takes longer: ${why}`))
+  const master = await ClusterMaster.start(env, masterOptions(config, exports), cluster, guard, fatal).catch(error => {
+    guard.close()
     throw explained(error, [RecoveryError])
   })
   log.info(`member ${cluster.name} of cluster ${cluster.cluster}: listen on port ${config.HA_LISTEN_PORT}`)

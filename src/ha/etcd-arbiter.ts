@@ -67,6 +67,11 @@ export class EtcdArbiter implements Arbiter {
     this.#watch = etcd.watch(this.#keys.leader, () => this.events?.changed())
   }
 
+  /** While it holds one. */
+  get lease(): string | undefined {
+    return this.#lease.id
+  }
+
   async view(): Promise<EtcdView> {
     const { leader, log } = this.#keys
     try {

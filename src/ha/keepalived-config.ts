@@ -16,14 +16,14 @@ export interface KeepalivedOptions {
   dataFolder: string
 }
 
-/** Fresh for so long: the master writes the file every second. */
-const FRESH_SECONDS = 3
+/** Fresh for so long: the master writes the file twice a second. */
+const FRESH_SECONDS = 2
 
-/** The check as one line of shell: the file says "leads", and the master that wrote it is alive. */
+/** The check as one line of shell: a master that says that it leads is alive. */
 export function leaderCheck(dataFolder: string): string {
   const file = `${dataFolder}/not-leader`
   const age = `$(( $(date +%s) - $(stat -c %Y ${file}) ))`
-  return `/bin/sh -c '[ "$(cat ${file})" = 0 ] && [ ${age} -le ${FRESH_SECONDS} ]'`
+  return `/bin/sh -c '[ "$(cat ${file})" != 0 ] || [ ${age} -le ${FRESH_SECONDS} ]'`
 }
 
 export function keepalivedConfig(options: KeepalivedOptions): string {
@@ -43,15 +43,14 @@ track_file elkfs_role {
     init_file 1
 }
 
-# The same, and the master that says so is alive: a master that hangs writes nothing.
-vrrp_script elkfs_leads {
+# And the master that says so is alive: one that hangs writes nothing.
+vrrp_script elkfs_lives {
     script "${leaderCheck(dataFolder).replaceAll('"', '\\"')}"
     interval 1
     timeout 1
-    fall 2
+    fall 1
     rise 1
     weight 0
-    init_fail
 }
 
 vrrp_instance ELKFS {
@@ -60,7 +59,7 @@ vrrp_instance ELKFS {
     interface ${device}
     virtual_router_id ${routerId}
     priority ${priority}
-    advert_int 0.3
+    advert_int 0.1
     unicast_src_ip ${ownAddress}
     unicast_peer {
 ${peers.map(peer => `        ${peer}`).join('\n')}
@@ -69,7 +68,7 @@ ${peers.map(peer => `        ${peer}`).join('\n')}
         elkfs_role
     }
     track_script {
-        elkfs_leads
+        elkfs_lives
     }
     virtual_ipaddress {
         ${virtualAddress} dev ${device}

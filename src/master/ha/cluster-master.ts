@@ -3,6 +3,7 @@
 import type { Env, Timer } from '../../env/env.ts'
 import { EtcdArbiter } from '../../ha/etcd-arbiter.ts'
 import { Gateway } from '../../ha/gateway.ts'
+import type { LeaseGuard } from '../../ha/guard.ts'
 import type { Leadership } from '../../ha/leadership.ts'
 import { type LeadingProgram, Member, type Role } from '../../ha/member.ts'
 import type { LeaderRecord } from '../../ha/records.ts'
@@ -18,14 +19,16 @@ import { redirectChunkserver, redirectClient } from './redirect.ts'
 import type { DiskReplica } from './replica.ts'
 import { StandbyDoors } from './standby-doors.ts'
 
-const TRACK_MS = 1000
+const TRACK_MS = 500
 
 export class ClusterMaster implements LeadingProgram {
   readonly #env: Env
   readonly #cluster: ClusterOptions
   readonly #doors: StandbyDoors
   readonly #onFatal: (error: Error) => void
+  readonly #guard: LeaseGuard | undefined
   #options: MasterOptions
+  #arbiter: EtcdArbiter | undefined
   #member: Member | undefined
   #master: Master | undefined
   #leader: LeaderRecord | undefined
@@ -37,15 +40,23 @@ export class ClusterMaster implements LeadingProgram {
     env: Env,
     options: MasterOptions,
     cluster: ClusterOptions,
+    guard: LeaseGuard | undefined,
     onFatal: (error: Error) => void,
   ): Promise<ClusterMaster> {
-    const master = new ClusterMaster(env, options, cluster, onFatal)
+    const master = new ClusterMaster(env, options, cluster, guard, onFatal)
     await master.#start()
     return master
   }
 
-  private constructor(env: Env, options: MasterOptions, cluster: ClusterOptions, onFatal: (error: Error) => void) {
+  private constructor(
+    env: Env,
+    options: MasterOptions,
+    cluster: ClusterOptions,
+    guard: LeaseGuard | undefined,
+    onFatal: (error: Error) => void,
+  ) {
     this.#env = env
+    this.#guard = guard
     this.#options = options
     this.#cluster = cluster
     this.#onFatal = onFatal
@@ -66,6 +77,7 @@ export class ClusterMaster implements LeadingProgram {
       software: VERSION_TEXT,
       lease,
     })
+    this.#arbiter = arbiter
     await this.#openDoors()
     await this.#track('1')
     this.#timer = clock.every(TRACK_MS, () => void this.#track(this.#tracked))
@@ -85,6 +97,9 @@ export class ClusterMaster implements LeadingProgram {
   async lead(replica: Replica, leadership: Leadership): Promise<void> {
     const { state, journal, checkpointer } = replica as DiskReplica
     if (!state || !checkpointer) throw new Error('elected without metadata')
+    const lease = this.#arbiter?.lease
+    const { etcd, trackFile } = this.#cluster
+    if (lease !== undefined) this.#guard?.hold({ lease, etcd, trackFile })
     const env = this.#doors.envOf(() => leadership.certain())
     const commitRule = (version: number, action: () => void) => leadership.whenCommitted(version, action)
     this.#master = await Master.lead(env, this.#options, { state, journal, checkpointer, commitRule })
@@ -101,6 +116,7 @@ export class ClusterMaster implements LeadingProgram {
   async leave(): Promise<void> {
     const master = this.#master
     this.#master = undefined
+    this.#guard?.hold(undefined)
     await master?.leave()
   }
 
@@ -149,5 +165,6 @@ export class ClusterMaster implements LeadingProgram {
     await this.#member?.stop()
     await this.#doors.close()
     await this.#track('1')
+    this.#guard?.close()
   }
 }
