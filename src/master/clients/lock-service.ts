@@ -136,6 +136,10 @@ export class LockService {
   #grantFlock(inode: Inode, lock: { session: SessionId; owner: bigint; exclusive: boolean }): void {
     const command = lock.exclusive ? 'WRITE' : 'READ'
     const { session: sessionId, owner } = lock
+    // A lock that changes its type is let go in the log first: the original's replay refuses a second one of an owner.
+    if (this.#ledger.state.flocks.held(inode, sessionId, owner)) {
+      this.#commit({ op: 'FLOCK', ts: this.#ledger.now(), inode, sessionId, owner, command: 'UNLOCK' })
+    }
     this.#commit({ op: 'FLOCK', ts: this.#ledger.now(), inode, sessionId, owner, command })
   }
 

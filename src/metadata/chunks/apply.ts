@@ -164,8 +164,7 @@ export const chunkOperations: Operations<
       case ServerOperation.MAINTENANCE_TEMPORARY: {
         const server = needServer(state, ip, port)
         const modes = { 4: Maintenance.ON, 5: Maintenance.OFF, 6: Maintenance.TEMPORARY } as const
-        const maintenanceUntil = operation === ServerOperation.MAINTENANCE_OFF ? 0 : argument
-        return state.knownServers.change(server, { maintenance: modes[operation], maintenanceUntil })
+        return state.knownServers.change(server, { maintenance: modes[operation], maintenanceUntil: argument })
       }
       default:
         fail(Status.MISMATCH, `unknown chunkserver operation ${operation}`)

@@ -64,7 +64,8 @@ export class PosixLocks {
       owners.push(mine)
     }
     for (const range of mine.ranges) this.#digest.remove(Fact.POSIX_LOCK, inode, by.session, 0, factOf(by, range))
-    mine.ranges = merged(mine.ranges, wanted)
+    // The process that locked first stays the one that is shown for all ranges of an owner, as in the original.
+    mine.ranges = merged(mine.ranges, { ...wanted, pid: mine.ranges[0]?.pid ?? wanted.pid })
     for (const range of mine.ranges) this.#digest.add(Fact.POSIX_LOCK, inode, by.session, 0, factOf(by, range))
     this.#drop(inode, holder => holder.ranges.length === 0)
   }
@@ -120,10 +121,8 @@ function merged(ranges: readonly LockRange[], wanted: LockRange): LockRange[] {
   const joined: LockRange[] = []
   for (const piece of pieces) {
     const last = joined.at(-1)
-    if (last && last.end === piece.start && last.type === piece.type) {
-      last.end = piece.end
-      last.pid = wanted.pid
-    } else joined.push(piece)
+    if (last && last.end === piece.start && last.type === piece.type) last.end = piece.end
+    else joined.push(piece)
   }
   return joined
 }

@@ -100,8 +100,10 @@ export function changeClasses(state: State, request: ClassChange, ts: Seconds | 
     if (!holdsData(state, inode)) return undefined
     if (!mayChange(state, inode, request.uid)) return 'notPermitted'
     const present = planned.present(inode, nodes.sclassId.get(inode))
-    const next = combined(request.mode & KIND, present, request.sourceClass, request.targetClass)
-    if (next === present) return 'notChanged'
+    const kind = request.mode & KIND
+    const next = combined(kind, present, request.sourceClass, request.targetClass)
+    // An exchange of a class for itself counts as a change in the original.
+    if (kind === SetMode.EXCHANGE ? present !== request.sourceClass : next === present) return 'notChanged'
     if (ts !== undefined) {
       setClass(state, inode, next)
       nodes.ctime.set(inode, ts)

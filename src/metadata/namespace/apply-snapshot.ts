@@ -7,7 +7,7 @@ import { expectResult, fail } from '../replay-error.ts'
 import type { State } from '../state.ts'
 import { Eattr, type Inode, NodeType, type Seconds } from '../types.ts'
 import { MODE_R, MODE_W, MODE_X, mayAccess } from './access.ts'
-import { createNode, linkNode, needDirectory, needEdge, needFreeName, unlinkNode } from './apply.ts'
+import { createNode, linkNode, needDirectory, needEdge, needFreeName, S_ISGID, unlinkNode } from './apply.ts'
 import { needNode } from './apply-attributes.ts'
 import { setClass } from './apply-recursive.ts'
 import { changeCounted, cutChunks, edgesOf, findEdge, isBelow, isValidName } from './tree.ts'
@@ -88,11 +88,14 @@ function copy(run: Run, source: Inode, parent: Inode, name: string): void {
   const { nodes } = state
   if (nodes.isFile(source) && !allows(run, source, MODE_R)) return
   const edge = findEdge(state, parent, name)
-  const target = edge === 0 ? copyNew(run, source, parent, name) : copyOnto(run, source, parent, edge)
+  const isNew = edge === 0
+  const target = isNew ? copyNew(run, source, parent, name) : replaceContents(run, source, parent, edge)
   if (target === 0) return
   if (nodes.isDirectory(source)) copyChildren(run, source, target)
+  // New names in a directory that was there inherit from it as it was.
+  if (!isNew) takeAttributes(run, source, target)
   // Names made in a directory touch it, so its times and mark come after them.
-  if (!(run.request.mode & SnapshotMode.CP_LIKE)) copyTimes(run, source, target)
+  if (!(run.request.mode & SnapshotMode.CP_LIKE)) copyTimes(run, source, target, isNew)
   nodes.eattr.set(target, nodes.eattr.get(target) | Eattr.SNAPSHOT)
 }
 
@@ -140,6 +143,7 @@ function makeCopy(run: Run, source: Inode, parent: Inode, name: string): Inode {
   const made = createNode(state, parent, name, node, request.ts)
   if (!cpLike) {
     takeOwner(run, source, made)
+    if (nodes.mode.get(parent) & S_ISGID) nodes.gid.set(made, nodes.gid.get(parent))
     nodes.trashHours.set(made, nodes.trashHours.get(source))
     nodes.eattr.set(made, nodes.eattr.get(source))
     nodes.winattr.set(made, nodes.winattr.get(source))
@@ -158,8 +162,9 @@ function takeOwner({ state: { nodes }, request }: Run, source: Inode, target: In
   nodes.mode.set(target, owns ? nodes.mode.get(source) : nodes.mode.get(source) & ~SUID_SGID)
 }
 
-function copyTimes({ state: { nodes }, request }: Run, source: Inode, target: Inode): void {
-  const owns = request.uid === 0 || request.uid === nodes.uid.get(source)
+/** A new copy has all times of its source; what was there before keeps the time when somebody else changed its owner. */
+function copyTimes({ state: { nodes }, request }: Run, source: Inode, target: Inode, isNew: boolean): void {
+  const owns = isNew || request.uid === 0 || request.uid === nodes.uid.get(source)
   nodes.atime.copy(source, target)
   nodes.mtime.copy(source, target)
   if (owns) nodes.ctime.copy(source, target)
@@ -168,7 +173,7 @@ function copyTimes({ state: { nodes }, request }: Run, source: Inode, target: In
 
 function copyExtras({ xattrs, acls }: State, source: Inode, target: Inode): void {
   for (const [name, value] of xattrs.of(source)) xattrs.set(target, name, value)
-  acls.deleteAll(target)
+  // What the copy inherited from its folder stays where the source has no ACL of that type.
   for (const type of [AclType.ACCESS, AclType.DEFAULT]) {
     const acl: Acl | undefined = acls.get(source, type)
     if (acl) acls.set(target, type, { ...acl, users: [...acl.users], groups: [...acl.groups] })
@@ -195,30 +200,35 @@ function copyContents(state: State, source: Inode, target: Inode): void {
   })
 }
 
-/** Returns the inode that is at the target now; 0 when nothing was to be done. */
-function copyOnto(run: Run, source: Inode, parent: Inode, edge: number): Inode {
-  const { state, counts, request } = run
-  const { nodes } = state
+/** Returns the inode that is at the target now. */
+function replaceContents(run: Run, source: Inode, parent: Inode, edge: number): Inode {
+  const { state, counts } = run
   const present = state.edges.child.get(edge)
-  let target = present
-  if (nodes.isFile(source)) {
-    if (sameContents(state, source, present)) {
-      counts.same++
-      return 0
-    }
-    target = replaceFile(run, source, parent, edge)
-    counts.checksum = (counts.checksum ^ present ^ target) >>> 0
-  } else copyContents(state, source, present)
+  if (!state.nodes.isFile(source)) {
+    copyContents(state, source, present)
+    counts.existing++
+    return present
+  }
+  if (sameContents(state, source, present)) {
+    counts.same++
+    return present
+  }
+  const made = replaceFile(run, source, parent, edge)
+  counts.checksum = (counts.checksum ^ present ^ made) >>> 0
   counts.existing++
+  return made
+}
+
+/** Owner and mode for what was at the target, also when its contents stayed. */
+function takeAttributes(run: Run, source: Inode, target: Inode): void {
+  const { state, request } = run
+  const { nodes } = state
   if (request.mode & SnapshotMode.CP_LIKE) {
     nodes.uid.set(target, request.uid)
     nodes.gid.set(target, request.gids[0] ?? 0)
     nodes.mode.set(target, nodes.mode.get(source) & ~request.cumask)
     nodes.ctime.set(target, request.ts)
-  } else {
-    takeOwner(run, source, target)
-  }
-  return target
+  } else takeOwner(run, source, target)
 }
 
 function sameContents({ nodes }: State, a: Inode, b: Inode): boolean {
@@ -258,8 +268,9 @@ function removeBelow(run: Run, parent: Inode, edge: number): void {
     if (!(eattr & (Eattr.APPENDONLY | Eattr.IMMUTABLE)) && allows(run, inode, MODE_W | MODE_X)) {
       for (const child of [...edgesOf(state, nodes.directoryRow(inode))]) removeBelow(run, inode, child)
     }
-    nodes.eattr.set(inode, eattr)
+    // One in which something stays has lost its mark with the names that are gone; an empty one keeps it.
     if (lists.length.get(nodes.directoryRow(inode)) > 0) return
+    nodes.eattr.set(inode, eattr)
   }
   if (!(eattr & Eattr.SNAPSHOT) || eattr & PROTECTED) return
   nodes.trashHours.set(inode, 0)

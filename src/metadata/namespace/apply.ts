@@ -18,7 +18,7 @@ import {
   renumberEdges,
 } from './tree.ts'
 
-const S_ISGID = 0o2000
+export const S_ISGID = 0o2000
 const DEFAULT_TRASH_HOURS = 24
 
 /** @throws ReplayError unless `inode` is a directory */
@@ -73,9 +73,15 @@ function inheritedEattr(parent: number, type: NodeType): number {
   return parent & ~(never | (type === NodeType.DIRECTORY ? 0 : Eattr.NOENTRYCACHE))
 }
 
-function setInheritedMode(state: State, parent: Inode, inode: Inode, { type, mode, cumask }: NewNode): void {
+/** Symbolic links inherit too, as in the original, though nobody ever asks for their mode. */
+function setInheritedMode(
+  state: State,
+  parent: Inode,
+  inode: Inode,
+  { type, mode, cumask }: Pick<NewNode, 'type' | 'mode' | 'cumask'>,
+): void {
   const { nodes, acls } = state
-  const inherited = type === NodeType.SYMLINK ? undefined : acls.get(parent, AclType.DEFAULT)
+  const inherited = acls.get(parent, AclType.DEFAULT)
   if (!inherited) {
     nodes.mode.set(inode, mode & ~cumask & 0o7777)
     return
@@ -152,7 +158,7 @@ export const treeOperations: Operations<'CREATE' | 'SYMLINK' | 'LINK' | 'MOVE' |
     nodes.sclassId.set(made, 0)
     nodes.trashHours.set(made, DEFAULT_TRASH_HOURS)
     nodes.eattr.set(made, inheritedEattr(nodes.eattr.get(parent), NodeType.SYMLINK))
-    nodes.mode.set(made, 0o777)
+    setInheritedMode(state, parent, made, { type: NodeType.SYMLINK, mode: 0o777, cumask: 0 })
     nodes.uid.set(made, uid)
     nodes.gid.set(made, nodes.mode.get(parent) & S_ISGID ? nodes.gid.get(parent) : gid)
     nodes.setTimes(made, ts)

@@ -18,6 +18,9 @@ function release(state: State, sessionId: SessionId, inode: Inode): void {
   state.openFiles.release(sessionId, inode)
 }
 
+/** Flags that are kept; the original drops the highest bit. */
+const SESSION_FLAGS = 0x7f
+
 const stripNuls = (info: string) => info.replace(/\0+$/, '')
 
 export const sessionOperations: Operations<
@@ -35,13 +38,14 @@ export const sessionOperations: Operations<
   SESADD(state, { op: _, ts: __, sessionId, info, ...rights }) {
     expectResult('the new session', sessionId, state.sessions.nextSessionId)
     state.sessions.nextSessionId++
-    state.sessions.add(sessionId, { ...rights, info: stripNuls(info) }, 0)
+    state.sessions.add(sessionId, { ...rights, flags: rights.flags & SESSION_FLAGS, info: stripNuls(info) }, 0)
   },
 
   SESCHANGED(state, { op: _, ts: __, sessionId, info, ...rights }) {
     needSession(state, sessionId, Status.MISMATCH)
     // Only a client that is there gets other rights; the same rights again say that it has come back.
-    state.sessions.change(sessionId, { ...rights, info: stripNuls(info), disconnectedAt: 0 })
+    const flags = rights.flags & SESSION_FLAGS
+    state.sessions.change(sessionId, { ...rights, flags, info: stripNuls(info), disconnectedAt: 0 })
   },
 
   /** The live original leaves closed sessions out of its checkpoints and logs their end later: then there is nothing to do. */
