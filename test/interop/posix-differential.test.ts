@@ -35,7 +35,9 @@ test(`${seeds} random sequences of system calls do on our mount what they do on 
     for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
       const lines = sequence(seed, calls)
       const { difference } = run(lines)
-      if (difference) assert.fail(`seed ${seed}, call ${difference.at}: ${explain(lines, difference.at, run)}`)
+      if (!difference) continue
+      const { at, call, expected, found } = difference
+      assert.fail(`seed ${seed}, call ${at}: ${call}\next4: ${expected}\nours: ${found}\n\n${explain(lines, at, run)}`)
     }
   } finally {
     disk?.close()
