@@ -16,6 +16,7 @@ import { ClusterMaster } from '../master/ha/cluster-master.ts'
 import { clusterOptions } from '../master/ha/options.ts'
 import { Master } from '../master/master.ts'
 import { masterOptions } from '../master/options.ts'
+import { FLAT, parseTopology, type Topology } from '../master/policy/topology.ts'
 import { VERSION_TEXT } from '../protocol/constants.ts'
 
 /** @throws StartError when the file is missing or allows nobody anything */
@@ -39,6 +40,24 @@ function loadExports(config: MasterConfig, log: Env['log']): Exports {
   return exports
 }
 
+/** A file that is missing, or can't be read, means no topology. */
+function loadTopology(config: MasterConfig, log: Env['log']): Topology {
+  const path = findListFile(config.TOPOLOGY_FILENAME)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'not found' : message
+    log.warning(`mfstopology configuration file (${path}) ${why} - using defaults`)
+    return FLAT
+  }
+  const { topology, warnings } = parseTopology(text, path)
+  for (const warning of warnings) log.warning(warning)
+  log.info('topology file has been loaded')
+  return topology
+}
+
 async function start({ env, config, fatal }: DaemonContext<MasterConfig>): Promise<RunningDaemon<MasterConfig>> {
   const { log } = env
   const exports = loadExports(config, log)
@@ -47,11 +66,15 @@ async function start({ env, config, fatal }: DaemonContext<MasterConfig>): Promi
   const master = await Master.start(env, masterOptions(config, exports), fatal).catch(error => {
     throw explained(error, [RecoveryError])
   })
+  master.setTopology(loadTopology(config, log))
   log.info(`master <-> chunkservers module: listen on ${config.MATOCS_LISTEN_HOST}:${config.MATOCS_LISTEN_PORT}`)
   log.info(`main master server module: listen on ${config.MATOCL_LISTEN_HOST}:${config.MATOCL_LISTEN_PORT}`)
   return {
     stop: () => master.stop(),
-    reload: async changed => master.reloadExports(loadExports(changed, log)),
+    reload: async changed => {
+      master.reloadExports(loadExports(changed, log))
+      master.setTopology(loadTopology(changed, log))
+    },
     info: () => {
       const { state } = master.ledger
       log.notice(
@@ -102,7 +125,7 @@ await runDaemon({
   configFile: masterConfigFile,
   openFiles: 16384,
   restoreSwitches: true,
-  reloads: ['EXPORTS_FILENAME'],
+  reloads: ['EXPORTS_FILENAME', 'TOPOLOGY_FILENAME'],
   start,
   restore,
 })

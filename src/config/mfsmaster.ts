@@ -20,6 +20,7 @@ import { configFile, sameValue, type Values } from './option.ts'
 
 /** For options whose behaviour is missing: a file that sets one gets a warning, never silence. */
 const missing = 'not implemented yet'
+const eventDriven = 'chunks are looked at when something about them changes, not in passes'
 
 export const masterConfigFile = configFile({
   program: 'mfsmaster',
@@ -34,7 +35,6 @@ export const masterConfigFile = configFile({
       kind: path,
       default: `${CONFIG_ROOT}/mfs/mfstopology.cfg`,
       doc: 'Which machines are near each other; read again at each reload.',
-      ignored: missing,
     },
     BACK_LOGS: { kind: whole({ min: 0, max: 1000 }), default: 50, doc: 'Older changelogs kept.' },
     METADATA_SAVE_FREQ: {
@@ -114,25 +114,22 @@ export const masterConfigFile = configFile({
       kind: choice([0, 1, 2], 0),
       default: 0 as const,
       doc: '0: ignore topology; 1: nearest source; 2: target in the rack of a copy if possible.',
-      ignored: missing,
     },
     CREATIONS_RESPECT_TOPOLOGY: {
       kind: whole(),
       default: 0,
       doc: 'New chunks first go to servers nearer to the client than this; 0: ignore topology.',
-      ignored: missing,
     },
     CHUNKS_UNIQUE_MODE: {
       kind: choice([0, 1, 2], 0),
       default: 0 as const,
       doc: '1: avoid two copies on one address; 2: avoid two copies in one rack.',
-      ignored: missing,
     },
     CHUNKS_LOOP_MAX_CPS: {
       kind: whole({ min: 10000, max: 10000000 }),
       default: 100000,
       doc: 'Chunks checked per second at most.',
-      ignored: missing,
+      ignored: eventDriven,
     },
     CHUNKS_LOOP_MIN_TIME: {
       kind: whole({ min: 60, max: 7200 }),
@@ -140,7 +137,7 @@ export const masterConfigFile = configFile({
       unit: 'seconds',
       doc: 'Shortest time for a check of all chunks.',
       oldNames: { CHUNKS_LOOP_TIME: sameValue },
-      ignored: missing,
+      ignored: eventDriven,
     },
     CHUNKS_SOFT_DEL_LIMIT: {
       kind: whole({ min: 1 }),
@@ -151,7 +148,6 @@ export const masterConfigFile = configFile({
       kind: whole({ min: 1 }),
       default: 25,
       doc: 'Simultaneous deletions on one chunkserver at most.',
-      ignored: missing,
     },
     CHUNKS_WRITE_REP_LIMIT: {
       kind: fourLimits,
@@ -167,20 +163,17 @@ export const masterConfigFile = configFile({
       kind: whole(),
       default: 150,
       doc: 'Load above which a chunkserver may get a grace period.',
-      ignored: missing,
     },
     CS_HEAVY_LOAD_RATIO_THRESHOLD: {
       kind: real({ min: 0 }),
       default: 3,
       doc: 'And its load must be so many times the average.',
-      ignored: missing,
     },
     CS_HEAVY_LOAD_GRACE_PERIOD: {
       kind: whole(),
       default: 900,
       unit: 'seconds',
       doc: 'Length of the grace period.',
-      ignored: missing,
     },
     ACCEPTABLE_PERCENTAGE_DIFFERENCE: {
       kind: real({ min: 0.1, max: 10 }),
@@ -188,34 +181,30 @@ export const masterConfigFile = configFile({
       unit: 'percent points',
       doc: 'Wanted maximum difference of usage between chunkservers.',
       oldNames: { ACCEPTABLE_DIFFERENCE: text => String(Number(text) * 100) },
-      ignored: missing,
     },
     PRIORITY_QUEUES_LENGTH: {
       kind: whole({ min: 10000 }),
       default: 1000000,
       doc: 'Length of the queues of chunks that need work first.',
-      ignored: missing,
+      ignored: eventDriven,
     },
     CS_MAINTENANCE_MODE_TIMEOUT: {
       kind: whole(),
       default: 0,
       unit: 'seconds',
       doc: 'Maintenance mode ends after so long; 0: never by itself.',
-      ignored: missing,
     },
     CS_TEMP_MAINTENANCE_MODE_TIMEOUT: {
       kind: whole(),
       default: 1800,
       unit: 'seconds',
       doc: 'How long a chunkserver that was stopped in order is expected back.',
-      ignored: missing,
     },
     CS_DAYS_TO_REMOVE_UNUSED: {
       kind: whole(),
       default: 7,
       unit: 'days',
       doc: 'Disconnected chunkservers without chunks are forgotten after so long; 0 or more than 365: never.',
-      ignored: missing,
     },
     MATOCL_LISTEN_HOST: {
       kind: listenHost,
@@ -251,7 +240,6 @@ export const masterConfigFile = configFile({
       kind: reserve,
       default: { kind: 'bytes', bytes: 0 } as Reserve,
       doc: 'Space that only root may use.',
-      ignored: missing,
     },
     MAX_ALLOWED_HARD_LINKS: { kind: whole({ min: 8, max: 65000 }), default: 32767, doc: 'Most hard links of a file.' },
     INODE_REUSE_DELAY: {

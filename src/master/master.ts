@@ -23,6 +23,7 @@ import { ClientPort } from './clients/port.ts'
 import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
 import { type CommitRule, LiveLedger } from './live-ledger.ts'
 import type { MasterOptions } from './options.ts'
+import type { Topology } from './policy/topology.ts'
 import { Rounds } from './rounds.ts'
 
 /** What a master writes to, and the state that it leads to. */
@@ -151,6 +152,10 @@ export class Master {
   /** Cuts the changelog and makes a checkpoint of this moment beside the running master. */
   saveCheckpoint(): Promise<void> {
     return this.#checkpointer.save()
+  }
+
+  setTopology(topology: Topology): void {
+    this.chunks.setTopology(topology)
   }
 
   reloadExports(exports: Exports): void {

@@ -1,7 +1,10 @@
 // A master of ours as a process of its own, for tests: master-process.ts DATA_FOLDER HOST.
 
+import { masterConfigFile } from '../../src/config/mfsmaster.ts'
+import { parseConfig } from '../../src/config/parse.ts'
 import { realEnv } from '../../src/env/real.ts'
 import { textLog } from '../../src/env/real-log.ts'
+import { chunkOptions } from '../../src/master/chunks/options.ts'
 import { parseExports } from '../../src/master/clients/exports.ts'
 import { Master } from '../../src/master/master.ts'
 
@@ -19,12 +22,7 @@ const options = {
   backLogs: 50,
   keepPrevious: 1,
   saveEveryHours: 1,
-  chunks: {
-    replicationsDelaySeconds: 2,
-    writeReplicationLimits: [2, 1, 1, 4],
-    readReplicationLimits: [10, 5, 2, 5],
-    softDeletionLimit: 10,
-  },
+  chunks: { ...chunkOptions(parseConfig(masterConfigFile, '', '').values), replicationsDelaySeconds: 2 },
   chunkserverTimeoutSeconds: 10,
   sessionSustainSeconds: 86400,
   inodeReuseDelaySeconds: 86400,

@@ -2,10 +2,12 @@
 // enough for fifty of them with a million chunks. What really lies on their disks is known here, so whatever the master
 // does can be judged.
 
+import { masterConfigFile } from '../../src/config/mfsmaster.ts'
+import { parseConfig } from '../../src/config/parse.ts'
 import { ChunkManager } from '../../src/master/chunks/chunk-manager.ts'
 import type { ChunkServer } from '../../src/master/chunks/chunk-server.ts'
 import type { ChunkAnswer } from '../../src/master/chunks/chunk-service.ts'
-import type { ChunkOptions } from '../../src/master/chunks/options.ts'
+import { type ChunkOptions, chunkOptions } from '../../src/master/chunks/options.ts'
 import type { Ledger } from '../../src/master/ledger.ts'
 import { apply } from '../../src/metadata/apply.ts'
 import type { Entry } from '../../src/metadata/changelog/entry.ts'
@@ -22,12 +24,9 @@ const CHUNKS_A_FILE = 50
 const TURN_MS = 4
 const REGISTERED_AT_ONCE = 10_000
 
-export const worldOptions: ChunkOptions = {
-  replicationsDelaySeconds: 5,
-  writeReplicationLimits: [2, 1, 1, 4],
-  readReplicationLimits: [10, 5, 2, 5],
-  softDeletionLimit: 10,
-}
+const defaults = chunkOptions(parseConfig(masterConfigFile, '', '').values)
+
+export const worldOptions: ChunkOptions = { ...defaults, replicationsDelaySeconds: 5 }
 
 /** A ledger without a disk: what is committed is durable half a millisecond later. */
 class LightLedger implements Ledger {

@@ -9,21 +9,32 @@ import type { Entry } from '../../metadata/changelog/entry.ts'
 import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
 import type { Ledger } from '../ledger.ts'
+import type { RepairRules } from '../policy/repair.ts'
+import { type SpaceTotals, spaceOf } from '../policy/space.ts'
+import type { Topology } from '../policy/topology.ts'
 import { Aftermath } from './aftermath.ts'
 import type { ChunkServer, ServerIdentity } from './chunk-server.ts'
-import type { ChunkAnswer, ChunkService, LocatedChunk, SpaceTotals, WriteRequest } from './chunk-service.ts'
+import type { ChunkAnswer, ChunkService, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import { Copies, CopyState } from './copies.ts'
 import { Deletions } from './deletions.ts'
 import { Leases } from './leases.ts'
 import { Operations } from './operations.ts'
 import type { ChunkOptions } from './options.ts'
+import { Rebalancer } from './rebalancer.ts'
 import { Repairer } from './repairer.ts'
 import { Replications } from './replications.ts'
 import { Reports } from './reports.ts'
+import { ServerList } from './server-list.ts'
 import { Servers } from './servers.ts'
 import { Sweep } from './sweep.ts'
 import { fixVersion } from './versions.ts'
+import { type WorkCounts, WorkReport } from './work-report.ts'
 import { Writes } from './writes.ts'
+
+/** Seconds between looks for servers that never come back (spec master-behaviour 6.6). */
+const REMOVE_UNUSED_EVERY = 600
+/** Chunks with copies to delete, for each server, that are very many. */
+const MANY_DELETIONS = 1000
 
 export class ChunkManager implements ChunkService {
   readonly #ledger: Ledger
@@ -37,13 +48,19 @@ export class ChunkManager implements ChunkService {
   readonly #writes: Writes
   readonly #reports: Reports
   readonly #sweep: Sweep
+  readonly #rebalancer: Rebalancer
+  readonly #report: WorkReport
+  readonly #list: ServerList
+  readonly #options: ChunkOptions
+  readonly #rules: RepairRules
   readonly #aftermath = new Aftermath()
   #knewAll = false
+  #ticks = 0
 
   constructor(env: Env, ledger: Ledger, options: ChunkOptions) {
     this.#ledger = ledger
     const { chunks } = ledger.state
-    const servers = new Servers(env.clock, ledger)
+    const servers = new Servers(env.clock, ledger, options)
     const copies = new Copies(servers, row => this.#repairer.changed(row))
     const leases = new Leases(env.clock, ledger)
     const operations = new Operations(ledger, copies, row => this.#freed(row))
@@ -61,13 +78,28 @@ export class ChunkManager implements ChunkService {
       writeLimits: options.writeReplicationLimits,
       readLimits: options.readReplicationLimits,
       deletionLimit: options.softDeletionLimit,
-      unique: 0,
-      topology: 0,
-      distance: () => 0,
-    } as const
-    const repairParts = { servers, copies, leases, replications, deletions, isBusy, fixVersion: fix }
+      unique: options.unique,
+      topology: options.replicationsRespectTopology,
+      distance: (a: { ip: number }, b: { ip: number }) => servers.topology.distance(a.ip, b.ip),
+    }
+    const report = new WorkReport(ledger.now())
+    this.#report = report
+    this.#rules = rules
+    this.#options = options
+    this.#list = new ServerList(ledger, servers, options, () => this.#serversChanged())
+    const repairParts = {
+      ...{ servers, copies, leases, replications, deletions, isBusy, fixVersion: fix, report },
+      whenIdle: () => this.#rebalancer.run(),
+    }
     this.#repairer = new Repairer(env, ledger, repairParts, rules, options.replicationsDelaySeconds)
+    this.#rebalancer = new Rebalancer({
+      ...{ chunks, servers, replications, rules, acceptable: options.acceptableDifference },
+      view: row => this.#repairer.view(row),
+      isIdle: row => this.#repairer.isIdle(row),
+      moved: () => report.countMove(),
+    })
     this.#writes = new Writes({
+      placement: { unique: options.unique, nearerThan: options.creationsNearerThan },
       ...{ env, ledger, servers, copies, leases, operations, fixVersion: fix },
       isBusy: row => operations.isBusy(row) || replications.blocks(row),
       freed: row => this.#freed(row),
@@ -122,7 +154,57 @@ export class ChunkManager implements ChunkService {
 
   /** A server begins to register. */
   serverJoined(identity: ServerIdentity, send: (packet: Buffer) => void): ChunkServer {
-    return this.#servers.join(identity, send)
+    const server = this.#servers.join(identity, send)
+    this.#list.returned(server)
+    return server
+  }
+
+  /** The server announces that it is being stopped. */
+  serverStops(server: ChunkServer): void {
+    this.#list.stopsInOrder(server)
+  }
+
+  /** What is known of servers may make other work possible, or needed. */
+  #serversChanged(): void {
+    this.#repairer.serversChanged()
+    this.#sweep.startGone()
+  }
+
+  /** Where machines stand; at start, and whenever mfstopology.cfg is read again. */
+  setTopology(topology: Topology): void {
+    this.#servers.topology = topology
+    this.#sweep.startEvery()
+    this.#repairer.serversChanged()
+  }
+
+  // --- orders and questions of monitors
+
+  setMaintenance(ip: number, port: number, on: boolean) {
+    return this.#list.setMaintenance(ip, port, on)
+  }
+
+  removeServer(ip: number, port: number) {
+    return this.#list.remove(ip, port)
+  }
+
+  /** A server is spared no longer for the load that it had. */
+  backToWork(ip: number, port: number): boolean {
+    const server = this.#servers.connected.find(server => server.ip === ip && server.port === port)
+    if (server) server.heavyMs = undefined
+    return server !== undefined
+  }
+
+  graceSeconds(server: ChunkServer): number {
+    return this.#servers.graceSeconds(server)
+  }
+
+  lastWork(): WorkCounts {
+    return this.#report.last
+  }
+
+  /** Whether servers are just telling what they have, so that what is known of copies is not complete. */
+  get areSettling(): boolean {
+    return this.#servers.areSettling
   }
 
   /** It has told all the chunks that it knew when it connected. */
@@ -188,12 +270,12 @@ export class ChunkManager implements ChunkService {
 
   // --- for clients
 
-  read(inode: Inode, index: number, answer: (answer: ChunkAnswer) => void): void {
-    this.#writes.read(inode, index, answer)
+  read(inode: Inode, index: number, answer: (answer: ChunkAnswer) => void, near?: number): void {
+    this.#writes.read(inode, index, answer, near)
   }
 
-  peekOnly(inode: Inode): LocatedChunk | undefined {
-    return this.#writes.peekOnly(inode)
+  peekOnly(inode: Inode, near?: number): LocatedChunk | undefined {
+    return this.#writes.peekOnly(inode, near)
   }
 
   write(request: WriteRequest, answer: (answer: ChunkAnswer) => void): void {
@@ -217,8 +299,7 @@ export class ChunkManager implements ChunkService {
   }
 
   space(): SpaceTotals {
-    const { total, used } = this.#servers.space()
-    return { total, available: total - used, free: total - used }
+    return spaceOf(this.#servers.connected, this.#options.reserve)
   }
 
   isFull(): boolean {
@@ -233,10 +314,27 @@ export class ChunkManager implements ChunkService {
     this.#replications.tick()
     const settled = this.#servers.settle()
     for (const { id } of settled) if (this.#servers.bury(id)) this.#sweep.startGone()
+    this.#list.tick()
+    this.#tickSlowly()
     const { knowAll } = this.#servers
-    if (settled.length > 0 || (knowAll && !this.#knewAll)) this.#repairer.serversChanged()
+    const others = [this.#servers.noteLongAway(), this.#servers.weighLoads()]
+    if (others.includes(true) || settled.length > 0 || (knowAll && !this.#knewAll)) this.#repairer.serversChanged()
     this.#knewAll = knowAll
     this.#repairer.pump()
+  }
+
+  #tickSlowly(): void {
+    this.#rebalancer.tick()
+    this.#report.tick(this.#ledger.now(), () => this.#repairer.waiting())
+    this.#rules.deletionLimit = this.#deletionLimit()
+    if (this.#ticks++ % REMOVE_UNUSED_EVERY === REMOVE_UNUSED_EVERY - 1) this.#list.removeUnused()
+  }
+
+  /** When there is far too much to delete, servers may be asked for more of it. */
+  #deletionLimit(): number {
+    const { stale = 0, overgoal = 0 } = this.#repairer.waiting()
+    const { softDeletionLimit: soft, hardDeletionLimit: hard } = this.#options
+    return stale + overgoal > MANY_DELETIONS * this.#servers.connected.length ? hard : soft
   }
 
   // --- for tools

@@ -1,8 +1,8 @@
 // A chunkserver as long as one connection of it lasts, and afterwards as long as copies of it are remembered.
 import { formatIpv4 } from '../../util/ipv4.ts'
 
-/** What a server said, or the master found, of its load (spec chunkserver 2.4, master-behaviour 5.1). */
-export const LoadState = { UNKNOWN: 0, OK: 1, OVERLOADED: 2, REBALANCE: 3, GRACE: 4 } as const
+/** What a server says of its load (spec chunkserver 2.4, master-behaviour 5.1). */
+export const LoadState = { UNKNOWN: 0, OK: 1, OVERLOADED: 2, REBALANCE: 3 } as const
 export type LoadState = (typeof LoadState)[keyof typeof LoadState]
 
 /**
@@ -54,7 +54,13 @@ export class ChunkServer {
   errors = 0
   load = 0
   loadState: LoadState = LoadState.UNKNOWN
+  /** Monotonic milliseconds of when its load was heavy last. */
+  heavyMs: number | undefined
+  /** It gets less to do after a heavy load. */
+  isSpared = false
   inMaintenance = false
+  /** Its copies are not waited for any more where a chunk has only one other. */
+  isLongAway = false
   /** Records in the table of copies. */
   copies = 0
   /** Commands that it has not answered yet. */
@@ -107,6 +113,6 @@ export class ChunkServer {
 
   /** Better left alone: it is overloaded, in a grace period after that, or about to be stopped. */
   get isStrained(): boolean {
-    return this.isOverloaded || this.loadState === LoadState.GRACE || this.inMaintenance
+    return this.isOverloaded || this.isSpared || this.inMaintenance
   }
 }

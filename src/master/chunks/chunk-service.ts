@@ -3,6 +3,7 @@
 import type { Inode, SessionId } from '../../metadata/types.ts'
 import type { CopyLocation } from '../../protocol/attributes.ts'
 import type { Status } from '../../protocol/status.ts'
+import type { SpaceTotals } from '../policy/space.ts'
 import type { ChunkServer } from './chunk-server.ts'
 
 export interface LocatedChunk {
@@ -13,12 +14,6 @@ export interface LocatedChunk {
 }
 export type ChunkAnswer = LocatedChunk | { status: Exclude<Status, 0> }
 
-export interface SpaceTotals {
-  total: number
-  available: number
-  free: number
-}
-
 export interface WriteRequest {
   inode: Inode
   index: number
@@ -27,14 +22,16 @@ export interface WriteRequest {
   continues: boolean
   /** The file's times are the master's business: old clients report none. */
   touch?: boolean
+  /** IPv4 address of the client: servers near it are told first. */
+  near?: number
 }
 
 /** Answers come at once or much later, and once. A request whose connection ended is answered all the same. */
 export interface ChunkService {
   /** Where a chunk of a file can be read; a hole has chunk id 0. Waits while an operation on it goes on. */
-  read(inode: Inode, index: number, answer: (answer: ChunkAnswer) => void): void
+  read(inode: Inode, index: number, answer: (answer: ChunkAnswer) => void, near?: number): void
   /** As read(), for the only chunk of a file, when that is known at once and nobody is changing it. */
-  peekOnly(inode: Inode): LocatedChunk | undefined
+  peekOnly(inode: Inode, near?: number): LocatedChunk | undefined
   /** Makes a chunk of a file ready to be written and locks it for the session. Commits WRITE. */
   write(request: WriteRequest, answer: (answer: ChunkAnswer) => void): void
   /** Ends a write of the session: commits UNLOCK and lets others in. The lease of another session stays. */

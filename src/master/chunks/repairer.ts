@@ -12,7 +12,7 @@ import type { Ledger } from '../ledger.ts'
 import {
   isAnyFree,
   PRIORITIES,
-  type Priority,
+  Priority,
   planRepair,
   priorityOf,
   type RepairChunk,
@@ -25,6 +25,7 @@ import type { Deletions } from './deletions.ts'
 import type { Leases } from './leases.ts'
 import type { Replications } from './replications.ts'
 import type { Servers } from './servers.ts'
+import type { WorkKind, WorkReport } from './work-report.ts'
 
 /** A chunk looked at costs a microsecond or two: so many at once keep nobody waiting for longer than a disk does. */
 const LOOKED_AT_ONCE = 2000
@@ -35,8 +36,6 @@ const REFUSED_AT_ONCE = 32
 const REST_SECONDS = 5
 /** Whoever wrote a chunk waits no longer for its copies. */
 const SAFE_WITHIN_MS = 30_000
-/** Who waits for copies that are away waits for so long at most with the last copy. */
-const SOON_MS = 60_000
 
 // Marks of a chunk.
 const CHANGED = 0x80
@@ -54,6 +53,9 @@ export interface RepairParts {
   isBusy: (row: number) => boolean
   /** Makes copies of a wrong version count as good when that is surely right. @returns whether it did */
   fixVersion: (row: number) => boolean
+  report: WorkReport
+  /** Something useful to do while no chunk needs anything. */
+  whenIdle: () => void
 }
 
 const UNKNOWN_CLASS: readonly LabelMasks[] = [[0, 0, 0, 0]]
@@ -109,7 +111,7 @@ export class Repairer {
 
   #isSafe(row: number): boolean {
     if (!this.#isThere(row)) return true
-    const { wanted, valid } = this.#view(row)
+    const { wanted, valid } = this.view(row)
     return valid.length >= wanted.length
   }
 
@@ -126,9 +128,8 @@ export class Repairer {
 
   /** @returns false when no server can help */
   #stepToSafety(row: number): boolean {
-    const { leases, replications, isBusy } = this.#parts
-    if (isBusy(row) || replications.isRunning(row) || leases.isLocked(row) || this.#resting.has(row)) return true
-    const chunk = { ...this.#view(row), awaited: 0, awaitedSoon: 0 }
+    if (!this.isIdle(row)) return true
+    const chunk = { ...this.view(row), awaited: 0, awaitedSoon: 0 }
     const work = planRepair(chunk, this.#parts.servers.connected, this.#rules, () => this.#draw())
     if (work.do === 'stuck' || work.do === 'nothing') return false
     this.#carryOut(row, work)
@@ -163,6 +164,7 @@ export class Repairer {
       this.#lookAtChanged()
       for (const [row, awaited] of [...this.#awaitedSafe]) this.#makeSafe(row, awaited)
       if (this.#mayWork) this.#serveAll()
+      if (this.#mayWork && !this.#isUrgent) this.#parts.whenIdle()
       if (this.#changed.length > 0) this.pump()
     })
   }
@@ -182,7 +184,7 @@ export class Repairer {
 
   /** Puts a chunk into the queue that it belongs to. */
   look(row: number): void {
-    const priority = this.#isThere(row) ? priorityOf(this.#view(row), this.#rules.unique) : undefined
+    const priority = this.#isThere(row) ? priorityOf(this.view(row), this.#rules.unique) : undefined
     const queue = priority === undefined ? 0 : priority + 1
     const marks = this.#marks.get(row)
     if ((marks & QUEUE_BITS) === queue) return
@@ -198,6 +200,30 @@ export class Repairer {
     for (const [priority, queue] of this.#queues.entries()) {
       if (queue.length > 0 && this.#isAnyFree(priority)) this.#serve(priority, queue)
     }
+  }
+
+  /** Copies are missing or wrong. When a server is full, moving others makes the room that is missing. */
+  get #isUrgent(): boolean {
+    const isWaiting = this.#queues.some((queue, priority) => priority < Priority.OVERGOAL && queue.length > 0)
+    return isWaiting && !this.#parts.servers.connected.some(({ isFull }) => isFull)
+  }
+
+  /** Chunks that wait, by what for. */
+  waiting(): Partial<Record<WorkKind, number>> {
+    const lengthOf = (priority: Priority) => this.#queues[priority]?.length ?? 0
+    const missing = this.#queues.slice(0, Priority.WRONG_LABELS).reduce((sum, { length }) => sum + length, 0)
+    return {
+      stale: lengthOf(Priority.USELESS),
+      overgoal: lengthOf(Priority.OVERGOAL),
+      labels: lengthOf(Priority.WRONG_LABELS),
+      undergoal: missing + this.#stuck.length,
+    }
+  }
+
+  /** Whether nobody works with the chunk. */
+  isIdle(row: number): boolean {
+    const { leases, replications, isBusy } = this.#parts
+    return !isBusy(row) && !replications.isRunning(row) && !leases.isLocked(row) && !this.#resting.has(row)
   }
 
   #isAnyFree(priority: number): boolean {
@@ -222,11 +248,9 @@ export class Repairer {
 
   /** Does one step for a chunk. @returns false when it must wait for a server to be free */
   #work(row: number): boolean {
-    const { leases, replications, isBusy } = this.#parts
-    // Each of these tells of a change when it ends.
-    if (!this.#isThere(row) || isBusy(row) || replications.isRunning(row) || leases.isLocked(row)) return true
-    if (this.#resting.has(row)) return true
-    const chunk = this.#view(row)
+    // Whoever works with it tells of a change in the end.
+    if (!this.#isThere(row) || !this.isIdle(row)) return true
+    const chunk = this.view(row)
     if (chunk.valid.length + chunk.marked.length === 0 && chunk.wanted.length > 0) {
       if (!this.#parts.fixVersion(row)) this.#setAside(row)
       return true
@@ -247,10 +271,12 @@ export class Repairer {
         return true
       case 'delete':
         for (const server of work.servers) this.#parts.deletions.start(row, server)
+        this.#parts.report.count(work.reason)
         // Whatever is left to do is found out when they are answered.
         return true
       case 'replicate':
         this.#parts.replications.start(row, { source: work.source, target: work.target, blocks: true })
+        this.#parts.report.count(work.purpose)
         return true
     }
   }
@@ -281,19 +307,19 @@ export class Repairer {
     return true
   }
 
-  #view(row: number): RepairChunk<ChunkServer> {
+  /** A chunk as the rules of repair see it. */
+  view(row: number): RepairChunk<ChunkServer> {
     const { chunks, storageClasses } = this.#ledger.state
     const { awaited, ...copies } = this.#parts.copies.survey(row)
     const isReferenced = chunks.references.get(row) > 0
     const sclass = isReferenced ? storageClasses.get(chunks.sclassId(row)) : undefined
     const labels = chunks.isArchived(row) ? sclass?.archive : sclass?.keep
-    const now = this.#env.clock.monotonicMs()
     return {
       ...copies,
       wanted: isReferenced ? (labels ?? UNKNOWN_CLASS) : [],
       mode: (sclass?.mode ?? 1) as 0 | 1 | 2,
       awaited: awaited.length,
-      awaitedSoon: awaited.filter(({ leftMs }) => now - leftMs < SOON_MS).length,
+      awaitedSoon: awaited.filter(server => this.#parts.servers.isBrieflyAway(server)).length,
     }
   }
 }

@@ -10,6 +10,7 @@ import type { Servers } from './servers.ts'
 
 /** A chunk that no file is known for is kept this long before its copies go (spec master-behaviour 0). */
 const UNKNOWN_KEPT_SECONDS = 604_800
+const FOR_EVER = 0xffffffff
 /** Messages about single chunks in a minute. */
 const TOLD_PER_MINUTE = 10
 
@@ -77,13 +78,19 @@ export class Reports {
     return this.#keepUnknown(chunkId, version)
   }
 
+  /**
+   * A chunk that was given out once belonged to a file that is deleted by now: it is kept for a week. One that was never
+   * given out proves that this metadata is older than the chunk: nothing of it goes before somebody has decided that.
+   */
   #keepUnknown(chunkId: ChunkId, version: number): number {
     const { ledger, leases } = this.#parts
     const { chunks } = ledger.state
-    const ahead = chunkId >= chunks.nextChunkId ? ', which was never given out: metadata may be lost' : ''
-    this.#tell(`chunk ${chunkId.toString(16)} belongs to no file${ahead}; kept for 7 days`)
+    const isAhead = chunkId >= chunks.nextChunkId
+    const fate = isAhead ? ', and was never given out: metadata may be lost; kept for ever' : '; kept for 7 days'
+    this.#tell(`chunk ${chunkId.toString(16)} belongs to no file${fate}`)
     const ts = ledger.now()
-    ledger.commit({ op: 'CHUNKADD', ts, chunkId, version: Math.max(1, version), lockedTo: ts + UNKNOWN_KEPT_SECONDS })
+    const lockedTo = isAhead ? FOR_EVER : ts + UNKNOWN_KEPT_SECONDS
+    ledger.commit({ op: 'CHUNKADD', ts, chunkId, version: Math.max(1, version), lockedTo })
     const row = chunks.find(chunkId)
     leases.locked(row)
     return row

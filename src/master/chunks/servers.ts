@@ -3,7 +3,9 @@ import type { Clock } from '../../env/env.ts'
 import { Maintenance } from '../../metadata/chunks/known-servers.ts'
 import { assert } from '../../util/assert.ts'
 import type { Ledger } from '../ledger.ts'
-import { ChunkServer, type ServerIdentity } from './chunk-server.ts'
+import { heavilyLoaded, type LoadRules } from '../policy/load.ts'
+import { FLAT, type Topology } from '../policy/topology.ts'
+import { ChunkServer, LoadState, type ServerIdentity } from './chunk-server.ts'
 
 /** A server that has told no list of chunks for so long has told all (spec master-behaviour 6.1). */
 const SETTLED_AFTER_MS = 3000
@@ -11,14 +13,17 @@ const SETTLED_AFTER_MS = 3000
 const YOUNG_MS = 10_000
 const MAX_SLOTS = 0xffff
 
-export interface Space {
-  total: number
-  used: number
+/** With the last copy of a chunk nobody waits longer for others that are away. */
+const BRIEFLY_MS = 60_000
+
+export interface ServerRules extends LoadRules {
+  heavyLoadGraceSeconds: number
 }
 
 export class Servers {
   readonly #clock: Clock
   readonly #ledger: Ledger
+  readonly #rules: ServerRules
   readonly #startedMs: number
   /** By slot; 0 stays empty. */
   readonly #slots: (ChunkServer | undefined)[] = [undefined]
@@ -27,8 +32,11 @@ export class Servers {
   /** Connections that ended, by the id of the server. */
   readonly #away = new Map<number, ChunkServer>()
 
-  constructor(clock: Clock, ledger: Ledger) {
+  #topology = FLAT
+
+  constructor(clock: Clock, ledger: Ledger, rules: ServerRules) {
     this.#clock = clock
+    this.#rules = rules
     this.#ledger = ledger
     this.#startedMs = clock.monotonicMs()
   }
@@ -59,7 +67,8 @@ export class Servers {
     this.#connected.set(server.id, server)
     this.#list = [...this.#connected.values()]
     server.toldMs = this.#clock.monotonicMs()
-    this.readMaintenance(server)
+    server.rack = this.#topology.rackOf(server.ip)
+    this.#readMaintenance(server)
     return server
   }
 
@@ -152,19 +161,60 @@ export class Servers {
     return !this.areSettling && this.#connected.size >= knownServers.size && this.ageMs > YOUNG_MS
   }
 
-  /** Takes over what the metadata says of the maintenance of a server. */
-  readMaintenance(server: ChunkServer): void {
+  get topology(): Topology {
+    return this.#topology
+  }
+
+  set topology(topology: Topology) {
+    this.#topology = topology
+    for (const server of this.#list) server.rack = topology.rackOf(server.ip)
+  }
+
+  /** Takes over what the metadata says of the maintenance of servers. */
+  readAllMaintenance(): void {
+    for (const server of [...this.#list, ...this.#away.values()]) this.#readMaintenance(server)
+  }
+
+  #readMaintenance(server: ChunkServer): void {
     const known = this.#ledger.state.knownServers.byId(server.id)
     server.inMaintenance = known !== undefined && known.maintenance !== Maintenance.OFF
   }
 
-  space(): Space {
-    const space = { total: 0, used: 0 }
+  /** Milliseconds that a server has been away, at least: what was before this master started is not known. */
+  awayMs(id: number): number {
+    return this.#clock.monotonicMs() - (this.#away.get(id)?.leftMs ?? this.#startedMs)
+  }
+
+  /** Whether a former connection ended just now, so that even the last copy of a chunk can wait for it. */
+  isBrieflyAway({ leftMs }: ChunkServer): boolean {
+    return this.#clock.monotonicMs() - leftMs < BRIEFLY_MS
+  }
+
+  /** Notes who is away for long now. @returns whether anybody is who was not before */
+  noteLongAway(): boolean {
+    const long = [...this.#away.values()].filter(server => !server.isLongAway && !this.isBrieflyAway(server))
+    for (const server of long) server.isLongAway = true
+    return long.length > 0
+  }
+
+  /** Spares servers whose load is heavy, and later uses them again. @returns whether anything changed */
+  weighLoads(): boolean {
+    const now = this.#clock.monotonicMs()
+    for (const server of heavilyLoaded(this.#list, this.#rules)) server.heavyMs = now
+    let changed = false
     for (const server of this.#list) {
-      if (!server.isSound) continue
-      space.total += server.total
-      space.used += server.used
+      const isSpared = this.graceSeconds(server) > 0
+      if (isSpared === server.isSpared) continue
+      server.isSpared = isSpared
+      changed = true
     }
-    return space
+    return changed
+  }
+
+  /** Seconds for which the server is still spared after a heavy load. Servers that tell their state decide themselves. */
+  graceSeconds({ loadState, heavyMs }: ChunkServer): number {
+    if (loadState !== LoadState.UNKNOWN || heavyMs === undefined) return 0
+    const past = (this.#clock.monotonicMs() - heavyMs) / 1000
+    return Math.max(0, Math.ceil(this.#rules.heavyLoadGraceSeconds - past))
   }
 }

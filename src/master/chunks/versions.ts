@@ -14,16 +14,16 @@ export interface VersionParts {
 }
 
 /**
- * The version that a chunk without good copies should have: all copies that are left agree on the one right before or
- * after the recorded one. A crash came between the log and the servers then. undefined when that can't be said.
+ * The version that a chunk without good copies should have: the newest that is left, if it is the one right before or after
+ * the recorded one and no server is missing. The master or the servers ended between the log and the copies then.
+ * undefined when that can't be said.
  */
 function rightVersion(parts: VersionParts, row: number): number | undefined {
   const { ledger, copies, servers } = parts
   if (!servers.knowAll) return neverRaised(parts, row)
   const candidates = copies.present(row).filter(copy => copies.state(copy) === CopyState.WRONG_VERSION)
-  const [version = 0, ...others] = new Set(candidates.map(copy => copies.wrongVersion(copy)))
-  const isNext = Math.abs(version - ledger.state.chunks.version.get(row)) === 1
-  return candidates.length > 0 && others.length === 0 && isNext ? version : undefined
+  const newest = Math.max(...candidates.map(copy => copies.wrongVersion(copy)))
+  return Math.abs(newest - ledger.state.chunks.version.get(row)) === 1 ? newest : undefined
 }
 
 /**
@@ -49,7 +49,7 @@ export function fixVersion(parts: VersionParts, row: number): boolean {
   const { chunks } = ledger.state
   const chunkId = chunks.id(row)
   log.warning(
-    `chunk ${chunkId.toString(16)}: all copies have version ${version}, not ${chunks.version.get(row)}: taken as good`,
+    `chunk ${chunkId.toString(16)}: the newest copies have version ${version}, not ${chunks.version.get(row)}: taken as good`,
   )
   ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId, version })
   copies.adoptVersion(row, version)

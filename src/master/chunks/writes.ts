@@ -2,6 +2,7 @@
 // (spec master-behaviour 4.3 to 4.6).
 import type { Env } from '../../env/env.ts'
 import type { Entry } from '../../metadata/changelog/entry.ts'
+import type { StorageClass } from '../../metadata/chunks/storage-classes.ts'
 import { CHUNK_LOCK_SECONDS } from '../../metadata/namespace/apply-files.ts'
 import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
 import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
@@ -9,7 +10,8 @@ import * as matocs from '../../protocol/matocs.ts'
 import { Status } from '../../protocol/status.ts'
 import type { Ledger } from '../ledger.ts'
 import { LabelsMode } from '../policy/labels.ts'
-import { placeCopies } from '../policy/placement.ts'
+import type { UniqueMode } from '../policy/matching.ts'
+import { type PlacementRules, placeCopies } from '../policy/placement.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import type { ChunkAnswer, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import type { Copies } from './copies.ts'
@@ -32,6 +34,8 @@ export interface WriteParts {
   isBusy: (row: number) => boolean
   /** A chunk that was locked may be looked after again. */
   freed: (row: number) => void
+  /** How new chunks are placed. */
+  placement: { unique: UniqueMode; nearerThan: number }
   /** See versions.ts. */
   fixVersion: (row: number) => boolean
 }
@@ -70,7 +74,7 @@ export class Writes {
 
   // --- reading
 
-  read(inode: Inode, index: number, answer: Answer): void {
+  read(inode: Inode, index: number, answer: Answer, near?: number): void {
     const { leases, isBusy, servers } = this.#parts
     let row = 0
     const attempt = () => {
@@ -83,31 +87,36 @@ export class Writes {
         // A client that is told of no copies sleeps for 10 s.
         if (this.#areCopiesToCome(row)) return leases.park(row, waiter)
       }
-      answer(this.#located(row, chunks.id(row)))
+      answer(this.#located(row, chunks.id(row), near))
     }
     const waiter = leases.waiter(attempt, () => {
-      answer(isBusy(row) ? { status: Status.CHUNKBUSY } : this.#located(row, this.#state.chunks.id(row)))
+      answer(isBusy(row) ? { status: Status.CHUNKBUSY } : this.#located(row, this.#state.chunks.id(row), near))
     })
     attempt()
   }
 
-  peekOnly(inode: Inode): LocatedChunk | undefined {
+  peekOnly(inode: Inode, near?: number): LocatedChunk | undefined {
     const { nodes, chunks } = this.#state
     if (nodes.chunkSlots(inode) !== 1) return undefined
     const row = nodes.chunkRow(inode, 0)
     if (row === 0) return { status: Status.OK, chunkId: 0, version: 0, copies: [] }
     if (this.#parts.isBusy(row) || this.#parts.leases.isLocked(row)) return undefined
-    const located = this.#located(row, chunks.id(row))
+    const located = this.#located(row, chunks.id(row), near)
     return located.copies.length > 0 ? located : undefined
   }
 
-  #located(row: number, chunkId: ChunkId): LocatedChunk {
-    const copies = this.#parts.copies
-      .good(row)
+  /** The servers in an order of chance, those that are nearer to the client before others. */
+  #located(row: number, chunkId: ChunkId, near: number | undefined): LocatedChunk {
+    const { env, servers, copies } = this.#parts
+    const good = shuffled(copies.good(row), env.random.below)
+    if (near !== undefined) {
+      const { topology } = servers
+      good.sort((a, b) => topology.distance(a.ip, near) - topology.distance(b.ip, near))
+    }
+    const told = good
       .slice(0, MAX_COPIES_TOLD)
       .map(({ ip, port, version, labels }) => ({ ip, port, serverVersion: version, labels }))
-    const version = this.#state.chunks.version.get(row)
-    return { status: Status.OK, chunkId, version, copies: shuffled(copies, this.#parts.env.random.below) }
+    return { status: Status.OK, chunkId, version: this.#state.chunks.version.get(row), copies: told }
   }
 
   // --- writing
@@ -230,10 +239,9 @@ export class Writes {
     const { request, answer } = pending
     const { nodes, chunks, storageClasses } = this.#state
     const { servers, operations, env } = this.#parts
-    const { create: wanted, mode } = storageClasses.get(nodes.sclassId.get(request.inode)) ?? ONE_COPY
+    const sclass = storageClasses.get(nodes.sclassId.get(request.inode)) ?? ONE_COPY
     const draw = () => env.random.below(2 ** 32) / 2 ** 32
-    const rules = { wanted, mode: mode as LabelsMode, unique: 0 as const }
-    const placed = placeCopies(servers.connected, rules, draw)
+    const placed = placeCopies(servers.connected, this.#placementFor(sclass, request), draw)
     if (!('servers' in placed)) return answer({ status: this.#whyNotPlaced(placed.refused) })
     const chunkId = chunks.nextChunkId
     this.#commitWrite(request, true, chunkId)
@@ -251,6 +259,13 @@ export class Writes {
     this.#locked(row, request)
   }
 
+  #placementFor({ create, mode }: Pick<StorageClass, 'create' | 'mode'>, { near }: WriteRequest): PlacementRules {
+    const { placement, servers } = this.#parts
+    const rules = { wanted: create, mode: mode as LabelsMode, unique: placement.unique }
+    if (near === undefined || placement.nearerThan === 0) return rules
+    return { ...rules, isPreferred: ({ ip }) => servers.topology.distance(ip, near) < placement.nearerThan }
+  }
+
   #whyNotPlaced(refused: 'overloaded' | 'none'): Exclude<Status, 0> {
     const { servers } = this.#parts
     // Those that are just coming may have room; a client asks again at once.
@@ -262,12 +277,12 @@ export class Writes {
    * Tells where the chunk is to be written. If a server left while the lines became durable, its copy would miss what is
    * written now, and look good when it comes back: then the version is raised first.
    */
-  #answerWritten(row: number, status: Status, { answer, again }: Pending): void {
+  #answerWritten(row: number, status: Status, { request, answer, again }: Pending): void {
     const chunkId = this.#state.chunks.id(row)
     this.#parts.ledger.whenCommitted(() => {
       if (status !== Status.OK) answer({ status })
       else if (!this.#parts.copies.isSettled(row)) again()
-      else answer(this.#located(row, chunkId))
+      else answer(this.#located(row, chunkId, request.near))
     })
   }
 

@@ -168,6 +168,7 @@ class ServerLink {
         this.#options.onServersChanged()
         return
       case cstoma.RegisterForm.DISCONNECT:
+        this.#manager.serverStops(server)
         return this.#connection.end()
       default:
         throw new ProtocolError(`registration of form ${form}`)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { SessionFlag } from '../../metadata/decision.ts'
 import { Status } from '../../protocol/status.ts'
 import { crc32 } from '../../util/crc32.ts'
-import { parseIpv4 } from '../../util/ipv4.ts'
+import { parseNetwork } from '../../util/ipv4.ts'
 
 /** One line of the file. */
 export interface ExportRule {
@@ -147,20 +147,9 @@ function parseRule(net: string, path: string, options: Options): ExportRule {
 export const trimSlashes = (path: string) => path.replace(/^\/+|\/+$/g, '')
 
 function parseNet(net: string): [number, number] {
-  if (net === '*') return [0, 0xffffffff]
-  const bad = (): never => {
-    throw new LineError(
-      `"${net}" is no address: use *, 10.1.2.3, 10.1.0.0/16, 10.1.0.0/255.255.0.0 or 10.1.0.1-10.1.0.9`,
-    )
-  }
-  const [first = '', second] = net.split(/[/-]/)
-  const from = parseIpv4(first) ?? bad()
-  if (second === undefined) return [from, from]
-  if (net.includes('-')) return [from, parseIpv4(second) ?? bad()]
-  const bits = /^\d{1,2}$/.test(second) ? Number(second) : undefined
-  const mask = bits === undefined ? (parseIpv4(second) ?? bad()) : bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0
-  if (bits !== undefined && bits > 32) bad()
-  return [(from & mask) >>> 0, (from | ~mask) >>> 0]
+  const network = parseNetwork(net)
+  if (network) return network
+  throw new LineError(`"${net}" is no address: use *, 10.1.2.3, 10.1.0.0/16, 10.1.0.0/255.255.0.0 or 10.1.0.1-10.1.0.9`)
 }
 
 function parseOptions(text: string, defaults: Options, names: Names, warn: (what: string) => void): Options {

@@ -118,14 +118,15 @@ function onReadChunk(context: RequestContext, payload: Buffer): void {
   if (!nodes.exists(inode)) return fail(Status.ENOENT)
   if (!nodes.isFile(inode)) return fail(Status.EPERM)
   if (index > MAX_CHUNK_INDEX) return fail(Status.INDEXTOOBIG)
-  context.services.chunks.read(inode, index, answer => {
+  const located = (answer: ChunkAnswer) => {
     if (answer.status === Status.OK) {
       if (mayTouch(context, flags)) touch(context, inode)
       context.count(Counter.READ)
       context.services.cache.accessed(inode, context.sessionId)
     }
     answerChunk(context, matocl.fuseReadChunk, msgid, inode, answer)
-  })
+  }
+  context.services.chunks.read(inode, index, located, context.session.peerIp)
 }
 
 /** Clients before 3.0.74 do not report times: what they do sets them, unless they say that it shall not. */
@@ -145,7 +146,8 @@ function onWriteChunk(context: RequestContext, payload: Buffer): void {
   }
   const continues = (flags & cltoma.ChunkOpFlag.CONTINUEOP) !== 0
   const touches = mayTouch(context, flags)
-  chunks.write({ inode, index, session: context.sessionId, continues, touch: touches }, answer => {
+  const request = { inode, index, session: context.sessionId, continues, touch: touches, near: context.session.peerIp }
+  chunks.write(request, answer => {
     if (answer.status === Status.OK) {
       context.count(Counter.WRITE)
       context.services.cache.changed(inode, context.sessionId)

@@ -88,7 +88,8 @@ function onLookup(context: RequestContext, payload: Buffer): void {
   if (!mayUseData || context.version < LOOKUP_TELLS_RIGHTS)
     return context.answer(matocl.fuseLookup, { msgid, inode, attributes, rights: { flags } })
   const keep = keepsCache(context, found.inode, attributes)
-  const chunk = asker.disables & Disable.READ ? undefined : context.services.chunks.peekOnly(found.inode)
+  const chunk =
+    asker.disables & Disable.READ ? undefined : context.services.chunks.peekOnly(found.inode, context.session.peerIp)
   const { CHUNK_DATA, KEEP_CACHE } = matocl.LookupFlag
   const told = keep && matocl.knowsOpenFlags(context.version) ? KEEP_CACHE : 0
   const rights = chunk ? { flags: flags | told | CHUNK_DATA, chunk } : { flags: flags | told }

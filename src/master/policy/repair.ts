@@ -141,16 +141,14 @@ function deleteSome<S extends RepairServer>(
   return free.length > 0 ? { do: 'delete', servers: free, reason } : { do: 'wait', of: reason }
 }
 
-/** Deletes copies that no wanted copy needs, from the fullest servers first. */
+/** Deletes copies that no wanted copy needs, from the fullest servers first, and none on strained servers. */
 function dropSurplus<S extends RepairServer>(chunk: RepairChunk<S>, rules: RepairRules): Work<S> {
   const { wanted, valid } = chunk
   const emptiestFirst = [...valid].sort((a, b) => a.usage - b.usage)
-  const needed = new Set<S | undefined>(
-    rules.unique !== UniqueMode.NONE || wantsLabels(wanted)
-      ? matchServers(wanted, [emptiestFirst], rules.unique)
-      : emptiestFirst.slice(0, wanted.length),
-  )
-  const spare = emptiestFirst.filter(server => !needed.has(server) && !server.isStrained).reverse()
+  const [strained, calm] = [emptiestFirst.filter(s => s.isStrained), emptiestFirst.filter(s => !s.isStrained)]
+  const labelled = rules.unique !== UniqueMode.NONE || wantsLabels(wanted)
+  const needed = new Set<S | undefined>(labelled ? matchServers(wanted, [strained, calm], rules.unique) : [])
+  const spare = calm.filter(server => !needed.has(server)).reverse()
   const surplus = spare.slice(0, valid.length - wanted.length)
   return surplus.length > 0 ? deleteSome(surplus, 'overgoal', rules) : { do: 'stuck' }
 }
@@ -258,7 +256,7 @@ function addCopy<S extends RepairServer>(
   const purpose = missing ? 'undergoal' : 'labels'
   if (typeof choice === 'string') {
     if (choice === 'wait') return { do: 'wait', of: purpose }
-    return missing ? { do: 'stuck' } : { do: 'nothing' }
+    return choice === 'none' ? { do: 'stuck' } : { do: 'nothing' }
   }
   const source = chooseSource(chunk, choice, rules, limit, draw)
   return source ? { do: 'replicate', source, target: choice, limit, purpose } : { do: 'wait', of: purpose }
@@ -272,13 +270,14 @@ function chooseLabelled<S extends RepairServer>(
   chunk: RepairChunk<S>,
   { ready, busy }: Targets<S>,
   { unique }: RepairRules,
-): S | 'wait' | 'none' {
+): S | 'wait' | 'none' | 'done' {
   const { wanted, valid, mode } = chunk
   const missing = valid.length < wanted.length
   const matched = matchServers(wanted, [valid, ready, busy], unique)
   const holders = new Set<S | undefined>(valid)
   const isReady = new Set(ready)
   const open = matched.filter(server => !holders.has(server))
+  if (open.length === 0) return 'done'
   const target = open.find(server => server !== undefined && isReady.has(server))
   if (target) return target
   const spare = ready.find(server => !matched.includes(server))
@@ -286,15 +285,17 @@ function chooseLabelled<S extends RepairServer>(
   if (missing && mode === LabelsMode.LOOSE && spare) return spare
   if (waits && mode !== LabelsMode.STRICT) return 'wait'
   if (missing && mode === LabelsMode.STANDARD && spare) return spare
-  if (missing && mode === LabelsMode.STRICT) return chooseSecond(chunk, ready) ?? (waits ? 'wait' : 'none')
+  if (missing && mode === LabelsMode.STRICT) {
+    return chooseSecond(chunk, ready) ?? (waits || chooseSecond(chunk, busy) ? 'wait' : 'none')
+  }
   if (waits) return 'wait'
   return missing && mode !== LabelsMode.STRICT && busy.length > 0 ? 'wait' : 'none'
 }
 
 /** A strict class may not leave its labels, but no chunk that wants more copies shall have a single one. */
-function chooseSecond<S extends RepairServer>({ wanted, valid, marked }: RepairChunk<S>, ready: S[]): S | undefined {
+function chooseSecond<S extends RepairServer>({ wanted, valid, marked }: RepairChunk<S>, from: S[]): S | undefined {
   if (valid.length + marked.length > 1) return undefined
-  return ready.find(server => wanted.some(masks => matches(server.labels, masks)))
+  return from.find(server => wanted.some(masks => matches(server.labels, masks)))
 }
 
 /** A holder that may be read from, nearest to the target if topology counts; those on disks that go come last. */

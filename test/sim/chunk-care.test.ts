@@ -1,0 +1,232 @@
+// What the original does badly when servers flap, are maintained, lack labels or keep old copies, and what should happen.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Entry } from '../../src/metadata/changelog/entry.ts'
+import { Status } from '../../src/protocol/status.ts'
+import { ChunkWorld, type LightServer, type LightServerOptions, worldOptions } from './chunk-world.ts'
+
+const room = 100_000
+const [A, B, C, D] = [1, 2, 4, 8] as const
+const STRICT = 2
+const STANDARD = 1
+
+interface Setup {
+  servers: LightServerOptions[]
+  fill?: (world: ChunkWorld) => void
+  options?: Partial<typeof worldOptions>
+}
+
+const plain = (count: number): LightServerOptions[] => Array.from({ length: count }, () => ({ room }))
+const labelled = (...labels: number[]): LightServerOptions[] => labels.map(mask => ({ room, labels: mask }))
+
+async function begin({ servers, fill, options }: Setup): Promise<ChunkWorld> {
+  const world = new ChunkWorld(1, servers, { ...worldOptions, ...options })
+  fill?.(world)
+  world.startAll()
+  await world.scheduler.run(15_000)
+  return world
+}
+
+/** A class that wants one copy on a server of each of these label sets, for new chunks and for old ones. */
+function makeClass(world: ChunkWorld, name: string, mode: number, ...masks: number[]): number {
+  const classId = world.ledger.state.storageClasses.nextId()
+  const all = [...masks, ...masks, ...masks].flatMap(mask => [mask, 0, 0, 0])
+  const counts = { createCount: masks.length, keepCount: masks.length, archiveCount: masks.length }
+  const rest = { isNew: true, mode, archiveDelayDays: 0, adminOnly: false, masks: all, classId }
+  world.ledger.commit({ op: 'SCSET', ts: world.ledger.now(), name, ...counts, ...rest } as Entry)
+  return classId
+}
+
+const holders = (world: ChunkWorld, chunkId: number) => world.servers.filter(({ disk }) => disk.has(chunkId))
+
+const chunksWith = (world: ChunkWorld, good: number) =>
+  [...world.ledger.state.chunks.rows()].filter(row => world.goodCopies(world.ledger.state.chunks.id(row)) === good)
+
+test('a server that comes and goes keeps nobody from repairing what others have lost', async () => {
+  const world = await begin({ servers: plain(6), fill: w => w.fill(2000, 2, 2) })
+  const [flapping, lost] = world.servers as [LightServer, LightServer]
+  const flap = (seconds: number) => {
+    if (flapping.isConnected) flapping.stop()
+    else flapping.start()
+    if (seconds > 0) world.scheduler.at(2500, () => flap(seconds - 2.5))
+  }
+  flap(120)
+  lost.stop()
+  await world.scheduler.run(100_000)
+  const bad = [...world.ledger.state.chunks.rows()].filter(row => {
+    const chunkId = world.ledger.state.chunks.id(row)
+    const elsewhere = world.servers.filter(s => s !== flapping && s !== lost && s.disk.has(chunkId)).length
+    return elsewhere < 2 && !flapping.disk.has(chunkId)
+  })
+  assert.equal(bad.length, 0)
+})
+
+test('while a server is in maintenance, chunks that have nothing to do with it are repaired', async () => {
+  const world = await begin({ servers: plain(6), fill: w => w.fill(1200, 3, 3) })
+  const [maintained, lost] = world.servers as [LightServer, LightServer]
+  world.manager.setMaintenance(maintained.ip, 9422, true)
+  maintained.stop()
+  await world.scheduler.run(120_000)
+  assert.equal(world.copies, 0, 'copies on the maintained server are waited for')
+  lost.stop()
+  await world.scheduler.run(120_000)
+  for (const row of world.ledger.state.chunks.rows()) {
+    const chunkId = world.ledger.state.chunks.id(row)
+    const good = world.goodCopies(chunkId)
+    const least = maintained.disk.has(chunkId) ? 2 : 3
+    assert.ok(good >= least, `chunk ${chunkId}: ${good} copies`)
+  }
+  maintained.start()
+  lost.start()
+  world.manager.setMaintenance(maintained.ip, 9422, false)
+  await world.untilQuiet(600)
+  assert.deepEqual(world.unfinished(), [])
+})
+
+test('the last copy of a chunk is not left alone for the length of a maintenance', async () => {
+  const world = await begin({ servers: plain(4), fill: w => w.fill(400, 2, 2) })
+  const [first] = world.servers as [LightServer]
+  world.manager.serverStops(first.link as NonNullable<LightServer['link']>)
+  first.stop()
+  await world.scheduler.run(50_000)
+  assert.equal(world.copies, 0, 'a short stop costs nothing')
+  assert.ok(chunksWith(world, 1).length > 100)
+  await world.scheduler.run(60_000)
+  assert.equal(chunksWith(world, 1).length, 0)
+})
+
+test('a stop in order is a temporary maintenance that ends with the return, or by time', async () => {
+  const world = await begin({ servers: plain(3) })
+  const [first] = world.servers as [LightServer]
+  const maintenance = () => world.ledger.state.knownServers.byId(first.id)?.maintenance
+  const stop = () => {
+    world.manager.serverStops(first.link as NonNullable<LightServer['link']>)
+    first.stop()
+  }
+  stop()
+  assert.equal(maintenance(), 2)
+  first.start()
+  assert.equal(maintenance(), 0)
+  stop()
+  await world.scheduler.run(1_802_000)
+  assert.equal(maintenance(), 0)
+})
+
+test('labels that no server has cost no copy and no deletion, for ever', async () => {
+  for (const mode of [0, STANDARD]) {
+    const world = await begin({ servers: labelled(A, B, C) })
+    const inode = world.makeFile('f', makeClass(world, `class${mode}`, mode, A, D))
+    const answer = await world.written(inode, 0)
+    assert.equal(answer.status, Status.OK)
+    const made = world.copies
+    assert.equal(made, 2)
+    await world.scheduler.run(3_600_000)
+    assert.deepEqual([world.copies, world.deletions], [made, 0])
+  }
+})
+
+test('when a server with the wanted label comes, copies go there', async () => {
+  const world = await begin({ servers: labelled(A, B, D) })
+  const late = world.servers[2] as LightServer
+  late.stop()
+  const inode = world.makeFile('f', makeClass(world, 'late', STANDARD, A, D))
+  for (let index = 0; index < 20; index++) await world.written(inode, index)
+  late.start()
+  await world.untilQuiet(600)
+  assert.equal(late.disk.size, 20)
+  assert.equal((world.servers[1] as LightServer).disk.size, 0)
+  assert.deepEqual(world.unfinished(), [])
+})
+
+test('a strict class makes no chunk with a single copy', async () => {
+  const world = await begin({ servers: labelled(A, B, C) })
+  const inode = world.makeFile('f', makeClass(world, 'strict', STRICT, A, D))
+  assert.equal((await world.written(inode, 0)).status, Status.NOSPACE)
+  assert.equal(world.copies, 0)
+})
+
+test('a strict class that has lost a label keeps two copies inside its labels', async () => {
+  const world = await begin({ servers: labelled(A, A, D, B) })
+  const inode = world.makeFile('f', makeClass(world, 'strict', STRICT, A, D))
+  for (let index = 0; index < 10; index++) await world.written(inode, index)
+  world.servers[2]?.stop()
+  await world.scheduler.run(120_000)
+  assert.equal(chunksWith(world, 2).length, 10)
+  assert.equal((world.servers[3] as LightServer).disk.size, 0, 'it has none of the labels')
+})
+
+test('a stale copy gives way at once where it takes the only place for a good one', async () => {
+  const world = await begin({ servers: plain(3) })
+  const inode = world.makeFile('f', 3)
+  for (let index = 0; index < 10; index++) await world.written(inode, index)
+  const [first] = world.servers as [LightServer]
+  first.stop()
+  for (let index = 0; index < 10; index++) await world.written(inode, index)
+  first.start()
+  await world.scheduler.run(15_000)
+  assert.deepEqual(world.unfinished(), [])
+})
+
+test('nothing is copied when a server is connected again within its registration', async () => {
+  const world = await begin({ servers: plain(4), fill: w => w.fill(1000, 3, 3) })
+  const [first] = world.servers as [LightServer]
+  first.stop()
+  first.start()
+  await world.scheduler.run(60_000)
+  assert.ok(world.copies < 20, `${world.copies} copies were made in vain`)
+})
+
+test('disks that are marked for removal are emptied of what is needed, and serve until then', async () => {
+  const world = await begin({ servers: plain(4), fill: w => w.fill(800, 2, 2) })
+  const [leaving] = world.servers as [LightServer]
+  const before = leaving.disk.size
+  world.mark(leaving, true)
+  await world.untilQuiet(600)
+  assert.equal(leaving.disk.size, before, 'the copies stay while the disk does')
+  for (const row of world.ledger.state.chunks.rows()) {
+    const chunkId = world.ledger.state.chunks.id(row)
+    const elsewhere = holders(world, chunkId).filter(server => server !== leaving).length
+    assert.equal(elsewhere, 2, `chunk ${chunkId}`)
+  }
+})
+
+test('full and empty servers come to be filled alike, and then there is peace', async () => {
+  const servers = [{ room: 2000 }, { room: 2000 }, { room: 4000 }, { room: 1000 }]
+  const world = await begin({ servers: [...servers, { room: 3000 }], fill: w => w.fill(2000, 2, 2) })
+  await world.untilQuiet(3600)
+  const usages = world.servers.map(({ disk, options }) => disk.size / options.room)
+  assert.ok(Math.max(...usages) - Math.min(...usages) < 0.02, usages.join(' '))
+  assert.deepEqual(world.unfinished(), [])
+})
+
+test('an unknown chunk is kept for a week, and one that was never given out for ever', async () => {
+  const world = await begin({ servers: plain(2) })
+  const [server] = world.servers as [LightServer]
+  world.ledger.commit({ op: 'NEXTCHUNKID', ts: world.ledger.now(), chunkId: 100 })
+  server.stop()
+  server.disk.set(50, 3)
+  server.disk.set(5000, 1)
+  server.start()
+  await world.scheduler.run(60_000)
+  const { chunks } = world.ledger.state
+  assert.notEqual(chunks.find(50), 0)
+  assert.match(world.messages.join('\n'), /chunk 32 belongs to no file/)
+  assert.match(world.messages.join('\n'), /chunk 1388 belongs to no file, and was never given out/)
+  assert.equal(world.deletions, 0)
+  const lockedFor = (chunkId: number) => chunks.lockedTo.get(chunks.find(chunkId)) - world.ledger.now()
+  assert.ok(Math.abs(lockedFor(50) - 7 * 86_400) < 100)
+  assert.ok(lockedFor(5000) > 50 * 365 * 86_400)
+})
+
+test('racks are kept apart when they shall be', async () => {
+  const servers = [1, 2, 3, 4].map(host => ({ room, ip: 0x0a000000 + (host <= 2 ? 256 : 512) + host }))
+  const world = await begin({ servers, options: { unique: 2 } })
+  const { parseTopology } = await import('../../src/master/policy/topology.ts')
+  world.manager.setTopology(parseTopology('10.0.1.0/24 left\n10.0.2.0/24 right\n', 'file').topology)
+  const inode = world.makeFile('f', 2)
+  for (let index = 0; index < 30; index++) await world.written(inode, index)
+  for (let id = 1; id <= 30; id++) {
+    const racks = new Set(holders(world, id).map(({ ip }) => ip >>> 8))
+    assert.equal(racks.size, 2, `chunk ${id}`)
+  }
+})
