@@ -19,6 +19,8 @@ export function canonicalLines(state: State): string[] {
 }
 
 const sorted = (lines: Iterable<string>) => [...lines].sort()
+/** Whatever the order in which the fields came. */
+const inOrder = (fields: object) => Object.fromEntries(Object.entries(fields).sort())
 const quoted = (text: string) => JSON.stringify(text)
 
 function headLines({ version, metaId, nodes, edges, nextEdgeAge, chunks, sessions }: State): string[] {
@@ -28,7 +30,7 @@ function headLines({ version, metaId, nodes, edges, nextEdgeAge, chunks, session
 
 function* sessionLines({ sessions, openFiles, knownServers, storageClasses }: State): Generator<string> {
   for (const [id, { currentCounters, lastCounters, exportsChecksum, ...rest }] of sessions.entries()) {
-    yield `SESS ${id} ${exportsChecksum} ${quoted(JSON.stringify(rest))}`
+    yield `SESS ${id} ${exportsChecksum} ${quoted(JSON.stringify(inOrder(rest)))}`
   }
   for (const [session, inode] of openFiles.entries()) yield `OPEN ${session} ${inode}`
   for (const server of knownServers.values()) yield `CSDB ${JSON.stringify(server)}`
