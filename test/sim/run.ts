@@ -1,5 +1,6 @@
 // `npm run sim -- --seeds N [--seed S]`: runs the simulated cluster from many seeds, until one of them fails.
 import { parseArgs } from 'node:util'
+import { crash, manners } from './cluster/crash-points.ts'
 import { type Profile, profiles } from './cluster/faults.ts'
 import { type Report, SimulationFailure, simulate } from './cluster/simulation.ts'
 
@@ -9,7 +10,8 @@ const USAGE = `usage: npm run sim -- [--seeds N] [--seed S] [--profile P] [--ope
   --profile P     what goes wrong: ${profiles.join(', ')} (chosen by the seed)
   --operations N  operations of each application (80)
   --history N     lines of history to show of a run that fails (80)
-  --keep-going    do not stop at the first seed that fails`
+  --keep-going    do not stop at the first seed that fails
+  --crash-points  instead: stop a master at every point there is, in every manner`
 const PROGRESS_MS = 5000
 
 interface Options {
@@ -19,6 +21,7 @@ interface Options {
   operations: number
   history: number
   keepGoing: boolean
+  crashPoints: boolean
 }
 
 /** @throws Error saying what is wrong with the arguments */
@@ -28,7 +31,8 @@ function readArguments(args: string[]): Options | 'help' {
     args,
     options: {
       ...{ seeds: number, seed: number, operations: number, history: number, profile: number },
-      ...{ 'keep-going': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      ...{ 'keep-going': { type: 'boolean' }, 'crash-points': { type: 'boolean' } },
+      help: { type: 'boolean', short: 'h' },
     },
   })
   if (values.help) return 'help'
@@ -48,6 +52,7 @@ function readArguments(args: string[]): Options | 'help' {
     operations: numberOf('operations', 80),
     history: numberOf('history', 80),
     keepGoing: values['keep-going'] ?? false,
+    crashPoints: values['crash-points'] ?? false,
   }
 }
 
@@ -93,10 +98,26 @@ function complain(seed: number, { message, history, profile }: SimulationFailure
   console.log(`again: npm run sim -- --seed ${seed} --operations ${options.operations}${given}\n`)
 }
 
+/** @returns how many points failed */
+async function runCrashPoints({ first, keepGoing }: Options): Promise<number> {
+  let failed = 0
+  for (const manner of manners) {
+    const { points } = await crash({ seed: first, manner, points: [] })
+    for (let point = 1; point <= points && (failed === 0 || keepGoing); point++) {
+      await crash({ seed: first, manner, points: [point] }).catch(error => {
+        failed++
+        console.log(error.message)
+      })
+    }
+    console.log(`${manner}: ${points} points, ${failed} failed`)
+  }
+  return failed
+}
+
 try {
   const options = readArguments(process.argv.slice(2))
   if (options === 'help') console.log(USAGE)
-  else process.exitCode = (await runAll(options)) > 0 ? 1 : 0
+  else process.exitCode = (await (options.crashPoints ? runCrashPoints : runAll)(options)) > 0 ? 1 : 0
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   console.error(USAGE)

@@ -1,15 +1,14 @@
 // One run of a whole cluster from one seed: applications work, things go wrong, everything is mended, and then all that
 // was acknowledged must be there, the copies back at their goal, and nothing left over.
 import type { ClusterSession } from '../../../src/client/cluster-session.ts'
-import { recover } from '../../../src/journal/recovery.ts'
-import { canonicalLines } from '../../../src/metadata/checkpoint/canonical.ts'
 import type { State } from '../../../src/metadata/state.ts'
 import { MFSCHUNKSIZE } from '../../../src/protocol/constants.ts'
 import type { SimHost } from '../host.ts'
 import { seeded } from '../scheduler.ts'
 import { copyContents, copyFiles, copyProblems, isSound } from './chunk-copies.ts'
-import { DATA, SimCluster, Violation } from './cluster.ts'
+import { SimCluster, Violation } from './cluster.ts'
 import { Faults, type Profile, profiles } from './faults.ts'
+import { checkReplay } from './replay-check.ts'
 import { SharedFiles } from './shared-files.ts'
 import { filesBelow, firstDifference } from './tree-model.ts'
 import { type Client, type Life, Worker } from './worker.ts'
@@ -151,7 +150,7 @@ class Simulation {
     const sessions = [observer, ...this.clients.flatMap(({ life }) => life?.session ?? [])]
     for (const session of sessions) await cluster.run(session.close(), 60_000, 'the end of a session')
     await this.#checkLeftOvers()
-    await this.#checkReplay()
+    await checkReplay(cluster)
   }
 
   /** All chunks come back to their goal, and every copy has what was acknowledged. */
@@ -216,23 +215,6 @@ class Simulation {
     } catch (error) {
       throw new Violation(`left over: ${JSON.stringify(leftOvers())}`, { cause: error })
     }
-  }
-
-  /** What a restart would make of the folder is what the master has now. */
-  async #checkReplay(): Promise<void> {
-    const { cluster } = this
-    const { master } = cluster
-    if (!master) throw new Violation('the master is gone')
-    await cluster.run(new Promise<void>(resolve => master.ledger.whenCommitted(resolve)), 60_000, 'the changelog')
-    const live = canonicalLines(this.state)
-    const { disk } = cluster.masterHost
-    const { state } = await cluster.run(recover(disk, DATA, { now: master.ledger.now() }), 60_000, 'recovery')
-    const replayed = canonicalLines(state)
-    const at = live.findIndex((line, i) => line !== replayed[i])
-    if (at >= 0 || live.length !== replayed.length) {
-      throw new Violation(`replay differs:\nlive     ${live[at]}\nreplayed ${replayed[at]}`)
-    }
-    if (this.state.digest() !== this.state.digestFromScratch()) throw new Violation('the rolling digest is wrong')
   }
 
   #report(faults: number): Report {
