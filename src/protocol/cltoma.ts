@@ -695,7 +695,26 @@ export const getConfig = message(80, 'ANTOAN_GET_CONFIG', { msgid: u32, option: 
 // Questions of monitors: no session, no msgid (spec tools-and-admin A.5).
 export const cservList = message(500, 'CLTOMA_CSERV_LIST', {})
 export const info = message(510, 'CLTOMA_INFO', {})
+export const chunksTestInfo = message(514, 'CLTOMA_CHUNKSTEST_INFO', {})
 export const chunksMatrix = message(516, 'CLTOMA_CHUNKS_MATRIX', {
   /** 0 all copies, 1 those not on disks marked for removal; both, after a byte of progress, when missing. */
   kind: optional(u8),
 })
+/** What a monitor orders for a chunkserver. */
+export const ServerCommand = { REMOVE: 0, BACK_TO_WORK: 1, MAINTENANCE_ON: 2, MAINTENANCE_OFF: 3 } as const
+
+const csservFields = record({ command: u8, ip: u32, port: u16 })
+const csservAddress = record({ ip: u32, port: u16 })
+/** The form without a command is old: it removes the server, and its answer is empty. */
+export const csservCommand = messageOf<{ command: number | undefined; ip: number; port: number }>(
+  524,
+  'CLTOMA_CSSERV_COMMAND',
+  {
+    layout: '[command:8] ip:32 port:16',
+    write(out, { command, ip, port }) {
+      if (command === undefined) csservAddress.write(out, { ip, port })
+      else csservFields.write(out, { command, ip, port })
+    },
+    read: input => (input.left === 6 ? { command: undefined, ...csservAddress.read(input) } : csservFields.read(input)),
+  },
+)

@@ -400,3 +400,6 @@ export const info = message(511, 'MATOCL_INFO', {
 })
 /** `progress:8` and two matrices, or one: 11 rows (copies wanted, 0 to 10 and more) of 11 numbers (good copies). */
 export const chunksMatrix = message(517, 'MATOCL_CHUNKS_MATRIX', { body: rest })
+/** Eighteen numbers: times of the last span, then what was done and what waits, by kind (see WorkReport). */
+export const chunksTestInfo = message(515, 'MATOCL_CHUNKSTEST_INFO', { numbers: many(u32) })
+export const csservCommand = message(525, 'MATOCL_CSSERV_COMMAND', { status: optional(u8) })

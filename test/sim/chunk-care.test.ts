@@ -230,3 +230,21 @@ test('racks are kept apart when they shall be', async () => {
     assert.equal(racks.size, 2, `chunk ${id}`)
   }
 })
+
+test('a monitor sees how many copies chunks have, without a walk over all of them', async () => {
+  const world = await begin({ servers: plain(4), fill: w => w.fill(300, 2, 2) })
+  const cell = (goal: number, copies: number) => world.manager.tally.all[goal * 11 + copies]
+  assert.deepEqual([cell(2, 2), cell(2, 1)], [300, 0])
+  const [first] = world.servers as [LightServer]
+  const held = first.disk.size
+  world.manager.setMaintenance(first.ip, 9422, true)
+  first.stop()
+  await world.scheduler.run(2000)
+  assert.deepEqual([cell(2, 2), cell(2, 1)], [300 - held, held])
+  await world.scheduler.run(700_000)
+  assert.deepEqual([cell(2, 2), cell(2, 1)], [300, 0])
+  assert.equal(world.manager.removeServer(first.ip, 9422), Status.OK)
+  assert.equal(world.manager.removeServer(first.ip, 9422), Status.NOTFOUND)
+  const second = world.servers[1] as LightServer
+  assert.equal(world.manager.removeServer(second.ip, 9422), Status.ACTIVE)
+})

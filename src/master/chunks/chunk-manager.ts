@@ -27,6 +27,7 @@ import { Reports } from './reports.ts'
 import { ServerList } from './server-list.ts'
 import { Servers } from './servers.ts'
 import { Sweep } from './sweep.ts'
+import { Tally } from './tally.ts'
 import { fixVersion } from './versions.ts'
 import { type WorkCounts, WorkReport } from './work-report.ts'
 import { Writes } from './writes.ts'
@@ -50,6 +51,8 @@ export class ChunkManager implements ChunkService {
   readonly #sweep: Sweep
   readonly #rebalancer: Rebalancer
   readonly #report: WorkReport
+  /** How many chunks have how many copies. */
+  readonly tally = new Tally()
   readonly #list: ServerList
   readonly #options: ChunkOptions
   readonly #rules: RepairRules
@@ -89,6 +92,7 @@ export class ChunkManager implements ChunkService {
     this.#list = new ServerList(ledger, servers, options, () => this.#serversChanged())
     const repairParts = {
       ...{ servers, copies, leases, replications, deletions, isBusy, fixVersion: fix, report },
+      tally: this.tally,
       whenIdle: () => this.#rebalancer.run(),
     }
     this.#repairer = new Repairer(env, ledger, repairParts, rules, options.replicationsDelaySeconds)
@@ -202,7 +206,6 @@ export class ChunkManager implements ChunkService {
     return this.#report.last
   }
 
-  /** Whether servers are just telling what they have, so that what is known of copies is not complete. */
   get areSettling(): boolean {
     return this.#servers.areSettling
   }

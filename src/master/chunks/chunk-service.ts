@@ -5,6 +5,8 @@ import type { CopyLocation } from '../../protocol/attributes.ts'
 import type { Status } from '../../protocol/status.ts'
 import type { SpaceTotals } from '../policy/space.ts'
 import type { ChunkServer } from './chunk-server.ts'
+import type { Tally } from './tally.ts'
+import type { WorkCounts } from './work-report.ts'
 
 export interface LocatedChunk {
   status: 0
@@ -45,6 +47,20 @@ export interface ChunkService {
   isFull(): boolean
   /** Those that are connected. */
   servers(): Iterable<ChunkServer>
+  /** How many chunks have how many copies. */
+  readonly tally: Tally
+  /** What was done to chunks in the last span of time. */
+  lastWork(): WorkCounts
+  /** Whether servers are just telling what they have, so that counts of copies mean little. */
+  readonly areSettling: boolean
+  /** Seconds for which a server is still spared after a heavy load. */
+  graceSeconds(server: ChunkServer): number
+  /** Orders of monitors: for a known server, by its address. */
+  setMaintenance(ip: number, port: number, on: boolean): Status
+  /** ACTIVE while it is connected. */
+  removeServer(ip: number, port: number): Status
+  /** @returns false when no such server is connected */
+  backToWork(ip: number, port: number): boolean
   /** Number of good copies of the chunk in this row. */
   goodCopies(row: number): number
   /** Copies on connected servers, good or not, that are not being deleted. */

@@ -25,6 +25,7 @@ import type { Deletions } from './deletions.ts'
 import type { Leases } from './leases.ts'
 import type { Replications } from './replications.ts'
 import type { Servers } from './servers.ts'
+import type { Tally } from './tally.ts'
 import type { WorkKind, WorkReport } from './work-report.ts'
 
 /** A chunk looked at costs a microsecond or two: so many at once keep nobody waiting for longer than a disk does. */
@@ -54,6 +55,7 @@ export interface RepairParts {
   /** Makes copies of a wrong version count as good when that is surely right. @returns whether it did */
   fixVersion: (row: number) => boolean
   report: WorkReport
+  tally: Tally
   /** Something useful to do while no chunk needs anything. */
   whenIdle: () => void
 }
@@ -184,12 +186,23 @@ export class Repairer {
 
   /** Puts a chunk into the queue that it belongs to. */
   look(row: number): void {
-    const priority = this.#isThere(row) ? priorityOf(this.view(row), this.#rules.unique) : undefined
+    const priority = this.#isThere(row) ? this.#account(row) : undefined
+    if (!this.#isThere(row)) this.#parts.tally.forget(row)
     const queue = priority === undefined ? 0 : priority + 1
     const marks = this.#marks.get(row)
     if ((marks & QUEUE_BITS) === queue) return
     this.#marks.set(row, (marks & ~QUEUE_BITS) | queue)
     if (priority !== undefined) this.#queues[priority]?.push(row)
+  }
+
+  /** Counts the chunk as it stands. @returns the queue that it belongs to */
+  #account(row: number): Priority | undefined {
+    const { chunks } = this.#ledger.state
+    const view = this.view(row)
+    const { wanted, valid, marked } = view
+    const count = { wanted: wanted.length, all: valid.length + marked.length, regular: valid.length }
+    this.#parts.tally.account(row, { classId: chunks.sclassId(row), archived: chunks.isArchived(row), ...count })
+    return priorityOf(view, this.#rules.unique)
   }
 
   #isThere(row: number): boolean {

@@ -7,7 +7,9 @@ import { ROOT } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { VERSION } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
-import type { ChunkServer } from '../chunks/chunk-server.ts'
+import { Status } from '../../protocol/status.ts'
+import { type ChunkServer, LoadState } from '../chunks/chunk-server.ts'
+import { WORK_KINDS } from '../chunks/work-report.ts'
 import type { ClientServices } from './context.ts'
 import type { Exports } from './exports.ts'
 
@@ -20,7 +22,8 @@ interface Monitored {
 /** What the four fields on leadership hold in a master that is alone. */
 const NO_LEADERSHIP = 0xff
 const MATRIX_SIDE = 11
-const MATRIX_BYTES = MATRIX_SIDE * MATRIX_SIDE * 4
+/** Bit of the progress in the matrix of chunks. */
+const REGISTRATION_GOES_ON = 2
 
 /** @returns the answer; undefined for a message that is none of these questions */
 export function answerMonitor(master: Monitored, type: number, payload: Buffer): Buffer | undefined {
@@ -33,16 +36,19 @@ export function answerMonitor(master: Monitored, type: number, payload: Buffer):
       return matocl.info.encode(infoOf(master))
     case cltoma.chunksMatrix.code: {
       const { kind } = cltoma.chunksMatrix.decode(payload)
-      const matrix = chunksMatrix(master.services)
-      return matocl.chunksMatrix.encode({
-        body: kind === undefined ? Buffer.concat([Buffer.from([0]), matrix, matrix]) : matrix,
-      })
+      return matocl.chunksMatrix.encode({ body: chunksMatrix(master.services, kind) })
     }
+    case cltoma.chunksTestInfo.code:
+      cltoma.chunksTestInfo.decode(payload)
+      return matocl.chunksTestInfo.encode({ numbers: chunksTest(master.services) })
+    case cltoma.csservCommand.code:
+      return matocl.csservCommand.encode({ status: carryOut(master.services, cltoma.csservCommand.decode(payload)) })
   }
   return undefined
 }
 
-function serverList({ ledger, chunks }: ClientServices) {
+function serverList(services: ClientServices) {
+  const { ledger, chunks } = services
   const connected = new Map<string, ChunkServer>()
   for (const server of chunks.servers()) connected.set(`${server.ip}:${server.port}`, server)
   return [...ledger.state.knownServers.values()].map(({ ip, port, id, maintenance }) => {
@@ -66,7 +72,7 @@ function serverList({ ledger, chunks }: ClientServices) {
       removalChunks: server?.removedChunks ?? 0,
       errors: server?.errors ?? 0,
       load: server?.load ?? 0,
-      grace: 0,
+      grace: server ? graceOf(services, server) : 0,
       labels: server?.labels ?? 0,
       removalStatus: 0,
     }
@@ -130,16 +136,53 @@ function held(state: State) {
 }
 
 /** Chunks by the copies that their class wants (rows) and the good copies that there are (columns). */
-function chunksMatrix({ ledger, chunks }: ClientServices): Buffer {
-  const matrix = Buffer.alloc(MATRIX_BYTES)
-  const { state } = ledger
-  for (const row of state.chunks.rows()) {
-    const sclass = state.storageClasses.get(state.chunks.sclassId(row))
-    const labels = state.chunks.isArchived(row) ? sclass?.archive : sclass?.keep
-    const wanted = Math.min(labels?.length ?? 0, MATRIX_SIDE - 1)
-    const good = Math.min(chunks.goodCopies(row), MATRIX_SIDE - 1)
-    const at = (wanted * MATRIX_SIDE + good) * 4
-    matrix.writeUInt32BE(matrix.readUInt32BE(at) + 1, at)
+function chunksMatrix({ chunks }: ClientServices, kind: number | undefined): Buffer {
+  const { all, regular } = chunks.tally
+  if (kind !== undefined) return numbersOf(kind === 0 ? all : regular)
+  const progress = Buffer.from([chunks.areSettling ? REGISTRATION_GOES_ON : 0])
+  return Buffer.concat([progress, numbersOf(all), numbersOf(regular)])
+}
+
+function numbersOf(counts: Uint32Array): Buffer {
+  const out = Buffer.alloc(counts.length * 4)
+  for (const [i, count] of counts.entries()) out.writeUInt32BE(count, i * 4)
+  return out
+}
+
+function chunksTest({ chunks }: ClientServices): number[] {
+  const { from, to, done, waiting, moved } = chunks.lastWork()
+  const pairs = WORK_KINDS.flatMap(kind => [done[kind], waiting[kind]])
+  // Chunks that no file holds, and that have copies: among them those of unknown origin, which are kept for now.
+  const [, ...unused] = chunks.tally.all.subarray(0, MATRIX_SIDE)
+  const lockedUnused = unused.reduce((sum, count) => sum + count, 0)
+  return [from, to, ...pairs, moved, 0, lockedUnused, 0]
+}
+
+/** @returns the status; undefined for the old form, whose answer is empty */
+function carryOut(
+  { chunks }: ClientServices,
+  { command, ip, port }: { command: number | undefined; ip: number; port: number },
+): number | undefined {
+  const { ServerCommand } = cltoma
+  switch (command) {
+    case undefined:
+      chunks.removeServer(ip, port)
+      return undefined
+    case ServerCommand.REMOVE:
+      return chunks.removeServer(ip, port)
+    case ServerCommand.BACK_TO_WORK:
+      return chunks.backToWork(ip, port) ? Status.OK : Status.NOTFOUND
+    case ServerCommand.MAINTENANCE_ON:
+    case ServerCommand.MAINTENANCE_OFF:
+      return chunks.setMaintenance(ip, port, command === ServerCommand.MAINTENANCE_ON)
+    default:
+      return Status.EINVAL
   }
-  return matrix
+}
+
+/** Seconds of grace, or why a server gets less to do (spec tools-and-admin A.5.1). */
+function graceOf({ chunks }: ClientServices, server: ChunkServer): number {
+  if (server.loadState === LoadState.OVERLOADED) return 0xc0000000
+  if (server.loadState === LoadState.REBALANCE) return 0x80000000
+  return chunks.graceSeconds(server)
 }

@@ -253,7 +253,8 @@ class ClientLink implements AnswerLink {
       }
     }
     const monitored = answerMonitor(this.#port, type, payload)
-    if (monitored) return this.send(monitored)
+    // An order of a monitor is answered when it is durable.
+    if (monitored) return this.#ledger.whenCommitted(() => this.send(monitored))
     const session = this.#ledger.state.sessions.get(this.sessionId)
     if (!session) throw new ProtocolError(`message ${type} without a session`)
     const handler = handlers.get(type)
