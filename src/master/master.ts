@@ -12,6 +12,7 @@ import { Journal, type JournalError } from '../journal/journal.ts'
 import { recentLines } from '../journal/recent-lines.ts'
 import { makeReady, recover } from '../journal/recovery.ts'
 import type { State } from '../metadata/state.ts'
+import { Archiving } from './archiving.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { AFTERMATH_SECONDS } from './chunks/aftermath.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
@@ -114,10 +115,12 @@ export class Master {
     this.#disconnectSessions()
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)
     await this.#clients.listen(this.#options.clientsHost, this.#options.clientsPort)
+    const archiving = new Archiving(this.ledger)
     const rounds = new Rounds(this.ledger, this.#options.inodeReuseDelaySeconds, this.#options.client.quotaGraceSeconds)
     this.#timers.push(
       this.#env.clock.every(1000, () => {
         rounds.tick()
+        archiving.tick()
         this.chunks.tick()
       }),
     )
