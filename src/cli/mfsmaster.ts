@@ -1,6 +1,6 @@
 // The command mfsmaster (spec daemons-and-config 3).
 import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { homedir, hostname } from 'node:os'
 import { type MasterConfig, masterConfigFile } from '../config/mfsmaster.ts'
 import { findListFile, StartError } from '../daemon/config-file.ts'
 import { explained } from '../daemon/explain.ts'
@@ -9,8 +9,8 @@ import { systemNames } from '../daemon/user.ts'
 import type { Env } from '../env/env.ts'
 import { realClock } from '../env/real.ts'
 import { startLeaseGuard } from '../ha/guard.ts'
-import { storeCheckpoint } from '../journal/checkpoint-files.ts'
-import { RecoveryError, recover } from '../journal/recovery.ts'
+import { emergencyPaths, storeCheckpoint } from '../journal/checkpoint-files.ts'
+import { RecoveryError, type RecoveryListener, recover } from '../journal/recovery.ts'
 import { type Exports, parseExports } from '../master/clients/exports.ts'
 import { ClusterMaster } from '../master/ha/cluster-master.ts'
 import { clusterOptions } from '../master/ha/options.ts'
@@ -58,12 +58,18 @@ function loadTopology(config: MasterConfig, log: Env['log']): Topology {
   return topology
 }
 
-async function start({ env, config, fatal }: DaemonContext<MasterConfig>): Promise<RunningDaemon<MasterConfig>> {
+async function start({
+  env,
+  config,
+  command,
+  fatal,
+}: DaemonContext<MasterConfig>): Promise<RunningDaemon<MasterConfig>> {
   const { log } = env
   const exports = loadExports(config, log)
   log.info('loading metadata ...')
   if (config.HA_MODE !== 'none') return startInCluster({ env, config, fatal }, exports)
-  const master = await Master.start(env, masterOptions(config, exports), fatal).catch(error => {
+  const options = { ...masterOptions(config, exports), ...recoverySwitches({ env, command }) }
+  const master = await Master.start(env, options, fatal).catch(error => {
     throw explained(error, [RecoveryError])
   })
   master.setTopology(loadTopology(config, log))
@@ -104,11 +110,46 @@ async function startInCluster(
   }
 }
 
+/** What -x and -x -x tell of a start (spec metadata 6.2). */
+function recoveryListener(log: Env['log'], verbosity: number): RecoveryListener {
+  const range = (id: number | undefined) => id ?? '???'
+  return {
+    candidate({ path, version, metaId }) {
+      if (verbosity > 1) log.info(`metadata file: ${path} (version: ${version} ; id: 0x${metaId.toString(16)})`)
+    },
+    loading({ path, version, metaId }) {
+      log.info(`chosen most recent metadata file: ${path} (version: ${version} ; id: 0x${metaId.toString(16)})`)
+    },
+    file(path, first, last, isUsed) {
+      log.info(`${isUsed ? 'using' : 'skipping'} changelog file: ${path} (changes: ${range(first)} - ${range(last)})`)
+    },
+    applied(path, { text }) {
+      log.info(`${path}: change ${text}`)
+    },
+  }
+}
+
+/** How -i and -x change what a start or restore does. */
+function recoverySwitches({ env, command }: Pick<DaemonContext<MasterConfig>, 'env' | 'command'>) {
+  const { ignoreInconsistencies, verbosity } = command
+  return {
+    ignoresFlaws: ignoreInconsistencies,
+    emergencyPaths: emergencyPaths(homedir()),
+    ...(verbosity > 0 ? { recoveryListener: recoveryListener(env.log, verbosity) } : {}),
+  }
+}
+
 /** `mfsmaster restore`: leaves one metadata.mfs that holds all that the files of the data folder promise. */
-async function restore({ env, config }: DaemonContext<MasterConfig>): Promise<void> {
+async function restore({ env, config, command }: DaemonContext<MasterConfig>): Promise<void> {
   const now = Math.floor(realClock.nowMs() / 1000)
+  const switches = recoverySwitches({ env, command })
   try {
-    const { state, checkpoint, replayed, notes } = await recover(env.disk, config.DATA_PATH, { now })
+    const { state, checkpoint, replayed, notes } = await recover(env.disk, config.DATA_PATH, {
+      now,
+      ignoresFlaws: switches.ignoresFlaws,
+      elsewhere: switches.emergencyPaths,
+      ...(switches.recoveryListener ? { tell: switches.recoveryListener } : {}),
+    })
     for (const note of notes) env.log.warning(note)
     env.log.info(`using ${checkpoint} and ${replayed} changes of the changelogs`)
     await storeCheckpoint(env.disk, config.DATA_PATH, 'metadata.mfs', state)

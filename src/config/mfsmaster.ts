@@ -14,6 +14,7 @@ import {
   type Reserve,
   real,
   reserve,
+  size,
   whole,
 } from './kinds.ts'
 import { configFile, sameValue, type Values } from './option.ts'
@@ -61,8 +62,18 @@ export const masterConfigFile = configFile({
       kind: changelogSync,
       default: { kind: 'commit' } as const,
       doc:
-        'When a change counts as safe and is answered: commit, once its changelog line is on the disk; interval, once it ' +
-        'is written, with a sync every so many milliseconds; none, once it is written (a power cut may lose it).',
+        'When a change counts as safe and is answered. commit: once its changelog line is on the disk; nothing that was ' +
+        'answered is ever lost. interval MS: once it is written, with a sync every MS milliseconds; the death of the ' +
+        'master loses nothing, a power cut or a crash of the system loses up to the last MS milliseconds. none: once it ' +
+        'is written, synced only when a changelog is finished; a power cut may lose all since then (what the original ' +
+        'does by default, and more, for it answers before it writes).',
+    },
+    CHANGELOG_SIZE_MAX: {
+      kind: size,
+      default: 512 << 20,
+      doc:
+        'A changelog that grows beyond this is finished before the hour is over, and a checkpoint is made, so that a ' +
+        'start has never much to replay; 0: only the hour counts.',
     },
     MISSING_LOG_CAPACITY: {
       kind: whole(),

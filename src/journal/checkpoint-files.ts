@@ -147,6 +147,27 @@ export async function storeCheckpoint(disk: Disk, folder: string, name: string, 
   await disk.syncFolder(folder)
 }
 
+export const EMERGENCY = 'metadata.mfs.emergency'
+
+/** Where a checkpoint goes, or may lie, when the data folder does not take it (spec metadata 1.1). */
+export function emergencyPaths(home: string | undefined): string[] {
+  const folders = ['', '/tmp', '/var', '/usr', '/usr/share', '/usr/local', '/usr/local/var', '/usr/local/share']
+  return [...(home ? [home] : []), ...folders].map(folder => `${folder}/${EMERGENCY}`)
+}
+
+/** Stores the state at the first of these paths that takes it. @returns that path; undefined when none does */
+export async function storeEmergency(disk: Disk, paths: readonly string[], state: State): Promise<string | undefined> {
+  for (const path of paths) {
+    try {
+      await writeCheckpointFile(disk, path, state)
+      return path
+    } catch {
+      // The next one may take it; the reason why the first did not is known already.
+    }
+  }
+  return undefined
+}
+
 /**
  * Makes metadata.mfs.back.tmp, complete and synced, the newest checkpoint under `name`; the one before is kept as
  * metadata.mfs.back.1 and so on. At every moment between there is one that can be loaded.

@@ -98,6 +98,11 @@ export class Journal {
     if (sync.kind === 'interval') this.#syncTimer = clock.every(sync.ms, () => void this.#syncQuietly())
   }
 
+  /** Size of the present changelog, as far as it was written in this life. */
+  get bytes(): number {
+    return this.#file ? this.#position : 0
+  }
+
   /** Queues one line (without newline). */
   append(line: string): void {
     let batch = this.#batches.at(-1)

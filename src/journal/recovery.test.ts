@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { realDisk } from '../env/real-disk.ts'
-import { storeCheckpoint } from './checkpoint-files.ts'
+import { storeCheckpoint, storeEmergency } from './checkpoint-files.ts'
 import { makeReady, recover } from './recovery.ts'
 
 const NOW = 1_700_000_000
@@ -119,3 +119,44 @@ test('recovery up to a change leaves later ones out', () =>
   withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 9) }, async folder => {
     assert.equal((await recover(realDisk, folder, { now: NOW, until: 5 })).state.version, 5)
   }))
+
+test('an emergency checkpoint elsewhere counts when it is newer and of the same file system', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 9) }, async folder => {
+    const { state } = await recover(realDisk, folder, { now: NOW, until: 6 })
+    await storeCheckpoint(realDisk, folder, 'metadata.mfs.back', state)
+    const newer = (await recover(realDisk, folder, { now: NOW })).state
+    const home = mkdtempSync(join(tmpdir(), 'elkfs-home-'))
+    try {
+      const places = [join(home, 'missing/metadata.mfs.emergency'), join(home, 'metadata.mfs.emergency')]
+      assert.equal(await storeEmergency(realDisk, places, newer), places[1])
+      rmSync(join(folder, 'changelog.0.mfs'))
+      assert.equal((await recover(realDisk, folder, { now: NOW })).state.version, 6)
+      assert.equal((await recover(realDisk, folder, { now: NOW, elsewhere: places })).state.version, 10)
+      newer.metaId = 8n
+      await storeEmergency(realDisk, places, newer)
+      assert.equal((await recover(realDisk, folder, { now: NOW, elsewhere: places })).state.version, 6)
+    } finally {
+      rmSync(home, { recursive: true })
+    }
+  }))
+
+const locked = `4: ${NOW}|SESADD(#1,1,0,0000,0,0,0,0,1,9,0,1,0x00000000,1,m):1\n5: ${NOW}|ACQUIRE(1,2)\n`
+
+test('with -i a change that has come true already is passed over and said; any other stops with line and loss', () =>
+  withFolder(
+    {
+      'metadata.mfs': 'MFSM NEW',
+      'changelog.0.mfs': `${idle}${lines(2, 3)}${locked}6: ${NOW}|ACQUIRE(1,2)\n7: 5|IDLE()\n`,
+    },
+    async folder => {
+      await assert.rejects(recover(realDisk, folder, { now: NOW }), /change 6: session 1 has inode 2 open/)
+      const { state, notes } = await recover(realDisk, folder, { now: NOW, ignoresFlaws: true })
+      assert.equal(state.version, 8)
+      assert.match(notes.join(), /change 6: .*: passed over, it would have changed nothing: 6: \d+\|ACQUIRE\(1,2\)/)
+      writeFileSync(join(folder, 'changelog.1.mfs'), `8: ${NOW}|UNLINK(1,nothing):9\n9: 5|IDLE()\n`)
+      await assert.rejects(
+        recover(realDisk, folder, { now: NOW, ignoresFlaws: true }),
+        /change 8: no "nothing" in inode 1[\s\S]*UNLINK[\s\S]*this change and all after it, 2 as far as is known/,
+      )
+    },
+  ))

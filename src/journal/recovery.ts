@@ -135,7 +135,8 @@ async function inspectAll(disk: Disk, paths: readonly string[], notes: string[])
     try {
       found.push(await inspectCheckpoint(disk, path))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue
+      // Emergency places need not be there, nor be ours to read.
+      if (/^(ENOENT|ENOTDIR|EACCES)$/.test((error as NodeJS.ErrnoException).code ?? '')) continue
       if (!(error instanceof CheckpointError)) throw error
       notes.push(`${path}: ${error.message}: not used`)
     }

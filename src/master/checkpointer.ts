@@ -21,7 +21,11 @@ export interface CheckpointOptions {
   keepPrevious: number
   /** Hours between checkpoints (METADATA_SAVE_FREQ). */
   saveEveryHours: number
+  /** A changelog of so many bytes is finished (CHANGELOG_SIZE_MAX); 0: any size. */
+  changelogBytesMax: number
 }
+
+const LOOK_AT_SIZE_MS = 1000
 
 export class Checkpointer {
   readonly #env: Env
@@ -33,6 +37,7 @@ export class Checkpointer {
   #helper: Helper<CheckpointMade> | undefined
   #running: Promise<void> | undefined
   #timer: Timer | undefined
+  readonly #sizeTimer: Timer
   #stopped = false
 
   /** @param verified version of the checkpoint that the master began with */
@@ -43,6 +48,14 @@ export class Checkpointer {
     this.#verified = verified
     this.#options = options
     this.#schedule()
+    this.#sizeTimer = env.clock.every(LOOK_AT_SIZE_MS, () => this.#lookAtSize())
+  }
+
+  /** A start must not have hours of a busy master to replay. */
+  #lookAtSize(): void {
+    const { changelogBytesMax } = this.#options
+    if (this.#running || changelogBytesMax === 0 || this.#journal.bytes < changelogBytesMax) return
+    void this.save()
   }
 
   /** Takes effect with the next rotation. */
@@ -137,6 +150,7 @@ export class Checkpointer {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
+    this.#sizeTimer.cancel()
     this.#helper?.cancel()
     await this.#running
   }

@@ -4,8 +4,10 @@ import {
   CHECKPOINT,
   CHECKPOINT_BACK,
   CHECKPOINT_TEMPORARY,
+  EMERGENCY,
   publishCheckpoint,
   settleCheckpoints,
+  storeEmergency,
   writeCheckpointFile,
 } from '../journal/checkpoint-files.ts'
 import { Journal, type JournalError } from '../journal/journal.ts'
@@ -55,7 +57,12 @@ export class Master {
    */
   static async start(env: Env, options: MasterOptions, onFailure: (error: JournalError) => void): Promise<Master> {
     const now = Math.floor(env.clock.nowMs() / 1000)
-    const recovered = await recover(env.disk, options.dataFolder, { now })
+    const recovered = await recover(env.disk, options.dataFolder, {
+      now,
+      ignoresFlaws: options.ignoresFlaws ?? false,
+      elsewhere: options.emergencyPaths ?? [],
+      ...(options.recoveryListener ? { tell: options.recoveryListener } : {}),
+    })
     for (const note of recovered.notes) env.log.warning(note)
     for (const note of await makeReady(env.disk, options.dataFolder, recovered.torn)) env.log.warning(note)
     env.log.notice(`loaded ${recovered.checkpoint} and ${recovered.replayed} changes of the changelogs`)
@@ -195,7 +202,22 @@ export class Master {
     await this.#closePorts()
     await this.#checkpointer.stop()
     await this.#journal.close()
-    await this.#storeCheckpoint(CHECKPOINT)
+    try {
+      await this.#storeCheckpoint(CHECKPOINT)
+    } catch (error) {
+      await this.#storeElsewhere(error as Error)
+    }
+  }
+
+  /** The data folder does not take the checkpoint: its changelogs hold everything, but another copy does no harm. */
+  async #storeElsewhere(cause: Error): Promise<void> {
+    const { dataFolder, emergencyPaths = [] } = this.#options
+    const paths = [`${dataFolder}/${EMERGENCY}`, ...emergencyPaths]
+    const stored = await storeEmergency(this.#env.disk, paths, this.ledger.state)
+    const where = stored ? `all metadata is stored in ${stored}` : 'no other place took it either'
+    throw new Error(`no checkpoint in ${dataFolder}: ${cause.message}; ${where}. The changelogs hold everything.`, {
+      cause,
+    })
   }
 
   /** Only while nothing changes the state. */

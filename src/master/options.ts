@@ -1,6 +1,7 @@
 // What the master is told at start and at reload.
 import type { MasterConfig } from '../config/mfsmaster.ts'
 import type { SyncMode } from '../journal/journal.ts'
+import type { RecoveryListener } from '../journal/recovery.ts'
 import { type ChunkOptions, chunkOptions } from './chunks/options.ts'
 import type { ClientOptions } from './clients/context.ts'
 import type { Exports } from './clients/exports.ts'
@@ -17,6 +18,14 @@ export interface MasterOptions {
   keepPrevious: number
   /** Hours between checkpoints. */
   saveEveryHours: number
+  /** -i: mend at the start what can be mended without loss. */
+  ignoresFlaws?: boolean
+  /** Where a checkpoint goes when the data folder does not take it, and is looked for at the start. */
+  emergencyPaths?: readonly string[]
+  /** Hears of the files that the start considers and of the changes that it makes (-x). */
+  recoveryListener?: RecoveryListener
+  /** A changelog of so many bytes is finished; 0: any size. */
+  changelogBytesMax: number
   chunks: ChunkOptions
   chunkserverTimeoutSeconds: number
   sessionSustainSeconds: number
@@ -37,6 +46,7 @@ export function masterOptions(config: MasterConfig, exports: Exports): MasterOpt
     backLogs: config.BACK_LOGS,
     keepPrevious: config.BACK_META_KEEP_PREVIOUS,
     saveEveryHours: config.METADATA_SAVE_FREQ,
+    changelogBytesMax: config.CHANGELOG_SIZE_MAX,
     chunks: chunkOptions(config),
     chunkserverTimeoutSeconds: config.MATOCS_TIMEOUT,
     sessionSustainSeconds: config.SESSION_SUSTAIN_TIME,

@@ -2,7 +2,8 @@
 // grow one by one, so that no insertion ever waits for the rehash of millions.
 
 const SEGMENT_BITS = 10
-const FIRST_SIZE = 16
+/** Words: 16 slots. */
+const FIRST_SIZE = 32
 
 /** Spreads the bits of a 32-bit value. */
 export function mix32(value: number): number {
@@ -18,14 +19,12 @@ export function hashText(text: string, seed: number): number {
   return mix32(hash)
 }
 
+/** Every slot is two words: the row (0: free) and its hash, so that other rows are passed over without a look at them. */
 export class HashIndex {
-  readonly #hashOf: (row: number) => number
   readonly #segments: Uint32Array[] = []
   readonly #counts = new Uint32Array(1 << SEGMENT_BITS)
 
-  /** @param hashOf the 32-bit hash of the key of a row that is in the index */
-  constructor(hashOf: (row: number) => number) {
-    this.#hashOf = hashOf
+  constructor() {
     for (let i = 0; i < 1 << SEGMENT_BITS; i++) this.#segments.push(new Uint32Array(0))
   }
 
@@ -34,9 +33,9 @@ export class HashIndex {
     const segment = this.#segments[hash >>> (32 - SEGMENT_BITS)] as Uint32Array
     if (segment.length === 0) return 0
     const mask = segment.length - 1
-    for (let at = hash & mask; ; at = (at + 1) & mask) {
+    for (let at = (hash << 1) & mask; ; at = (at + 2) & mask) {
       const row = segment[at] as number
-      if (row === 0 || matches(row)) return row
+      if (row === 0 || (segment[at + 1] === hash && matches(row))) return row
     }
   }
 
@@ -45,41 +44,44 @@ export class HashIndex {
     const count = (this.#counts[number] as number) + 1
     this.#counts[number] = count
     let segment = this.#segments[number] as Uint32Array
-    if (count * 3 > segment.length * 2) {
-      segment = this.#grown(segment)
+    if (count * 6 > segment.length * 2) {
+      segment = grown(segment)
       this.#segments[number] = segment
     }
     place(segment, hash, row)
   }
 
-  /** Takes `row` out; its key must still be readable through hashOf. */
   remove(hash: number, row: number): void {
     const number = hash >>> (32 - SEGMENT_BITS)
     const segment = this.#segments[number] as Uint32Array
     const mask = segment.length - 1
-    let hole = hash & mask
-    while (segment[hole] !== row) hole = (hole + 1) & mask
+    let hole = (hash << 1) & mask
+    while (segment[hole] !== row) hole = (hole + 2) & mask
     this.#counts[number] = (this.#counts[number] as number) - 1
     // Close the gap: move up every later row of the run that may not stand behind a hole.
-    for (let at = (hole + 1) & mask; segment[at] !== 0; at = (at + 1) & mask) {
-      const home = this.#hashOf(segment[at] as number) & mask
+    for (let at = (hole + 2) & mask; segment[at] !== 0; at = (at + 2) & mask) {
+      const home = ((segment[at + 1] as number) << 1) & mask
       if (((at - home) & mask) < ((at - hole) & mask)) continue
       segment[hole] = segment[at] as number
+      segment[hole + 1] = segment[at + 1] as number
       hole = at
     }
     segment[hole] = 0
   }
+}
 
-  #grown(segment: Uint32Array): Uint32Array {
-    const larger = new Uint32Array(Math.max(FIRST_SIZE, segment.length * 2))
-    for (const row of segment) if (row !== 0) place(larger, this.#hashOf(row), row)
-    return larger
+function grown(segment: Uint32Array): Uint32Array {
+  const larger = new Uint32Array(Math.max(FIRST_SIZE, segment.length * 2))
+  for (let at = 0; at < segment.length; at += 2) {
+    if (segment[at] !== 0) place(larger, segment[at + 1] as number, segment[at] as number)
   }
+  return larger
 }
 
 function place(segment: Uint32Array, hash: number, row: number): void {
   const mask = segment.length - 1
-  let at = hash & mask
-  while (segment[at] !== 0) at = (at + 1) & mask
+  let at = (hash << 1) & mask
+  while (segment[at] !== 0) at = (at + 2) & mask
   segment[at] = row
+  segment[at + 1] = hash
 }

@@ -23,6 +23,7 @@ const options = {
   keepPrevious: 1,
   saveEveryHours: 1,
   chunks: { ...chunkOptions(parseConfig(masterConfigFile, '', '').values), replicationsDelaySeconds: 2 },
+  changelogBytesMax: 0,
   chunkserverTimeoutSeconds: 10,
   sessionSustainSeconds: 86400,
   inodeReuseDelaySeconds: 86400,

@@ -18,7 +18,7 @@ export class ChunkTable {
   /** When all its blocks were last read and right, in seconds since 1970; 0: not since the start. */
   readonly tested = words32()
   readonly #rows = new Rows()
-  readonly #index = new HashIndex(row => hashOf(this.#id.get(row)))
+  readonly #index = new HashIndex()
 
   get count(): number {
     return this.#rows.count

@@ -56,13 +56,16 @@ export class CheckpointInput {
   }
 
   u16(): number {
-    this.position += 2
-    return this.buffer.readUInt16BE(this.position - 2)
+    const { buffer, position } = this
+    this.position = position + 2
+    return ((buffer[position] as number) << 8) | (buffer[position + 1] as number)
   }
 
   u32(): number {
-    this.position += 4
-    return this.buffer.readUInt32BE(this.position - 4)
+    const { buffer, position } = this
+    this.position = position + 4
+    const upper = ((buffer[position] as number) << 8) | (buffer[position + 1] as number)
+    return ((upper << 16) | ((buffer[position + 2] as number) << 8) | (buffer[position + 3] as number)) >>> 0
   }
 
   u64(): bigint {

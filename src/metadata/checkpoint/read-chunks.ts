@@ -7,6 +7,7 @@ export async function readChunks(input: CheckpointInput, { state, mver }: ReadCo
   await input.fill(8)
   chunks.nextChunkId = input.u64n()
   const bytes = mver >= 0x11 ? 17 : 16
+  let row = 0
   for (;;) {
     if (input.left < bytes) await input.fill(bytes)
     if (input.isZero(bytes)) {
@@ -18,7 +19,8 @@ export async function readChunks(input: CheckpointInput, { state, mver }: ReadCo
     if (id >= chunks.nextChunkId) input.fail(`chunk ${id.toString(16)} is not below the next chunk id`)
     const version = input.u32()
     if (version === 0) input.fail(`chunk ${id.toString(16)} has version 0`)
-    const row = chunks.find(id) || chunks.add(id, 0)
+    // Our own files have chunks in the order of the files that hold them, which is that of the rows.
+    row = chunks.id(row + 1) === id ? row + 1 : chunks.find(id) || chunks.add(id, 0)
     if (chunks.version.get(row) !== 0) input.fail(`chunk ${id.toString(16)} appears twice`)
     chunks.version.set(row, version)
     chunks.lockedTo.set(row, input.u32())

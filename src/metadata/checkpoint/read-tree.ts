@@ -1,11 +1,12 @@
 // Sections NODE, EDGE and FREE (spec metadata 2.5 to 2.7).
 import { UNNUMBERED } from '../namespace/edges.ts'
-import { insertEdge, renumberEdges } from '../namespace/tree.ts'
+import { loadEdge, renumberEdges } from '../namespace/tree.ts'
 import type { State } from '../state.ts'
 import {
   Eattr,
   FIRST_EDGE_ID,
   type Inode,
+  isDevice,
   isFileType,
   NodeType,
   ROOT,
@@ -18,6 +19,8 @@ import type { ReadContext } from './read.ts'
 import { NODE_LETTERS, SYMLINK_MAX } from './records.ts'
 
 const CHUNK_INDEX_MAX = 0x7fffffff
+const FIRST_HIGH = Number(FIRST_EDGE_ID >> 32n)
+const FIRST_LOW = Number(FIRST_EDGE_ID & 0xffffffffn)
 
 export async function readNodes(input: CheckpointInput, context: ReadContext): Promise<void> {
   // Before 2.0 the highest inode was in the header of the file.
@@ -40,12 +43,40 @@ async function readNodeRecords(input: CheckpointInput, { state, mver }: ReadCont
     const type = (mver <= 0x12 ? NODE_LETTERS.indexOf(String.fromCharCode(letter)) : letter) as NodeType
     if (type < 1 || type > 9) input.fail(`unknown node type ${letter}`)
     if (input.left < 47) await input.fill(mver >= 0x14 ? 31 : 32)
-    await readNode(input, state, mver, type)
+    const { inode, sclassId } = readNodeHead(input, state, mver, type)
+    // What follows is read here and not in functions of its own: most nodes are files, and waiting for nothing takes time.
+    if (isFileType(type)) {
+      const counts = mver >= 0x14 ? 12 : 14
+      if (input.left < counts) await input.fill(counts)
+      state.nodes.length.set(inode, input.u64n())
+      const slots = input.u32()
+      if (slots > CHUNK_INDEX_MAX) input.fail(`file ${inode} has ${slots} chunks`)
+      const openBy = mver >= 0x14 ? 0 : input.u16()
+      for (let index = 0; index < slots; ) {
+        if (input.left < 8) await input.fill(8)
+        index = readSlots(input, state, inode, sclassId, index, slots)
+      }
+      if (slots > state.nodes.chunkSlots(inode)) input.fail(`file ${inode}: the chunk table ends with holes`)
+      for (let i = 0; i < openBy; i++) {
+        if (input.left < 4) await input.fill(4)
+        state.openFiles.acquire(input.u32(), inode)
+      }
+    } else if (type === NodeType.DIRECTORY) state.nodes.setDirectoryRow(inode, state.lists.add(inode))
+    else if (type === NodeType.SYMLINK) await readTarget(input, state, inode)
+    else if (isDevice(type)) {
+      if (input.left < 4) await input.fill(4)
+      state.nodes.setRdev(inode, input.u32())
+    }
   }
 }
 
-async function readNode(input: CheckpointInput, state: State, mver: number, type: NodeType): Promise<void> {
-  const { nodes } = state
+/** The part that all types have. It must be filled. */
+function readNodeHead(
+  input: CheckpointInput,
+  { nodes }: State,
+  mver: number,
+  type: NodeType,
+): { inode: Inode; sclassId: number } {
   const inode = input.u32()
   if (inode === 0) input.fail('inode 0')
   if (nodes.exists(inode)) input.fail(`inode ${inode} appears twice`)
@@ -64,12 +95,7 @@ async function readNode(input: CheckpointInput, state: State, mver: number, type
   nodes.mtime.setExactly(inode, input.u32(), 0)
   nodes.ctime.setExactly(inode, input.u32(), 0)
   nodes.trashHours.set(inode, mver >= 0x14 ? input.u16() : Math.min(0xffff, Math.ceil(input.u32() / 3600)))
-  if (type === NodeType.BLOCKDEV || type === NodeType.CHARDEV) {
-    if (input.left < 4) await input.fill(4)
-    nodes.setRdev(inode, input.u32())
-  } else if (type === NodeType.SYMLINK) await readTarget(input, state, inode)
-  else if (type === NodeType.DIRECTORY) nodes.setDirectoryRow(inode, state.lists.add(inode))
-  else if (isFileType(type)) await readFile(input, state, mver, inode, sclassId)
+  return { inode, sclassId }
 }
 
 async function readTarget(input: CheckpointInput, state: State, inode: Inode): Promise<void> {
@@ -80,40 +106,31 @@ async function readTarget(input: CheckpointInput, state: State, inode: Inode): P
   state.nodes.setTarget(inode, input.text(bytes))
 }
 
-async function readFile(
+/** Chunk ids of a file from slot `from` on, as far as they are filled; returns the slot after the last one read. */
+function readSlots(
   input: CheckpointInput,
-  state: State,
-  mver: number,
+  { nodes, chunks }: State,
   inode: Inode,
   sclassId: number,
-): Promise<void> {
-  const { nodes, chunks } = state
-  const counts = mver >= 0x14 ? 12 : 14
-  if (input.left < counts) await input.fill(counts)
-  nodes.length.set(inode, input.u64n())
-  const slots = input.u32()
-  if (slots > CHUNK_INDEX_MAX) input.fail(`file ${inode} has ${slots} chunks`)
-  const openBy = mver >= 0x14 ? 0 : input.u16()
-  for (let index = 0; index < slots; index++) {
-    if (input.left < 8) await input.fill(8)
+  from: number,
+  slots: number,
+): number {
+  let index = from
+  for (; index < slots && input.left >= 8; index++) {
     const id = input.u64n()
     if (id === 0) continue
     const row = chunks.find(id) || chunks.add(id, 0)
     nodes.setChunkRow(inode, index, row)
     chunks.addReference(row, sclassId)
   }
-  if (slots > nodes.chunkSlots(inode)) input.fail(`file ${inode}: the chunk table ends with holes`)
-  for (let i = 0; i < openBy; i++) {
-    if (input.left < 4) await input.fill(4)
-    state.openFiles.acquire(input.u32(), inode)
-  }
+  return index
 }
 
 export async function readEdges(input: CheckpointInput, { state, mver }: ReadContext): Promise<void> {
   let numbered = mver >= 0x11
   if (numbered) {
     await input.fill(8)
-    const next = ageOf(input.u64())
+    const next = readAge(input)
     if (next === undefined) numbered = false
     else state.nextEdgeAge = next
   }
@@ -123,7 +140,7 @@ export async function readEdges(input: CheckpointInput, { state, mver }: ReadCon
     if (input.takeZeros(headBytes)) break
     const parent = input.u32()
     const child = input.u32()
-    const age = (mver >= 0x11 ? ageOf(input.u64()) : undefined) ?? UNNUMBERED
+    const age = (mver >= 0x11 ? readAge(input) : undefined) ?? UNNUMBERED
     const bytes = input.u16()
     if (input.left < bytes) await input.fill(bytes)
     if (!placeEdge(input, state, parent, child, age, input.text(bytes))) numbered = false
@@ -149,7 +166,7 @@ function placeEdge(
   if (parent === 0) {
     const buckets = type === NodeType.TRASH ? state.trashLists : state.sustainedLists
     const list = buckets[child % (type === NodeType.TRASH ? TRASH_BUCKETS : SUSTAINED_BUCKETS)] as number
-    insertEdge(state, list, child, name.slice(-TRASH_PATH_MAX), age, 'tail')
+    loadEdge(state, list, child, name.slice(-TRASH_PATH_MAX), age)
     return true
   }
   if (!nodes.isDirectory(parent)) input.fail(`name "${name}" lies in inode ${parent}, which is no directory`)
@@ -159,14 +176,14 @@ function placeEdge(
   if (type === NodeType.DIRECTORY && nodes.firstLink.get(child) !== 0) input.fail(`directory ${child} has two names`)
   const last = lists.tail.get(list)
   const inOrder = age !== UNNUMBERED && (last === 0 || edges.age(last) >= age)
-  insertEdge(state, list, child, name, age, 'tail')
+  loadEdge(state, list, child, name, age)
   return inOrder
 }
 
 /** Edge ids count down from FIRST_EDGE_ID; we keep the distance. Undefined for an id that counting never comes to. */
-function ageOf(id: bigint): number | undefined {
-  const age = FIRST_EDGE_ID - id
-  return age < 0n || age >= BigInt(UNNUMBERED) ? undefined : Number(age)
+function readAge(input: CheckpointInput): number | undefined {
+  const age = (FIRST_HIGH - input.u32()) * 0x100000000 + (FIRST_LOW - input.u32())
+  return age < 0 || age >= UNNUMBERED ? undefined : age
 }
 
 export async function readFreeInodes(input: CheckpointInput, { state }: ReadContext): Promise<void> {

@@ -1,5 +1,6 @@
 // Reading metadata.mfs into a State (spec metadata 2).
 
+import { countAll } from '../namespace/tree.ts'
 import { newState, State } from '../state.ts'
 import { ROOT, type Seconds } from '../types.ts'
 import { readExtras } from './extras.ts'
@@ -70,6 +71,7 @@ export async function readCheckpoint(
   const context = { state, header, mver: OLDEST }
   if (header.old && !header.old.sectioned) await readUnsectioned(input, context)
   else await readSections(input, context)
+  countAll(state)
   checkWhole(input, state)
   if (!header.old || header.old.sectioned) await readExtras(input, state)
   dropUnknownSessions(state)

@@ -26,7 +26,7 @@ export class ChunkTable {
   /** References by class, of chunks that files of several classes hold. */
   readonly #mixedClasses = new Map<number, Map<number, number>>()
   readonly #rows = new Rows()
-  readonly #index = new HashIndex(row => hashOf(this.#id.get(row)))
+  readonly #index = new HashIndex()
   nextChunkId: ChunkId = 1
   observer: ChunkObserver = { chunkChanged() {} }
   #copiesWanted: (sclassId: number) => number

@@ -59,7 +59,7 @@ export const trashOperations: Operations<
   SETPATH(state, { inode, path }) {
     if (path.length < 1 || path.length > TRASH_PATH_MAX) fail(Status.EINVAL, `path of ${path.length} bytes`)
     removeEdge(state, needUnlinked(state, inode, NodeType.TRASH))
-    insertEdge(state, bucketOf(state, inode), inode, path, state.nextEdgeAge++, 'head')
+    insertEdge(state, bucketOf(state, inode), inode, path, state.nextEdgeAge++)
   },
 
   UNDEL(state, { inode, ts }) {

@@ -30,7 +30,7 @@ export class EdgeTable {
   readonly #hash = wordField(this.#records, 8)
   readonly #names = new ByteArena()
   readonly #rows = new Rows()
-  readonly #index = new HashIndex(row => this.#hash.get(row))
+  readonly #index = new HashIndex()
   /** Rows of edges that a listing stopped at, by age. */
   readonly #cursors = new Uint32Array(CURSORS)
 

@@ -6,6 +6,7 @@ import type { State } from '../state.ts'
 import {
   CHUNK_HEADER_BYTES,
   type Inode,
+  isFileType,
   NodeType,
   ROOT,
   type Seconds,
@@ -95,16 +96,16 @@ export function statsOf(state: State, inode: Inode): Stats {
   if (nodes.isFile(inode)) {
     stats.files = 1
     stats.length = nodes.length.get(inode)
-    countChunks(state, inode, stats)
+    countChunks(state, inode, stats.length, stats)
     stats.realsize = stats.size * nodes.ratio.get(inode)
   } else if (nodes.type(inode) === NodeType.SYMLINK) stats.length = nodes.targetBytes(inode)
   return stats
 }
 
-function countChunks(state: State, inode: Inode, stats: Stats): void {
+function countChunks(state: State, inode: Inode, length: number, stats: Stats): void {
   const { nodes } = state
-  const last = stats.length === 0 ? 0 : Math.floor((stats.length - 1) / MFSCHUNKSIZE)
-  const lastBytes = stats.length === 0 ? 0 : ((stats.length - 1) % MFSCHUNKSIZE) + 1
+  const last = length === 0 ? 0 : Math.floor((length - 1) / MFSCHUNKSIZE)
+  const lastBytes = length === 0 ? 0 : ((length - 1) % MFSCHUNKSIZE) + 1
   const slots = nodes.chunkSlots(inode)
   for (let index = 0; index < slots; index++) {
     if (nodes.chunkRow(inode, index) === 0) continue
@@ -139,42 +140,93 @@ function countUp(state: State, list: number, stats: Stats, sign: 1 | -1): void {
 
 /** Adds an edge at the head of a directory's list with the next edge id. No times change. */
 export function addEdge(state: State, parent: Inode, child: Inode, name: string): void {
-  insertEdge(state, state.nodes.directoryRow(parent), child, name, state.nextEdgeAge++, 'head')
+  insertEdge(state, state.nodes.directoryRow(parent), child, name, state.nextEdgeAge++)
 }
 
-/** Adds an edge with a given age; `tail` keeps the order of a list that is being loaded. */
-export function insertEdge(
-  state: State,
-  list: number,
-  child: Inode,
-  name: string,
-  age: number,
-  end: 'head' | 'tail',
-): number {
+/** Adds an edge with a given age at the head of a list. */
+export function insertEdge(state: State, list: number, child: Inode, name: string, age: number): void {
+  const { edges, lists } = state
+  const edge = joinEdge(state, list, child, name, age)
+  const first = lists.head.get(list)
+  if (first === 0) lists.tail.set(list, edge)
+  else {
+    edges.next.set(edge, first)
+    edges.previous.set(first, edge)
+  }
+  lists.head.set(list, edge)
+  countUp(state, list, statsOf(state, child), 1)
+}
+
+/** Adds an edge of a checkpoint at the end of its list. Statistics come later, all at once: see countAll(). */
+export function loadEdge(state: State, list: number, child: Inode, name: string, age: number): void {
+  const { edges, lists } = state
+  const edge = joinEdge(state, list, child, name, age)
+  const last = lists.tail.get(list)
+  if (last === 0) lists.head.set(list, edge)
+  else {
+    edges.previous.set(edge, last)
+    edges.next.set(last, edge)
+  }
+  lists.tail.set(list, edge)
+}
+
+/** An edge that belongs to its list and to its child, but has no place in the list's order yet. */
+function joinEdge(state: State, list: number, child: Inode, name: string, age: number): number {
   const { edges, lists, nodes } = state
   const owner = lists.owner.get(list)
   const edge = edges.add(list, owner, child, name, age)
-  const other = end === 'head' ? lists.head.get(list) : lists.tail.get(list)
-  if (other === 0) {
-    lists.head.set(list, edge)
-    lists.tail.set(list, edge)
-  } else if (end === 'head') {
-    edges.next.set(edge, other)
-    edges.previous.set(other, edge)
-    lists.head.set(list, edge)
-  } else {
-    edges.previous.set(edge, other)
-    edges.next.set(other, edge)
-    lists.tail.set(list, edge)
-  }
   lists.length.add(list, 1)
   if (nodes.isDirectory(child)) nodes.links.add(owner, 1)
   else nodes.links.add(child, 1)
   edges.nextLink.set(edge, nodes.firstLink.get(child))
   nodes.firstLink.set(child, edge)
   if (nodes.isFile(child)) nodes.ratio.set(child, state.storageClasses.copiesWanted(nodes.sclassId.get(child)))
-  countUp(state, list, statsOf(state, child), 1)
   return edge
+}
+
+/** Makes the statistics of all lists after loadEdge(): first what lies in each, then what lies below. */
+export function countAll(state: State): void {
+  const { nodes, lists } = state
+  for (const list of [...state.trashLists, ...state.sustainedLists]) lists.count(list, statsIn(state, list), 1)
+  const order: Inode[] = []
+  const stack = [ROOT]
+  for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
+    const list = nodes.directoryRow(directory)
+    order.push(directory)
+    lists.count(list, statsIn(state, list), 1)
+    if (nodes.links.get(directory) === 0) continue
+    for (const edge of edgesOf(state, list)) {
+      const child = state.edges.child.get(edge)
+      if (nodes.isDirectory(child)) stack.push(child)
+    }
+  }
+  // Every directory comes after the one that holds it.
+  for (const directory of order.reverse()) {
+    if (directory !== ROOT) {
+      lists.count(nodes.directoryRow(parentOf(state, directory)), statsOf(state, directory), 1)
+    }
+  }
+}
+
+/** What lies in a list itself, but for directories. */
+function statsIn(state: State, list: number): Stats {
+  const { nodes, edges, lists } = state
+  const stats = noStats()
+  for (let edge = lists.head.get(list); edge !== 0; edge = edges.next.get(edge)) {
+    const child = edges.child.get(edge)
+    const type = nodes.type(child)
+    if (type === NodeType.DIRECTORY) continue
+    stats.inodes++
+    if (type === NodeType.SYMLINK) stats.length += nodes.targetBytes(child)
+    if (!isFileType(type)) continue
+    const length = nodes.length.get(child)
+    stats.files++
+    stats.length += length
+    const before = stats.size
+    countChunks(state, child, length, stats)
+    stats.realsize += (stats.size - before) * nodes.ratio.get(child)
+  }
+  return stats
 }
 
 /** Takes an edge away. No times change; a node without links is the caller's to deal with. */
@@ -221,7 +273,7 @@ export function bucketOf(state: State, inode: Inode): number {
 export function keepUnlinked(state: State, inode: Inode, type: NodeType, path: string, age?: number): void {
   state.nodes.changeType(inode, type)
   const edgeAge = age ?? state.nextEdgeAge++
-  insertEdge(state, bucketOf(state, inode), inode, path.slice(-TRASH_PATH_MAX), edgeAge, 'head')
+  insertEdge(state, bucketOf(state, inode), inode, path.slice(-TRASH_PATH_MAX), edgeAge)
 }
 
 /**
