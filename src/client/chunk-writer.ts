@@ -222,6 +222,8 @@ export class ChunkWriter {
       return 'count' in reaction ? { ...reaction, progress: false } : reaction
     }
     const { chunkId, version, copies } = answer
+    // Bytes may be read as soon as the servers have them, also where a hole was until now.
+    locator.learn(inode, index, { chunkId, version, copies })
     const length = Math.max(answer.length, this.#index * MFSCHUNKSIZE)
     this.#writtenTo = 0
     const problem = copies.length > 0 ? await this.#send(chunkId, version, copies) : 'no copy of the chunk is there'

@@ -171,10 +171,8 @@ export class ClusterFileData implements FileData {
   // --- reading
 
   async read(offset: number, size: number): Promise<Buffer[] | number> {
-    if (this.#mustFlushFor(offset, size)) {
-      const error = await this.flush()
-      if (error !== 0) return error
-    }
+    // A write that failed is for fsync and close to tell, not for a reader.
+    if (this.#mustFlushFor(offset, size)) await this.settle()
     this.#services.touched(this.#inode, 'read')
     this.#inSequence = offset === this.#nextOffset ? this.#inSequence + 1 : 0
     this.#nextOffset = offset + size
@@ -182,6 +180,15 @@ export class ClusterFileData implements FileData {
       return this.#readDirectly(offset, size)
     }
     return this.#readThroughSegments(offset, size)
+  }
+
+  /** Whether bytes of this range are not with the servers yet. */
+  #isWaiting(from: number, to: number): boolean {
+    for (const [index, writer] of this.#writers) {
+      const start = index * MFSCHUNKSIZE
+      if (writer.overlaps(from - start, to - start)) return true
+    }
+    return false
   }
 
   /** Own bytes that wait must be read back, and a file is as long as they make it. */
@@ -241,6 +248,8 @@ export class ClusterFileData implements FileData {
     if (this.#segments.has(segment)) return
     const length = this.#services.locator.knownLength(this.#inode)
     if (!needed && segment * SEGMENT_BYTES >= length) return
+    // What comes from the servers now lacks these bytes, and must not be kept.
+    if (this.#isWaiting(segment * SEGMENT_BYTES, (segment + 1) * SEGMENT_BYTES)) return
     if (!this.#services.readAheadAllowed(SEGMENT_BYTES)) return
     const coming = this.#request(segment)
     this.#segments.set(segment, coming)

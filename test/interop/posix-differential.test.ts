@@ -11,7 +11,9 @@ import { isMeant } from './posix/meant-differences.ts'
 import { sequence } from './posix/sequence.ts'
 
 const skip = whyNot() ?? false
-const seeds = Number(process.env.POSIX_SEEDS ?? 40)
+const seeds = Number(process.env.POSIX_SEEDS ?? 30)
+/** Each of these has found a fault once, and most were hit by chance of timing only. */
+const telling = [20, 42, 66, 67, 86, 149, 149]
 const firstSeed = Number(process.env.POSIX_FIRST_SEED ?? 1)
 const calls = Number(process.env.POSIX_CALLS ?? 400)
 
@@ -32,7 +34,8 @@ test(`${seeds} random sequences of system calls do on our mount what they do on 
       const [expected = [], found = []] = answers
       return { expected, found, difference: compare(lines, expected, found, tolerates) }
     }
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+    const range = Array.from({ length: seeds }, (_, i) => firstSeed + i)
+    for (const seed of process.env.POSIX_SEEDS ? range : [...telling, ...range]) {
       const lines = sequence(seed, calls)
       const { difference } = run(lines)
       if (!difference) continue

@@ -22,7 +22,8 @@ export function attributesOf(state: State, asker: Asker, inode: Inode, parent: I
   const eattr = nodes.eattr.get(inode)
   const type = nodes.type(inode)
   const noowner = (eattr & Eattr.NOOWNER) !== 0 && asker.uid !== 0
-  const mode = shownMode(state, inode)
+  // A default ACL above narrows the stored mode of a link, as in the original; links have all rights on Linux.
+  const mode = type === NodeType.SYMLINK ? 0o777 : shownMode(state, inode)
   const owner = (mode >> 6) & 7
   return {
     flags: flagsOf(state, asker, inode, parent),
