@@ -55,7 +55,11 @@ async function guard(): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) held = JSON.parse(line) as Guarded | null
   if (!held) return
   const { lease, etcd, trackFile } = held
-  writeFileSync(trackFile, '1\n')
+  try {
+    writeFileSync(trackFile, '1\n')
+  } catch {
+    // The folder is gone too: keepalived sees that by itself.
+  }
   for (const endpoint of etcd.endpoints) {
     try {
       return await new Gateway({ ...etcd, endpoints: [endpoint] }).revokeLease(lease)

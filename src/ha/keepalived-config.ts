@@ -19,11 +19,11 @@ export interface KeepalivedOptions {
 /** Fresh for so long: the master writes the file twice a second. */
 const FRESH_SECONDS = 2
 
-/** The check as one line of shell: a master that says that it leads is alive. */
+/** The check as one line of shell: the file says "does not lead", or the master that wrote it is alive. */
 export function leaderCheck(dataFolder: string): string {
   const file = `${dataFolder}/not-leader`
   const age = `$(( $(date +%s) - $(stat -c %Y ${file}) ))`
-  return `/bin/sh -c '[ "$(cat ${file})" != 0 ] || [ ${age} -le ${FRESH_SECONDS} ]'`
+  return `/bin/sh -c '[ "$(cat ${file})" = 1 ] || [ ${age} -le ${FRESH_SECONDS} ]'`
 }
 
 export function keepalivedConfig(options: KeepalivedOptions): string {

@@ -1,10 +1,12 @@
 // The laboratory, a short run: the five hosts of the public recipe with real chunkservers, a real mount, keepalived and
 // etcd; the leader is killed, cut off, frozen and woken, and hands over, under load.
 import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { whyNot } from '../interop/cluster.ts'
 import { inflict, type LabFault } from './faults.ts'
-import { Lab } from './lab.ts'
+import { addressOf, Lab, otherMaster } from './lab.ts'
 import { finishLoad, startLoad } from './load.ts'
 
 const WRITERS = 2
@@ -12,12 +14,27 @@ const faults: readonly LabFault[] = ['kill', 'switchover', 'freeze', 'cable', 'l
 /** Generous: the machine that runs the tests is busy. What is measured in peace is in docs/high-availability.md. */
 const LIMIT_MS = 30_000
 
+/** Real programs that were given the address of a follower find the leader, now and when it is another one. */
+async function checkRedirects(lab: Lab): Promise<void> {
+  const leader = lab.leader() ?? 'cobbler1'
+  const folder = join(lab.folder, 'redirected')
+  mkdirSync(folder)
+  assert.ok(lab.mount(folder, addressOf(otherMaster(leader))), 'mounted by the address of a follower')
+  assert.equal(lab.shell('client', `echo before > ${folder}/redirected`), 0)
+  const isRegistered = () => lab.log(leader).includes(`chunkserver ${addressOf('chunk2')}:9422 is registered`)
+  await lab.until('a chunkserver that knows only the other master is registered', 30, isRegistered)
+  await inflict(lab, 'switchover')
+  assert.equal(lab.shell('client', `timeout 30 sh -c 'echo after >> ${folder}/redirected'`), 0)
+  assert.equal(lab.shell('client', `printf 'before\\nafter\\n' | cmp - ${lab.mountPoint}/redirected`), 0)
+}
+
 test('a real mount on the virtual address survives every fault of the leader', {
   skip: whyNot() ?? false,
 }, async () => {
   const lab = new Lab()
   try {
     await lab.open()
+    await checkRedirects(lab)
     startLoad(lab, WRITERS)
     for (const fault of faults) {
       const ms = await inflict(lab, fault)

@@ -1,7 +1,7 @@
 // The five hosts of the public recipe in network namespaces: two masters with etcd and keepalived, two chunkservers (one
 // with the third etcd), a client with a mount on the virtual address. Everything it makes goes with close().
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -34,7 +34,7 @@ export class Lab {
   readonly mountPoint = join(this.folder, 'mnt')
   readonly #prefix = `elklab${process.pid}`
   readonly #processes = new Map<string, ChildProcess>()
-  readonly #logs: number[] = []
+  readonly #mounts = new Set<string>()
 
   /** @throws Error with what a command said */
   async open(): Promise<void> {
@@ -52,10 +52,12 @@ export class Lab {
     writeFileSync(join(this.folder, 'exports.cfg'), '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
     await this.until('a master leads', 60, () => this.leader())
     for (const host of masterHosts) this.startKeepalived(host)
-    for (const host of ['chunk1', 'chunk2'] as const) this.#startChunkserver(host)
+    this.#startChunkserver('chunk1', VIRTUAL_ADDRESS)
+    // This one knows a master that may be a follower, and goes where it is sent.
+    this.#startChunkserver('chunk2', addressOf('cobbler2'))
     await this.until('the address is there', 30, () => this.holders().length === 1)
     await this.until('both masters are in sync', 60, () => this.areInSync())
-    await this.until('the mount', 60, () => this.#tryMount())
+    await this.until('the mount', 60, () => this.mount(this.mountPoint, VIRTUAL_ADDRESS))
     await this.until('a file can be written', 60, () => this.shell('client', `echo x > ${this.mountPoint}/first`) === 0)
   }
 
@@ -90,10 +92,10 @@ export class Lab {
   /** Starts a program on a host; its output goes to NAME.log. */
   #start(name: string, host: Host, program: string, args: string[]): ChildProcess {
     const log = openSync(join(this.folder, `${name}.log`), 'a')
-    this.#logs.push(log)
     const child = spawn('nsenter', [`--net=/run/netns/${this.#namespace(host)}`, program, ...args], {
       stdio: ['ignore', log, log],
     })
+    closeSync(log)
     this.#processes.set(name, child)
     return child
   }
@@ -184,7 +186,7 @@ export class Lab {
     this.#start(`keepalived-${host}`, host, 'keepalived', ['-n', '-l', '-D', '-P', '-f', config, ...pids])
   }
 
-  #startChunkserver(host: 'chunk1' | 'chunk2'): void {
+  #startChunkserver(host: 'chunk1' | 'chunk2', master: string): void {
     const [data, disk] = [join(this.folder, host), join(this.folder, `${host}-disk`)]
     for (const folder of [data, disk]) mkdirSync(folder)
     const disks = this.#write(`${host}-hdd.cfg`, [disk])
@@ -194,14 +196,16 @@ export class Lab {
       `DATA_PATH=${data}`,
       `HDD_CONF_FILENAME=${disks}`,
       'HDD_LEAVE_SPACE_DEFAULT=64MiB',
-      `MASTER_HOST=${VIRTUAL_ADDRESS}`,
+      `MASTER_HOST=${master}`,
       'MASTER_RECONNECTION_DELAY=1',
     ])
     this.#start(host, host, 'mfschunkserver', ['-c', config, '-f', 'start'])
   }
 
-  #tryMount(): boolean {
-    return this.shell('client', `mfsmount ${this.mountPoint} -H ${VIRTUAL_ADDRESS}`) === 0
+  /** Mounts with Debian's mfsmount on the client. @returns whether it could */
+  mount(folder: string, master: string): boolean {
+    this.#mounts.add(folder)
+    return this.shell('client', `mfsmount ${folder} -H ${master}`) === 0
   }
 
   /** @returns the exit code */
@@ -251,7 +255,7 @@ export class Lab {
   }
 
   async close(): Promise<void> {
-    spawnSync('umount', ['-l', this.mountPoint])
+    for (const folder of this.#mounts) spawnSync('umount', ['-l', folder])
     for (const name of this.#processes.keys()) {
       this.signal(name, 'SIGCONT')
       await this.end(name, 'SIGKILL')

@@ -1,5 +1,6 @@
 // A master as one of several: its state follows the leader's, its ports send everybody there, and when it is elected it
 // serves at once from what it has.
+import type { DiskFile } from '../../env/disk.ts'
 import type { Env, Timer } from '../../env/env.ts'
 import { EtcdArbiter } from '../../ha/etcd-arbiter.ts'
 import { Gateway } from '../../ha/gateway.ts'
@@ -134,16 +135,28 @@ export class ClusterMaster implements LeadingProgram {
 
   // --- for keepalived
 
-  /** Written in place, because keepalived watches the file. A disk that cannot take it shows by the file's age. */
+  /**
+   * Written in place, because keepalived watches the file, and never shortened, so that nobody finds it empty. A disk that
+   * cannot take it shows by the file's age.
+   */
   async #track(value: string): Promise<void> {
     this.#tracked = value
     try {
-      const file = await this.#env.disk.open(this.#cluster.trackFile, 'a+')
-      await file.truncate(0)
+      const file = await this.#openTrackFile()
       await file.write(Buffer.from(`${this.#tracked}\n`), 0)
       await file.close()
     } catch (error) {
       this.#env.log.warning(`${this.#cluster.trackFile} cannot be written: ${(error as Error).message}`)
+    }
+  }
+
+  async #openTrackFile(): Promise<DiskFile> {
+    const { disk } = this.#env
+    try {
+      return await disk.open(this.#cluster.trackFile, 'r+')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      return disk.open(this.#cluster.trackFile, 'w+')
     }
   }
 
