@@ -97,8 +97,13 @@ export const sessionOperations: Operations<
   POSIXLOCK(state, { inode, sessionId, owner, command, start, end, pid }) {
     const by = { session: sessionId, owner }
     const range = { start, end, type: LockType[command], pid }
-    if (range.type !== LockType.UNLOCK && state.posixLocks.conflict(inode, by, range)) {
-      fail(Status.MISMATCH, `locks of inode ${inode} contradict each other`)
+    // The original drops the locks of a session that closes a file without a line, and logs what it grants then before the
+    // RELEASE: a session that stands in the way of a granted lock has closed the file (spec metadata 12.7).
+    for (;;) {
+      const held = range.type === LockType.UNLOCK ? undefined : state.posixLocks.conflict(inode, by, range)
+      if (!held) break
+      if (held.session === sessionId) fail(Status.MISMATCH, `locks of inode ${inode} contradict each other`)
+      state.posixLocks.removeSession(inode, held.session)
     }
     state.posixLocks.set(inode, by, range)
   },
