@@ -231,6 +231,14 @@ export class RawClient {
     return this.ask(cltoma.fuseLookup, { parent, name, caller: ROOT_USER }, matocl.fuseLookup)
   }
 
+  /** Ends the session as an unmount does, and waits until the master has let it go. */
+  async unmount(): Promise<void> {
+    const out = new Writer()
+    u32.write(out, this.sessionId)
+    await this.#registration(cltoma.RegisterCode.CLOSESESSION, out.take())
+    await this.talk.end()
+  }
+
   close(): void {
     this.talk.connection.destroy()
   }

@@ -390,8 +390,8 @@ class ClientLink implements AnswerLink {
   #onCloseSession({ sessionId, metaId }: { sessionId: number; metaId?: bigint | undefined }): void {
     const { state } = this.#ledger
     const foreign = metaId !== undefined && metaId !== state.metaId
-    const session = state.sessions.get(sessionId)
-    this.#closesSession = !foreign && session !== undefined && this.#port.connections(sessionId) === 1
+    // Nobody can end the session of another client.
+    this.#closesSession = !foreign && sessionId === this.sessionId && this.#port.connections(sessionId) === 1
     if (!awaitsClose(this.version)) return this.#connection.end()
     const packet = matocl.fuseRegister.encode({ body: Buffer.from([foreign ? Status.BADSESSIONID : Status.OK]) })
     this.#ledger.whenCommitted(() => {
