@@ -2,16 +2,20 @@
 // (spec metadata 5.1).
 import { abandonedFiles, expiredTrash } from '../metadata/namespace/apply-trash.ts'
 import { graceEnd, isOverSoftLimit } from '../metadata/quota/usage.ts'
-import { type Inode, SUSTAINED_BUCKETS, TRASH_BUCKETS } from '../metadata/types.ts'
+import type { Inode } from '../metadata/types.ts'
 import type { Ledger } from './ledger.ts'
 
 const FREE_INODES_EVERY = 60
+/** Buckets and files in them that are looked at in one second: a small trash is gone through every second. */
+const LOOKS_PER_TICK = 20_000
 
 export class Rounds {
   readonly #ledger: Ledger
   readonly #inodeReuseDelay: number
   readonly #quotaGraceSeconds: number
   #turn = 0
+  #trashBucket = 0
+  #sustainedBucket = 0
 
   /** @param inodeReuseDelay seconds */
   constructor(ledger: Ledger, inodeReuseDelay: number, quotaGraceSeconds: number) {
@@ -22,11 +26,25 @@ export class Rounds {
 
   /** Once a second. */
   tick(): void {
-    this.#emptyTrash(this.#turn % TRASH_BUCKETS)
-    this.#emptySustained(this.#turn % SUSTAINED_BUCKETS)
+    const { trashLists, sustainedLists } = this.#ledger.state
+    this.#trashBucket = this.#goThrough(trashLists, this.#trashBucket, bucket => this.#emptyTrash(bucket))
+    this.#sustainedBucket = this.#goThrough(sustainedLists, this.#sustainedBucket, b => this.#emptySustained(b))
     if (this.#turn % FREE_INODES_EVERY === 0) this.#freeInodes()
     this.#checkQuotas()
     this.#turn++
+  }
+
+  /** Each bucket at most once, as many as there is time for. @returns where to go on */
+  #goThrough(lists: readonly number[], from: number, visit: (bucket: number) => void): number {
+    const { length } = this.#ledger.state.lists
+    let bucket = from
+    for (let looks = 0, n = 0; n < lists.length && looks < LOOKS_PER_TICK; n++) {
+      const files = length.get(lists[bucket] as number)
+      looks += 1 + files
+      if (files > 0) visit(bucket)
+      bucket = (bucket + 1) % lists.length
+    }
+    return bucket
   }
 
   #emptyTrash(bucket: number): void {

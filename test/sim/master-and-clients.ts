@@ -232,9 +232,9 @@ export class RawClient {
   }
 
   /** Ends the session as an unmount does, and waits until the master has let it go. */
-  async unmount(): Promise<void> {
+  async unmount(sessionId = this.sessionId): Promise<void> {
     const out = new Writer()
-    u32.write(out, this.sessionId)
+    u32.write(out, sessionId)
     await this.#registration(cltoma.RegisterCode.CLOSESESSION, out.take())
     await this.talk.end()
   }

@@ -11,7 +11,7 @@ import {
   resolveOpened,
 } from '../../metadata/namespace/decide-attributes.ts'
 import { decideOpen, decideTruncate, decideWrite, decideWriteEnd } from '../../metadata/namespace/decide-files.ts'
-import { Eattr, type Inode, NodeType } from '../../metadata/types.ts'
+import { Eattr, type Inode, NodeType, ROOT } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { u8, u16, u32, Writer } from '../../protocol/codec.ts'
 import { MFSCHUNKSIZE, versionNumber } from '../../protocol/constants.ts'
@@ -110,12 +110,23 @@ function answerChunk(
   context.answer(message, { msgid, length, chunkId, version, copies })
 }
 
+/**
+ * Whether the session may ask for a file by its inode alone: it has it open, or the file lies in the folder that it
+ * mounts. So the data of files outside of an exported folder can't be had by guessing numbers.
+ */
+function isWithinReach(context: RequestContext, inode: Inode): boolean {
+  const { state, session, sessionId } = context
+  if (!state.nodes.exists(inode)) return false
+  if (session.rootInode === ROOT || state.openFiles.has(sessionId, inode)) return true
+  return resolve(state, context.asker(NOBODY), inode) !== 0
+}
+
 function onReadChunk(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, index, flags } = context.decode(cltoma.fuseReadChunk, payload)
   const { nodes } = context.state
   const fail = (status: number) => context.answer(matocl.fuseReadChunk, { msgid, status })
   if (context.session.disables & Disable.READ) return fail(Status.EPERM)
-  if (!nodes.exists(inode)) return fail(Status.ENOENT)
+  if (!isWithinReach(context, inode)) return fail(Status.ENOENT)
   if (!nodes.isFile(inode)) return fail(Status.EPERM)
   if (index > MAX_CHUNK_INDEX) return fail(Status.INDEXTOOBIG)
   const located = (answer: ChunkAnswer) => {
@@ -141,6 +152,9 @@ function onWriteChunk(context: RequestContext, payload: Buffer): void {
   const mayFill = (flags & cltoma.ChunkOpFlag.CANUSERESERVESPACE) !== 0
   const isFull = !mayFill && refusedBySession(asker, Disable.WRITE) === undefined && chunks.isFull()
   const { status } = isFull ? refuse(Status.NOSPACE) : decideWrite(context.state, asker, inode, index)
+  if (status === Status.OK && !isWithinReach(context, inode)) {
+    return context.answer(matocl.fuseWriteChunk, { msgid, status: Status.ENOENT })
+  }
   if (status !== Status.OK) {
     return context.answer(matocl.fuseWriteChunk, { msgid, status: writeRefusal(status, context.version) })
   }
@@ -299,7 +313,7 @@ function onSetfacl(context: RequestContext, payload: Buffer): void {
 
 function onFlock(context: RequestContext, payload: Buffer): void {
   const { msgid, ...request } = context.decode(cltoma.fuseFlock, payload)
-  if (!context.state.nodes.exists(request.inode)) {
+  if (!isWithinReach(context, request.inode)) {
     return context.answerStatus(matocl.fuseFlock, msgid, Status.ENOENT)
   }
   context.services.locks.flock({ ...request, session: context.sessionId }, status =>
@@ -310,7 +324,9 @@ function onFlock(context: RequestContext, payload: Buffer): void {
 function onPosixLock(context: RequestContext, payload: Buffer): void {
   const { msgid, ...lock } = context.decode(cltoma.fusePosixLock, payload)
   const { state, sessionId } = context
-  if (!state.nodes.exists(lock.inode)) return context.answer(matocl.fusePosixLock, { msgid, status: Status.ENOENT })
+  if (!isWithinReach(context, lock.inode)) {
+    return context.answer(matocl.fusePosixLock, { msgid, status: Status.ENOENT })
+  }
   if (lock.type > 2) return context.answer(matocl.fusePosixLock, { msgid, status: Status.EINVAL })
   const request = { ...lock, type: lock.type as 0 | 1 | 2, session: sessionId }
   if (lock.command === cltoma.PosixLockCommand.GET) {

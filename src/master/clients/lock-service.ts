@@ -99,7 +99,27 @@ export class LockService {
       return this.#ledger.whenCommitted(() => answer(Status.OK))
     }
     if (command === PosixLockCommand.TRY) return answer(Status.EAGAIN)
+    // Whoever would close a circle of waiting is refused; all others in it go on.
+    if (this.#wouldWaitForItself(request)) return answer(Status.EAGAIN)
     this.#posix.set(inode, [...(this.#posix.get(inode) ?? []), { ...request, answer }])
+  }
+
+  /** Whether somebody who holds what is wanted waits, over any number of others, for what the asker holds. */
+  #wouldWaitForItself(request: PosixRequest): boolean {
+    const key = ({ session, owner }: { session: SessionId; owner: bigint }) => `${session}/${owner}`
+    const asker = key(request)
+    const seen = new Set<string>()
+    const next: PosixRequest[] = [request]
+    for (let wanted = next.pop(); wanted; wanted = next.pop()) {
+      for (const holder of this.#ledger.state.posixLocks.conflicts(wanted.inode, wanted, wanted)) {
+        const who = key(holder)
+        if (who === asker) return true
+        if (seen.has(who)) continue
+        seen.add(who)
+        for (const waiting of this.#posix.values()) next.push(...waiting.filter(one => key(one) === who))
+      }
+    }
+    return false
   }
 
   /** A session lets go of a file: its locks go, held (logged) and waiting (silently), and others may get theirs. */

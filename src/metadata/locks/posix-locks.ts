@@ -41,14 +41,19 @@ export class PosixLocks {
 
   /** The first held range of another owner that keeps `wanted` from being granted. */
   conflict(inode: Inode, by: LockOwner, wanted: LockRange): (LockOwner & LockRange) | undefined {
+    for (const held of this.conflicts(inode, by, wanted)) return held
+    return undefined
+  }
+
+  /** All of them. */
+  *conflicts(inode: Inode, by: LockOwner, wanted: LockRange): Generator<LockOwner & LockRange> {
     for (const { session, owner, ranges } of this.#locks.get(inode) ?? []) {
       if (session === by.session && owner === by.owner) continue
       for (const range of ranges) {
         if (range.start >= wanted.end || range.end <= wanted.start) continue
-        if (range.type === LockType.WRITE || wanted.type === LockType.WRITE) return { session, owner, ...range }
+        if (range.type === LockType.WRITE || wanted.type === LockType.WRITE) yield { session, owner, ...range }
       }
     }
-    return undefined
   }
 
   /** Gives the owner exactly `wanted` on that range (UNLOCK: nothing); splits and merges what it held. */

@@ -10,7 +10,7 @@ import { MAX_CHUNK_INDEX } from './apply-files.ts'
 import { may, resolve } from './decide.ts'
 import { resolveOpened } from './decide-attributes.ts'
 import { noStats, type Stats } from './lists.ts'
-import { parentOfEdge } from './tree.ts'
+import { growthTo, parentOfEdge } from './tree.ts'
 
 export interface OpenRequest {
   inode: Inode
@@ -82,7 +82,7 @@ function refusedNewLength(state: State, actor: Actor, inode: Inode, length: numb
   if (length <= present) return undefined
   if (actor.disables & Disable.SETLENGTH) return refuse(Status.EPERM)
   if (Math.floor((length - 1) / MFSCHUNKSIZE) > MAX_CHUNK_INDEX) return refuse(Status.INDEXTOOBIG)
-  return fileQuotaRefuses(state, inode, { ...noStats(), length: length - present }) ? refuse(Status.QUOTA) : undefined
+  return fileQuotaRefuses(state, inode, growthTo(state, inode, length)) ? refuse(Status.QUOTA) : undefined
 }
 
 /** Whether a chunk of the file may be written. */
@@ -98,7 +98,7 @@ export function decideWrite(state: State, actor: Actor, inode: Inode, index: num
     : { status: 0, entries: [] }
 }
 
-/** What a file may grow by when a chunk of it is written: at most to a whole chunk. */
+/** What a file surely grows by when a chunk of it is written; its blocks are counted when they are there. */
 function writeStats({ nodes }: State, inode: Inode, index: number): Stats {
   const length = Math.max(0, index * MFSCHUNKSIZE - nodes.length.get(inode))
   const size = nodes.chunkRow(inode, index) === 0 ? CHUNK_HEADER_BYTES : 0
@@ -113,8 +113,8 @@ export function decideWriteEnd(state: State, actor: Actor, inode: Inode, length:
   if (length === 0) return { status: Status.OK, entries: [] }
   if (!nodes.exists(inode)) return refuse(Status.ENOENT)
   if (!nodes.isFile(inode)) return refuse(Status.EPERM)
-  const growth = length - nodes.length.get(inode)
-  const refusedGrowth = growth > 0 && fileQuotaRefuses(state, inode, { ...noStats(), length: growth })
+  const grows = length > nodes.length.get(inode)
+  const refusedGrowth = grows && fileQuotaRefuses(state, inode, growthTo(state, inode, length))
   return refusedGrowth ? refuse(Status.QUOTA) : { status: Status.OK, entries: [] }
 }
 

@@ -102,6 +102,14 @@ export function statsOf(state: State, inode: Inode): Stats {
   return stats
 }
 
+/** What a file would grow by if it were so long, with the chunks that it has. */
+export function growthTo(state: State, inode: Inode, length: number): Stats {
+  const [before, after] = [statsOf(state, inode), noStats()]
+  countChunks(state, inode, length, after)
+  const size = after.size - before.size
+  return { ...noStats(), length: length - before.length, size, realsize: size * state.nodes.ratio.get(inode) }
+}
+
 function countChunks(state: State, inode: Inode, length: number, stats: Stats): void {
   const { nodes } = state
   const last = length === 0 ? 0 : Math.floor((length - 1) / MFSCHUNKSIZE)

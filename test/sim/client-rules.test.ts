@@ -1,0 +1,114 @@
+// Rules between clients that the original does not keep: each stands in docs/differences.md.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as cltoma from '../../src/protocol/cltoma.ts'
+import * as matocl from '../../src/protocol/matocl.ts'
+import { Status } from '../../src/protocol/status.ts'
+import { MasterAndClients, type RawClient } from './master-and-clients.ts'
+
+const ROOT = 1
+const caller = { uid: 0, gids: [0] }
+const { SET, TRY } = cltoma.PosixLockCommand
+
+function story(name: string, run: (world: MasterAndClients) => Promise<void>): void {
+  test(name, async () => {
+    const world = new MasterAndClients(1)
+    await world.play(async () => {
+      await world.start()
+      await run(world)
+    })
+  })
+}
+
+const inodeOf = (answer: object) => (answer as { inode: number }).inode
+const pause = (world: MasterAndClients, ms: number) => new Promise<void>(done => void world.scheduler.at(ms, done))
+
+/** Lets time go by with clients that stay. */
+async function live(world: MasterAndClients, clients: RawClient[], seconds: number): Promise<void> {
+  for (let second = 0; second < seconds; second++) {
+    for (const client of clients) client.talk.send(matocl.nop.encode({ msgid: 0 }))
+    await pause(world, 1000)
+  }
+}
+
+function lock(client: RawClient, inode: number, command: number, owner: bigint) {
+  const body = { inode, requestId: Number(owner), owner, pid: 1, command, type: 2, start: 0n, end: 10n }
+  return client.ask(cltoma.fusePosixLock, body, matocl.fusePosixLock)
+}
+
+story('who would wait in a circle for record locks is refused, and the others go on', async world => {
+  const [a, b, c] = [await world.mount(), await world.mount(), await world.mount()]
+  const files = [
+    inodeOf(await a.create(ROOT, 'x')),
+    inodeOf(await a.create(ROOT, 'y')),
+    inodeOf(await a.create(ROOT, 'z')),
+  ]
+  const [x = 0, y = 0, z = 0] = files
+  for (const client of [a, b, c]) client.talk.send(cltoma.fuseSustainedInodes.encode({ inodes: files }))
+  assert.equal((await lock(a, x, TRY, 1n)).status, Status.OK)
+  assert.equal((await lock(b, y, TRY, 2n)).status, Status.OK)
+  assert.equal((await lock(c, z, TRY, 3n)).status, Status.OK)
+  const waitsForB = lock(a, y, SET, 1n)
+  const waitsForC = lock(b, z, SET, 2n)
+  await pause(world, 100)
+  assert.equal((await lock(c, x, SET, 3n)).status, Status.EAGAIN)
+  const range = { requestId: 9, owner: 3n, pid: 1, command: SET, type: 0, start: 0n, end: 10n }
+  await c.ask(cltoma.fusePosixLock, { inode: z, ...range }, matocl.fusePosixLock)
+  assert.equal((await waitsForC).status, Status.OK)
+  await b.ask(cltoma.fusePosixLock, { inode: y, ...range, owner: 2n }, matocl.fusePosixLock)
+  assert.equal((await waitsForB).status, Status.OK)
+})
+
+story('a mount of a folder reads no chunks of files outside of it, but what it has open', async world => {
+  const whole = await world.mount()
+  const folder = inodeOf(await whole.mkdir(ROOT, 'folder'))
+  const [inside, outside] = [inodeOf(await whole.create(folder, 'in')), inodeOf(await whole.create(ROOT, 'out'))]
+  const part = await world.mount({ path: '/folder' })
+  const read = (inode: number) => part.ask(cltoma.fuseReadChunk, { inode, index: 0 }, matocl.fuseReadChunk)
+  const write = (inode: number) => part.ask(cltoma.fuseWriteChunk, { inode, index: 0, flags: 4 }, matocl.fuseWriteChunk)
+  assert.equal((await read(inside)).status, undefined)
+  assert.equal((await read(outside)).status, Status.ENOENT)
+  assert.equal((await write(outside)).status, Status.ENOENT)
+  const open = { inode: inside, caller, flags: 1 }
+  assert.equal((await part.ask(cltoma.fuseOpen, open, matocl.fuseOpen)).status, undefined)
+  const move = { parentSource: folder, nameSource: 'in', parentTarget: ROOT, nameTarget: 'moved', caller }
+  await whole.ask(cltoma.fuseRename, move, matocl.fuseRename)
+  assert.equal((await read(inside)).status, undefined, 'an open file stays readable')
+})
+
+story('trash that is over is gone within seconds, not within the hour of 4096 buckets', async world => {
+  const client = await world.mount()
+  const inode = inodeOf(await client.create(ROOT, 'f'))
+  const hour = { inode, uid: 0, seconds: 3600, mode: 0 }
+  await client.ask(cltoma.fuseSettrashtime, hour, matocl.fuseSettrashtime)
+  await client.unlink(ROOT, 'f')
+  client.talk.send(cltoma.fuseSustainedInodes.encode({ inodes: [] }))
+  await live(world, [client], 3590)
+  assert.ok(world.state.nodes.exists(inode), 'not before its time')
+  await live(world, [client], 20)
+  assert.ok(!world.state.nodes.exists(inode))
+})
+
+story('a quota counts the blocks that are written, and an unset grace period is the configured one', async world => {
+  const client = await world.mount()
+  const folder = inodeOf(await client.mkdir(ROOT, 'q'))
+  const limits = { softInodes: 1, softLength: 0, softSize: 0, softRealsize: 0 }
+  const hard = { hardInodes: 0, hardLength: 0, hardSize: 60_000_000, hardRealsize: 0 }
+  const quota = { inode: folder, flags: 0x41, gracePeriodSeconds: 0, limits: { ...limits, ...hard } }
+  await client.ask(cltoma.fuseQuotacontrol, quota, matocl.fuseQuotacontrol)
+  const file = inodeOf(await client.create(folder, 'f'))
+  const write = { inode: file, index: 0, flags: 4 }
+  // There are no servers, but the quota does not stand in the way of a small file (a chunk is larger than the limit).
+  assert.equal((await client.ask(cltoma.fuseWriteChunk, write, matocl.fuseWriteChunk)).status, Status.NOCHUNKSERVERS)
+  await client.create(folder, 'g')
+  await live(world, [client], 5)
+  assert.equal((await client.create(folder, 'h')).status, undefined, 'the grace period of a week has just begun')
+})
+
+story('nobody can end the session of somebody else', async world => {
+  const [one, other] = [await world.mount(), await world.mount()]
+  await one.unmount(other.sessionId)
+  await pause(world, 1000)
+  assert.ok(world.state.sessions.get(other.sessionId))
+  assert.equal((await other.lookup(ROOT, 'x')).status, Status.ENOENT)
+})
