@@ -50,7 +50,6 @@ export const masterConfigFile = configFile({
       default: 1800,
       unit: 'seconds',
       doc: 'How long changes are kept in memory for metaloggers that come back.',
-      ignored: missing,
     },
     CHANGELOG_SAVE_MODE: {
       kind: choice([0, 1, 2], 0),
@@ -81,8 +80,8 @@ export const masterConfigFile = configFile({
       doc: 'Entries in the list of missing chunks.',
       ignored: missing,
     },
-    MATOML_LISTEN_HOST: { kind: listenHost, default: '*', doc: 'Address for metaloggers.', ignored: missing },
-    MATOML_LISTEN_PORT: { kind: port, default: 9419, doc: 'Port for metaloggers.', ignored: missing },
+    MATOML_LISTEN_HOST: { kind: listenHost, default: '*', doc: 'Address for metaloggers.' },
+    MATOML_LISTEN_PORT: { kind: port, default: 9419, doc: 'Port for metaloggers.' },
     MATOCS_LISTEN_HOST: { kind: listenHost, default: '*', doc: 'Address for chunkservers.' },
     MATOCS_LISTEN_PORT: { kind: port, default: 9420, doc: 'Port for chunkservers.' },
     MATOCS_TIMEOUT: {

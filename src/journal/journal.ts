@@ -76,6 +76,7 @@ export class Journal {
   readonly #sums: SumsWriter
   /** The last change that was written. */
   #lastId = 0
+  readonly #cutListeners: (() => void)[] = []
 
   /**
    * @param folder the master's data folder; recovery has cut torn tails off its changelogs
@@ -129,6 +130,7 @@ export class Journal {
    */
   rotate(): Promise<void> {
     if (this.#failed) return Promise.reject(this.#failed)
+    for (const hear of this.#cutListeners) hear()
     return new Promise((resolve, reject) => {
       const last = this.#batches.at(-1)
       if (last && !last.rotated) {
@@ -138,6 +140,11 @@ export class Journal {
       this.#waitingForEnd.push(reject)
       this.#schedule()
     })
+  }
+
+  /** `hear` is told of every cut, in the turn in which it is made: what was appended before is before it. */
+  onCut(hear: () => void): void {
+    this.#cutListeners.push(hear)
   }
 
   /** Waits for everything appended and closes the file. @throws JournalError when the journal has failed. */

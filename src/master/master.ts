@@ -25,6 +25,7 @@ import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
 import { type CommitRule, LiveLedger } from './live-ledger.ts'
+import { MetaloggerPort } from './metaloggers/port.ts'
 import type { MasterOptions } from './options.ts'
 import type { Topology } from './policy/topology.ts'
 import { Rounds } from './rounds.ts'
@@ -44,6 +45,7 @@ export class Master {
   readonly #journal: Journal
   readonly #clients: ClientPort
   readonly #chunkservers: ChunkserverPort
+  readonly #metaloggers: MetaloggerPort
   readonly ledger: LiveLedger
   readonly chunks: ChunkManager
   /** What clients may ask again after this start; a follower keeps it up from the lines. */
@@ -96,6 +98,8 @@ export class Master {
     this.#journal = journal
     this.#checkpointer = checkpointer
     this.ledger = new LiveLedger(state, env.clock, journal, commitRule)
+    this.#metaloggers = new MetaloggerPort(env, this.ledger, options)
+    this.#journal.onCut(() => this.#metaloggers.rotated())
     this.chunks = new ChunkManager(env, this.ledger, options.chunks)
     const locks = new LockService(this.ledger)
     this.answers = new RecentAnswers(this.ledger, () => env.clock.monotonicMs())
@@ -120,6 +124,7 @@ export class Master {
     if (this.ledger.state.metaId === 0n) this.#assignMetaId()
     this.chunks.takeOver()
     this.#disconnectSessions()
+    await this.#metaloggers.listen(this.#options.metaloggersHost, this.#options.metaloggersPort)
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)
     await this.#clients.listen(this.#options.clientsHost, this.#options.clientsPort)
     const archiving = new Archiving(this.ledger)
@@ -195,6 +200,7 @@ export class Master {
     for (const timer of this.#timers) timer.cancel()
     await this.#clients.close()
     await this.#chunkservers.close()
+    await this.#metaloggers.close()
   }
 
   /** Clean stop: ports close, the log is finished, and metadata.mfs holds everything. */

@@ -11,6 +11,10 @@ export interface MasterOptions {
   exports: Exports
   clientsHost: string
   clientsPort: number
+  metaloggersHost: string
+  metaloggersPort: number
+  /** Seconds that changes are kept in memory for metaloggers that come back. */
+  preserveSeconds: number
   chunkserversHost: string
   chunkserversPort: number
   sync: SyncMode
@@ -40,6 +44,9 @@ export function masterOptions(config: MasterConfig, exports: Exports): MasterOpt
     exports,
     clientsHost: config.MATOCL_LISTEN_HOST,
     clientsPort: config.MATOCL_LISTEN_PORT,
+    metaloggersHost: config.MATOML_LISTEN_HOST,
+    metaloggersPort: config.MATOML_LISTEN_PORT,
+    preserveSeconds: config.CHANGELOG_PRESERVE_SECONDS,
     chunkserversHost: config.MATOCS_LISTEN_HOST,
     chunkserversPort: config.MATOCS_LISTEN_PORT,
     sync: config.CHANGELOG_SYNC,

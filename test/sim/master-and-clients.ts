@@ -110,6 +110,11 @@ export class MasterAndClients {
     if (end?.error) throw end.error
   }
 
+  /** Another machine on the same network. */
+  machine(address: string): SimHost {
+    return new SimHost(this.scheduler, this.#network, address)
+  }
+
   /** A connection that has said nothing. */
   async connect(address = CLIENT): Promise<RawClient> {
     const { net } = new SimHost(this.scheduler, this.#network, address).env('client')
@@ -130,6 +135,7 @@ export class MasterAndClients {
       ...masterOptions(config, exportsOf(this.exports)),
       clientsHost: MASTER,
       clientsPort: PORT,
+      metaloggersHost: MASTER,
       chunkserversHost: MASTER,
       chunkserversPort: 9420,
       ...this.#changes,

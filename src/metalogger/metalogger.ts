@@ -1,0 +1,110 @@
+// The metalogger: follows a master and keeps what a new master needs to begin where that one ended.
+
+import type { Env, Timer } from '../env/env.ts'
+import { CheckpointError } from '../metadata/checkpoint/format.ts'
+import { ProtocolError } from '../protocol/codec.ts'
+import { type KeepOptions, MetaloggerFiles } from './files.ts'
+import { MasterLink, Refusal } from './link.ts'
+
+export interface MetaloggerOptions extends KeepOptions {
+  dataFolder: string
+  masterHost: string
+  masterPort: number
+  /** Undefined: any. */
+  bindHost: string | undefined
+  reconnectSeconds: number
+  timeoutSeconds: number
+  /** Hours between checkpoints (META_DOWNLOAD_FREQ). */
+  downloadEveryHours: number
+}
+
+const CONNECT_TIMEOUT_MS = 1000
+/** A master that was refused is asked again, because somebody may have put things right, but not at once. */
+const REFUSED_DELAY_SECONDS = 60
+
+export class Metalogger {
+  readonly #env: Env
+  #options: MetaloggerOptions
+  readonly #files: MetaloggerFiles
+  #link: MasterLink | undefined
+  #timer: Timer | undefined
+  #stopped = false
+  #running: Promise<void> = Promise.resolve()
+
+  static async start(env: Env, options: MetaloggerOptions): Promise<Metalogger> {
+    const files = await MetaloggerFiles.open(env.disk, options.dataFolder, options, message => env.log.warning(message))
+    const metalogger = new Metalogger(env, options, files)
+    metalogger.#connect()
+    return metalogger
+  }
+
+  private constructor(env: Env, options: MetaloggerOptions, files: MetaloggerFiles) {
+    this.#env = env
+    this.#options = options
+    this.#files = files
+  }
+
+  /** Whether it follows a master. */
+  get following(): boolean {
+    return this.#link?.following ?? false
+  }
+
+  /** The last change that is on the disk. */
+  get lastId(): number | undefined {
+    return this.#files.lastId
+  }
+
+  /** Takes on new options; the connection is made anew. */
+  reload(options: MetaloggerOptions): void {
+    this.#options = options
+    this.#files.keep = options
+    this.#link?.close()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.#link?.close()
+    await this.#running
+    await this.#files.close()
+  }
+
+  #connect(): void {
+    if (this.#stopped) return
+    this.#running = this.#follow().then(delaySeconds => {
+      if (this.#stopped) return
+      this.#timer = this.#env.clock.after(delaySeconds * 1000, () => this.#connect())
+    })
+  }
+
+  /** One connection from its beginning to its end. @returns seconds to wait before the next */
+  async #follow(): Promise<number> {
+    const { masterHost, masterPort, bindHost, reconnectSeconds } = this.#options
+    const { log, net } = this.#env
+    try {
+      const [address = masterHost] = await net.resolve(masterHost)
+      const options = { timeoutMs: CONNECT_TIMEOUT_MS, ...(bindHost ? { bindHost } : {}) }
+      const connection = await net.connect(address, masterPort, options)
+      this.#link = new MasterLink(this.#env, this.#files, this.#options, connection)
+      if (this.#stopped) this.#link.close()
+      await this.#link.run()
+      return reconnectSeconds
+    } catch (error) {
+      if (error instanceof Refusal) {
+        log.error(`ALARM: ${error.message}. The files in ${this.#files.folder} stay as they are.`)
+        return REFUSED_DELAY_SECONDS
+      }
+      if (!isOfTheWorld(error)) throw error
+      if (!this.#stopped) log.warning(`master ${masterHost}:${masterPort}: ${error.message}`)
+      return reconnectSeconds
+    } finally {
+      this.#link = undefined
+    }
+  }
+}
+
+/** A lost connection, a full disk, a peer that speaks nonsense: not a mistake of ours. */
+function isOfTheWorld(error: unknown): error is Error {
+  if (error instanceof ProtocolError || error instanceof CheckpointError) return true
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string'
+}
