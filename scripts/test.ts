@@ -4,5 +4,6 @@ import { root, runAll } from './steps.ts'
 process.exitCode = runAll([
   ['biome', 'node_modules/.bin/biome', ['check', '--error-on-warnings', '.']],
   ['tsc', 'node_modules/.bin/tsc', ['-p', root]],
+  ['unused code', process.execPath, ['node_modules/.bin/knip', '--no-progress']],
   ['tests', process.execPath, ['--test', '--test-concurrency=2', 'src/**/*.test.ts', 'test/**/*.test.ts']],
 ])

@@ -66,13 +66,3 @@ export const parseLeader = (key: string, text: string): LeaderRecord =>
   parse<LeaderRecord>(key, text, { member: isText, epoch: isNumber, ...address })
 export const parseLog = (key: string, text: string): LogRecord =>
   parse<LogRecord>(key, text, { epoch: isNumber, firstVersion: isNumber, leader: isText, inSync: isNames })
-export const parseMember = (key: string, text: string): MemberRecord =>
-  parse<MemberRecord>(key, text, {
-    member: isText,
-    version: isNumber,
-    epoch: isNumber,
-    role: isText,
-    software: isText,
-    metaId: isText,
-    ...address,
-  })

@@ -3,7 +3,6 @@
 export const MFSCHUNKSIZE = 0x04000000
 export const MFSBLOCKSIZE = 0x10000
 export const MFSBLOCKSINCHUNK = 1024
-export const MFSROOTINODE = 1
 
 /** The version that we announce: that of the programs whose protocol we speak, 3.0.117 (spec client-master 1.2). */
 export const VERSION = versionNumber(3, 0, 117)

@@ -22,7 +22,6 @@ import {
 } from './codec.ts'
 import { MFSBLOCKSINCHUNK } from './constants.ts'
 
-export const nop = message(0, 'ANTOAN_NOP', {})
 /** The answer to a question without msgid. */
 export const plainVersion = message(11, 'ANTOAN_VERSION', { version: u32, text: rest })
 /** The answer to a question with msgid. */

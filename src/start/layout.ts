@@ -39,6 +39,7 @@ export function serverNumbers({ chunkservers }: Layout): number[] {
 /** Every port with what it is for. */
 export function ports(layout: Layout): [port: number, purpose: string][] {
   return [
+    [metaloggersPort(layout), 'the master, for metaloggers'],
     [serversPort(layout), 'the master, for chunkservers'],
     [clientsPort(layout), 'the master, for clients'],
     ...serverNumbers(layout).map((number): [number, string] => [serverPort(layout, number), serverName(number)]),
@@ -72,6 +73,8 @@ export function masterConfig(layout: Layout): string {
     DATA_PATH: masterFolder(layout.data),
     EXPORTS_FILENAME: exportsFile(layout.data),
     ...identity(),
+    MATOML_LISTEN_HOST: HOST,
+    MATOML_LISTEN_PORT: metaloggersPort(layout),
     MATOCS_LISTEN_HOST: HOST,
     MATOCS_LISTEN_PORT: serversPort(layout),
     MATOCL_LISTEN_HOST: HOST,

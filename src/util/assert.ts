@@ -7,8 +7,3 @@ export class AssertionError extends Error {
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message)
 }
-
-/** For the default branch of a switch over a union: a compile error when a case is missing. */
-export function exhaustive(value: never): never {
-  throw new AssertionError(`unexpected value: ${JSON.stringify(value)}`)
-}

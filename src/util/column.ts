@@ -42,10 +42,6 @@ export const words16 = () => new Column(rows => new Uint16Array(rows))
 export const words32 = () => new Column(rows => new Uint32Array(rows))
 /** Integers up to 2^53. */
 export const integers = () => new Column(rows => new Float64Array(rows))
-export type Bytes8 = Column<Uint8Array<ArrayBuffer>>
-export type Words16 = Column<Uint16Array<ArrayBuffer>>
-export type Words32 = Column<Uint32Array<ArrayBuffer>>
-export type Integers = Column<Float64Array<ArrayBuffer>>
 
 /** Row numbers of a table, from 1; the number of a freed row is given out again, last freed first. */
 export class Rows {

@@ -7,9 +7,6 @@ import type { Inode, SessionId } from '../types.ts'
 export const LockType = { UNLOCK: 0, READ: 1, WRITE: 2 } as const
 export type LockType = (typeof LockType)[keyof typeof LockType]
 
-/** End of a range that goes to the end of the file, whatever it grows to. */
-export const TO_END = 0xffffffffffffffffn
-
 export interface LockRange {
   start: bigint
   /** Exclusive. */

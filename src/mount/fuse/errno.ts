@@ -10,9 +10,7 @@ export const EIO = errno.EIO
 export const ENXIO = errno.ENXIO
 export const EBADF = errno.EBADF
 export const EAGAIN = errno.EAGAIN
-export const ENOMEM = errno.ENOMEM
 export const EACCES = errno.EACCES
-export const EBUSY = errno.EBUSY
 export const EEXIST = errno.EEXIST
 export const ENOTDIR = errno.ENOTDIR
 export const EISDIR = errno.EISDIR
@@ -30,6 +28,5 @@ export const ENODATA = errno.ENODATA
 export const EPROTO = errno.EPROTO
 export const EOPNOTSUPP = errno.EOPNOTSUPP
 export const ECANCELED = errno.ECANCELED
-export const ENODEV = errno.ENODEV
 /** Not among Node's constants. */
 export const EDQUOT = 122
