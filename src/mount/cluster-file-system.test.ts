@@ -519,3 +519,11 @@ test('the space is told in blocks, the inodes in use on top of those free', asyn
     nameBytesMax: 255,
   })
 })
+
+test('a file that another client makes at the same moment is opened, unless it must be new', async () => {
+  const { fs } = setup({ create: async () => ({ status: Status.EEXIST }) })
+  const O_CREAT = 0o100
+  const O_EXCL = 0o200
+  assert.equal(await fs.create(by(), 1, 'log', 0o644, 0, O_CREAT), errno.ESTALE, 'the kernel looks again')
+  assert.equal(await fs.create(by(), 1, 'log', 0o644, 0, O_CREAT | O_EXCL), errno.EEXIST)
+})

@@ -61,6 +61,7 @@ const TYPE_FOLDER = 2
 const O_ACCMODE = 3
 const O_RDONLY = 0
 const O_WRONLY = 1
+const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const O_APPEND = 0o2000
 /** The kernel opens a program to run it (FMODE_EXEC): that takes the right to execute, not to read. */
@@ -513,6 +514,8 @@ export class ClusterFileSystem implements FileSystem {
     const caller = this.#caller(request)
     const made = await this.#cluster.create(parent, name, mode & 0o7777, umask, caller)
     this.#changedFolder(parent)
+    // Another client was faster: ESTALE makes the kernel look again, and open what is there now.
+    if (made.status === Status.EEXIST && (flags & O_EXCL) === 0) return errno.ESTALE
     if (made.status !== undefined) return errnoOf(made.status)
     const opened = this.#register(made.inode, flags, made.flags, made.attributes)
     return { ...this.#entry(made.inode, made.attributes), ...opened }

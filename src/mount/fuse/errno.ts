@@ -21,6 +21,7 @@ export const ENOSPC = errno.ENOSPC
 export const EROFS = errno.EROFS
 export const EMLINK = errno.EMLINK
 export const ERANGE = errno.ERANGE
+export const ESTALE = errno.ESTALE
 export const ENAMETOOLONG = errno.ENAMETOOLONG
 export const ENOSYS = errno.ENOSYS
 export const ENOTEMPTY = errno.ENOTEMPTY
