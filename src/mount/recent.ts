@@ -1,4 +1,5 @@
 // Things remembered for a while: a map that never holds more than it was told, oldest out first.
+import { Oldest } from '../util/oldest.ts'
 
 interface Kept<V> {
   value: V
@@ -9,6 +10,7 @@ export class Recent<K, V> {
   readonly #map = new Map<K, Kept<V>>()
   readonly #max: number
   readonly #nowMs: () => number
+  readonly #oldest = new Oldest(this.#map)
 
   constructor(max: number, nowMs: () => number) {
     this.#max = max
@@ -27,7 +29,7 @@ export class Recent<K, V> {
     if (keepMs <= 0) return
     this.#map.delete(key)
     if (this.#map.size >= this.#max) {
-      const [oldest] = this.#map.keys()
+      const oldest = this.#oldest.take()
       if (oldest !== undefined) this.#map.delete(oldest)
     }
     this.#map.set(key, { value, untilMs: this.#nowMs() + keepMs })
@@ -39,5 +41,6 @@ export class Recent<K, V> {
 
   clear(): void {
     this.#map.clear()
+    this.#oldest.reset()
   }
 }

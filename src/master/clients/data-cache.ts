@@ -1,5 +1,6 @@
 // Which client's cached data of a file are still good (spec client-master 5.5).
 import type { Inode, SessionId } from '../../metadata/types.ts'
+import { Oldest } from '../../util/oldest.ts'
 
 const PAIRS_MAX = 500_000
 
@@ -7,6 +8,7 @@ const PAIRS_MAX = 500_000
 export class DataCache {
   /** Least recently asked inode first. */
   readonly #inodes = new Map<Inode, Map<SessionId, boolean>>()
+  readonly #oldest = new Oldest(this.#inodes)
   #pairs = 0
 
   /** Whether the session may keep its data. From now on it is known to have some. */
@@ -52,7 +54,7 @@ export class DataCache {
 
   #trim(): void {
     while (this.#pairs > PAIRS_MAX) {
-      const [oldest] = this.#inodes.keys()
+      const oldest = this.#oldest.take()
       if (oldest === undefined) return
       this.forget(oldest)
     }

@@ -16,6 +16,7 @@ import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { SessionId } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { hashText, mix32 } from '../../util/hash-index.ts'
+import { Oldest } from '../../util/oldest.ts'
 import type { Ledger } from '../ledger.ts'
 import type { ClientPeer } from './context.ts'
 
@@ -87,13 +88,16 @@ interface Recent {
 /** The recent requests of one session. */
 class SessionAnswers {
   readonly byMsgid = new Map<number, Recent>()
+  readonly #oldest = new Oldest(this.byMsgid)
   readonly #byThing = new Map<number, Recent>()
 
   add(recent: Recent): void {
     const before = this.byMsgid.get(recent.msgid)
     if (before) this.drop(before)
     this.byMsgid.set(recent.msgid, recent)
-    if (this.byMsgid.size > RECORDS_PER_SESSION) for (const oldest of this.byMsgid.values()) return this.drop(oldest)
+    if (this.byMsgid.size <= RECORDS_PER_SESSION) return
+    const oldest = this.byMsgid.get(this.#oldest.take() ?? recent.msgid)
+    if (oldest) this.drop(oldest)
   }
 
   /** The answer is there: what it changed nobody waits for any more from before. */
