@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { list, message, messageOf, name, ProtocolError, since, statusOr, u8, u32, u64, u64n } from './codec.ts'
+import { list, message, messageOf, name, ProtocolError, since, statusOr, u8, u16, u32, u64, u64n } from './codec.ts'
 import { FrameReader } from './frame.ts'
 
 const lookup = message(406, 'CLTOMA_FUSE_LOOKUP', { msgid: u32, parent: u32, name, gids: list(u32, u32) })
@@ -81,4 +81,41 @@ test('packets come out whole however the stream is cut', () => {
 test('a packet that announces too much is refused at its header', () => {
   const reader = new FrameReader(1000, () => assert.fail('no packet is complete'))
   assert.throws(() => reader.push(Buffer.from('00000001000003e9', 'hex')), ProtocolError)
+})
+
+test('fields may be called anything, and their order is that of the declaration', () => {
+  const odd = message(1, 'ODD', { value: u8, out: u8, input: u8, codecs: u8, class: u8, write: u8, a: u8 })
+  const body = { value: 1, out: 2, input: 3, codecs: 4, class: 5, write: 6, a: 7 }
+  const frame = odd.encode({ a: 7, write: 6, class: 5, codecs: 4, input: 3, out: 2, value: 1 })
+  assert.deepEqual(odd.decode(frame.subarray(8)), body)
+  assert.equal(frame.toString('hex', 8), '01020304050607')
+})
+
+test('a number that does not fit its field is refused, not cut', () => {
+  const numbers = message(1, 'NUMBERS', { short: u16, long: u32 })
+  for (const body of [
+    { short: 65536, long: 0 },
+    { short: -1, long: 0 },
+    { short: 0, long: 2 ** 32 },
+    { short: 0, long: -1 },
+    { short: 0, long: 1.5 },
+  ]) {
+    assert.throws(() => numbers.encode(body), RangeError)
+  }
+  assert.equal(numbers.encode({ short: 65535, long: 0xffffffff }).toString('hex', 8), 'ffffffffffff')
+})
+
+test('frames stay whole where one slab of memory ends and the next begins', () => {
+  const sized = message(2, 'SIZED', { first: u32, short: u16, name, long: u64n, big: u64, last: u8 })
+  for (let i = 0; i < 20_000; i++) {
+    const body = {
+      first: i,
+      short: i & 0xffff,
+      name: 'n'.repeat(i % 256),
+      long: i * 2 ** 20,
+      big: BigInt(i),
+      last: i & 255,
+    }
+    assert.deepEqual(sized.decode(sized.encode(body).subarray(8)), body)
+  }
 })

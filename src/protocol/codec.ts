@@ -95,6 +95,20 @@ export type Shape<F> = { [K in Exclude<keyof F, OptionalKeys<F>>]: Value<F[K]> }
   [K in OptionalKeys<F>]?: Value<F[K]>
 }
 
+// Byte by byte, without the checks of Buffer's methods: the callers have made sure of the room.
+
+function putU32(buffer: Buffer, at: number, value: number): void {
+  buffer[at] = value >>> 24
+  buffer[at + 1] = value >>> 16
+  buffer[at + 2] = value >>> 8
+  buffer[at + 3] = value
+}
+
+function getU32(buffer: Buffer, at: number): number {
+  const high = (buffer[at] as number) * 0x1000000
+  return high + (((buffer[at + 1] as number) << 16) | ((buffer[at + 2] as number) << 8) | (buffer[at + 3] as number))
+}
+
 export const u8: Codec<number> = {
   layout: '8',
   write(out, value) {
@@ -109,22 +123,28 @@ export const u8: Codec<number> = {
 export const u16: Codec<number> = {
   layout: '16',
   write(out, value) {
+    if ((value & 0xffff) !== value) throw new RangeError(`${value} does not fit 16 bits`)
     const at = out.reserve(2)
-    out.buffer.writeUInt16BE(value, at)
+    out.buffer[at] = value >>> 8
+    out.buffer[at + 1] = value
   },
   read(input) {
-    return input.buffer.readUInt16BE(input.take(2))
+    const at = input.take(2)
+    return ((input.buffer[at] as number) << 8) | (input.buffer[at + 1] as number)
   },
 }
 
 export const u32: Codec<number> = {
   layout: '32',
   write(out, value) {
+    if (value >>> 0 !== value) throw new RangeError(`${value} does not fit 32 bits`)
+    // Room first: it may put another buffer in place.
     const at = out.reserve(4)
-    out.buffer.writeUInt32BE(value, at)
+    putU32(out.buffer, at, value)
   },
   read(input) {
-    return input.buffer.readUInt32BE(input.take(4))
+    const at = input.take(4)
+    return getU32(input.buffer, at)
   },
 }
 
@@ -145,14 +165,14 @@ export const u64n: Codec<number> = {
   layout: '64',
   write(out, value) {
     const at = out.reserve(8)
-    out.buffer.writeUInt32BE(Math.floor(value / 0x100000000), at)
-    out.buffer.writeUInt32BE(value >>> 0, at + 4)
+    putU32(out.buffer, at, Math.floor(value / 0x100000000))
+    putU32(out.buffer, at + 4, value)
   },
   read(input) {
     const at = input.take(8)
-    const high = input.buffer.readUInt32BE(at)
+    const high = getU32(input.buffer, at)
     if (high > 0x1fffff) throw new ProtocolError(`64-bit value beyond 2^53: high half ${high}`)
-    return high * 0x100000000 + input.buffer.readUInt32BE(at + 4)
+    return high * 0x100000000 + getU32(input.buffer, at + 4)
   },
 }
 
@@ -265,18 +285,29 @@ export function many<T>(item: Codec<T>): Codec<T[]> {
 
 /** A record of fields, in order. */
 export function record<F extends Fields>(fields: F): Codec<Shape<F>> {
-  const entries = Object.entries(fields)
-  return {
-    layout: entries.map(([key, codec]) => `${key}:${codec.layout}`).join(' '),
-    write(out, value) {
-      for (const [key, codec] of entries) codec.write(out, (value as Record<string, unknown>)[key])
-    },
-    read(input) {
-      const value: Record<string, unknown> = {}
-      for (const [key, codec] of entries) value[key] = codec.read(input)
-      return value as Shape<F>
-    },
-  }
+  const layout = Object.entries(fields).map(([key, codec]) => `${key}:${codec.layout}`)
+  return { layout: layout.join(' '), ...compiled<Shape<F>>(fields) }
+}
+
+type WriteAndRead<T> = Pick<Codec<T>, 'write' | 'read'>
+
+/**
+ * Straight-line code for the fields of a record: two to three times as fast as a loop over them (bench/codecs.ts),
+ * because every call has one target and every object one shape. The text comes from declarations of this program only.
+ */
+function compiled<T>(fields: Fields): WriteAndRead<T> {
+  const keys = Object.keys(fields)
+  const strange = keys.find(key => !/^[A-Za-z_]\w*$/.test(key))
+  if (strange !== undefined) throw new Error(`a field can't be called '${strange}'`)
+  const writes = keys.map((key, i) => `  codec${i}.write(out, value.${key})`)
+  const reads = keys.map((key, i) => `    ${key}: codec${i}.read(input),`)
+  const code = [
+    `const [${keys.map((_, i) => `codec${i}`).join(', ')}] = codecs`,
+    `function write(out, value) {\n${writes.join('\n')}\n}`,
+    `function read(input) {\n  return {\n${reads.join('\n')}\n  }\n}`,
+    'return { write, read }',
+  ]
+  return new Function('codecs', code.join('\n'))(Object.values(fields))
 }
 
 /** Present only between peers of at least `version`; undefined (and no bytes) for older ones. */
