@@ -25,7 +25,8 @@ interface OperationRecord {
   uid: number
   gid: number
   pid: number
-  /** `lookup (1,name)`, made when it is read. */
+  operation: string
+  /** `(1,name)`, made when it is read. */
   describe: () => string
   /** An errno, words ready to show, or the data that `show` puts into words; undefined while it is not there. */
   result: unknown
@@ -78,12 +79,12 @@ export class OperationLog {
 }
 
 function formatRecord(record: OperationRecord): string {
-  const { timeMs, uid, gid, pid } = record
+  const { timeMs, uid, gid, pid, operation } = record
   const at = new Date(timeMs)
   const two = (value: number) => String(value).padStart(2, '0')
   const time = `${two(at.getMonth() + 1)}.${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
   const micros = String(Math.floor((timeMs % 1000) * 1000)).padStart(6, '0')
-  return `${time}.${micros}: uid:${uid} gid:${gid} pid:${pid} cmd:${record.describe()}: ${outcome(record)}\n`
+  return `${time}.${micros}: uid:${uid} gid:${gid} pid:${pid} cmd:${operation} ${record.describe()}: ${outcome(record)}\n`
 }
 
 function outcome({ result, show }: OperationRecord): string {
@@ -113,7 +114,7 @@ export class ObservedFileSystem implements FileSystem {
     this.#log = log
     this.#statistics = statistics
     this.#clock = clock
-    statistics.declare(...operations.map(name => `fuse_ops.${name}`))
+    statistics.declare(...operations.map(name => counterNames[name]))
   }
 
   /** `keep` is for results too large to hold on to: what it returns is recorded in their place. */
@@ -125,14 +126,15 @@ export class ObservedFileSystem implements FileSystem {
     show: (result: T) => string,
     keep: (result: T | number) => unknown = result => result,
   ): Answer<T> {
-    this.#statistics.count(`fuse_ops.${operation}`)
+    this.#statistics.count(counterNames[operation])
     const { uid, gid, pid } = request
     const record: OperationRecord = {
       timeMs: this.#clock.nowMs(),
       uid,
       gid,
       pid,
-      describe: () => `${operation} ${describe()}`,
+      operation,
+      describe,
       result: undefined,
       show,
     }
@@ -394,6 +396,12 @@ const operations = [
   'fallocate',
   'lseek',
 ] as const
+
+/** Made once: names that are put together for each operation would be looked up as new strings. */
+const counterNames = Object.fromEntries(operations.map(name => [name, `fuse_ops.${name}`])) as Record<
+  (typeof operations)[number],
+  string
+>
 
 function utf8(name: string): string {
   // Lines must stay lines, whatever a file is called.

@@ -9,7 +9,7 @@ import { Socket } from 'node:net'
 import type { Clock } from '../../env/env.ts'
 import type { Log } from '../../env/log.ts'
 import { type AnswerSink, MESSAGE_BYTES_MAX } from './dispatcher.ts'
-import { duplicate, pipe } from './system.ts'
+import { duplicate, pipe, readNow } from './system.ts'
 
 export interface DeviceHandlers {
   /** One message. A promise keeps its bytes untouched until it resolves. */
@@ -20,6 +20,8 @@ export interface DeviceHandlers {
 
 /** Buffers kept for reuse; more may be in use. */
 const SPARE_BUFFERS_MAX = 8
+/** Messages taken in one turn of the event loop: what they make us send goes out together. */
+const MESSAGES_PER_TURN = 32
 
 export class FuseDevice implements AnswerSink {
   readonly #fd: number
@@ -27,6 +29,7 @@ export class FuseDevice implements AnswerSink {
   readonly #clock: Clock
   readonly #spinMs: number
   readonly #spare: Buffer<ArrayBuffer>[] = []
+  #current: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX)
   #socket: Socket | undefined
   #closed = false
   #spinUntil = 0
@@ -47,19 +50,12 @@ export class FuseDevice implements AnswerSink {
   /** Starts reading. */
   start(handlers: DeviceHandlers): void {
     const [readEnd, writeEnd] = pipe()
-    let current: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX)
     const onread = {
-      buffer: () => current,
+      buffer: () => this.#current,
       callback: (bytes: number): boolean => {
         if (this.#spinMs > 0) this.spin()
-        const message = current
-        const inUse = handlers.message(message.subarray(0, bytes))
-        if (inUse) {
-          current = this.#spare.pop() ?? Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX)
-          inUse.then(() => {
-            if (this.#spare.length < SPARE_BUFFERS_MAX) this.#spare.push(message)
-          })
-        }
+        this.#pass(handlers, bytes)
+        this.#passMore(handlers)
         return true
       },
     }
@@ -78,6 +74,26 @@ export class FuseDevice implements AnswerSink {
       this.close()
       handlers.closed(failure)
     })
+  }
+
+  /** Hands over the message that was read. Its buffer is used again once nobody needs it. */
+  #pass(handlers: DeviceHandlers, bytes: number): void {
+    const message = this.#current
+    const inUse = handlers.message(message.subarray(0, bytes))
+    if (!inUse) return
+    this.#current = this.#spare.pop() ?? Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX)
+    inUse.then(() => {
+      if (this.#spare.length < SPARE_BUFFERS_MAX) this.#spare.push(message)
+    })
+  }
+
+  /** The event loop gives one message a turn; what else has come by now is read here. */
+  #passMore(handlers: DeviceHandlers): void {
+    for (let count = 1; count < MESSAGES_PER_TURN && !this.#closed; count++) {
+      const bytes = readNow(this.#fd, this.#current)
+      if (bytes <= 0) return
+      this.#pass(handlers, bytes)
+    }
   }
 
   /** Keeps the event loop awake for the next moments. */

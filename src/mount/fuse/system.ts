@@ -8,6 +8,7 @@ const pipe2 = libc.func('int pipe2(_Out_ int *, int)')
 const dup2 = libc.func('int dup2(int, int)')
 const fcntl = libc.func('int fcntl(int, int, int)')
 const socketpair = libc.func('int socketpair(int, int, int, _Out_ int *)')
+const read = libc.func('long read(int, void *, size_t)')
 const recvmsg = libc.func('long recvmsg(int, void *, int)')
 
 const EINTR = koffi.os.errno.EINTR as number
@@ -41,6 +42,11 @@ export class SystemError extends Error {
 function check(call: string, result: number): number {
   if (result < 0) throw new SystemError(call, koffi.errno())
   return result
+}
+
+/** read(2) of a descriptor that does not block; negative when there is nothing, or an error for the next reader to find. */
+export function readNow(fd: number, target: Buffer): number {
+  return read(fd, target, target.length)
 }
 
 /** mount(2). @throws SystemError */
