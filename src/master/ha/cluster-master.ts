@@ -88,9 +88,12 @@ export class ClusterMaster implements LeadingProgram {
 
   async #openDoors(): Promise<void> {
     const { clientsHost, clientsPort, chunkserversHost, chunkserversPort } = this.#options
+    const { metaloggersHost, metaloggersPort } = this.#options
     const leader = () => parseIpv4(this.#leader?.address ?? '') ?? 0
     await this.#doors.open(clientsHost, clientsPort, redirectClient(this.#env, leader))
     await this.#doors.open(chunkserversHost, chunkserversPort, redirectChunkserver(this.#env, leader))
+    // Metaloggers know no redirect: they try again until they meet the leader.
+    await this.#doors.open(metaloggersHost, metaloggersPort, connection => connection.destroy())
   }
 
   // --- what the member asks for

@@ -254,6 +254,8 @@ export class DataFolder implements ReplicaStore {
     // From the newest on, so that what is left always is a whole log.
     for (const { path, firstVersion } of (await changelogsByAge(disk, this.#folder)).reverse()) {
       const name = path.slice(this.#folder.length + 1)
+      // Its checksums promise what is cut off: they go first. A log without them is whole.
+      await this.#moveAside(await this.#present([name.replace(/mfs$/, 'sums')]), aside)
       if (firstVersion < at) {
         await this.#cutFile(path, at, aside)
         break
@@ -264,6 +266,11 @@ export class DataFolder implements ReplicaStore {
     await store.write({ ...file, epochs: file.epochs.filter(({ firstVersion }) => firstVersion < at) })
     log.warning(`changes from ${at} on, which were never acknowledged, are kept in ${this.#folder}/${aside}`)
     return true
+  }
+
+  async #present(names: string[]): Promise<string[]> {
+    const there = new Set(await this.#env.disk.list(this.#folder))
+    return names.filter(name => there.has(name))
   }
 
   /** @returns how many checkpoints hold nothing from `at` on, and the names of those that do */
