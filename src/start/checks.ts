@@ -1,5 +1,14 @@
 // Everything that can be in the way of a start is found before anything is touched.
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { basename, delimiter, dirname, join, sep } from 'node:path'
 import { lockFilePath, lockOwner } from '../daemon/lock-file.ts'
@@ -160,7 +169,19 @@ export function whyNoMount(): string | undefined {
     return '/dev/fuse is missing: load the kernel module (modprobe fuse); in a container add --device /dev/fuse --cap-add SYS_ADMIN'
   }
   if (process.geteuid?.() === 0) return undefined
+  if (!isOpenToUs('/dev/fuse')) {
+    return 'only root may open /dev/fuse here: allow it for everybody (chmod 0666 /dev/fuse), or start as root'
+  }
   const folders = (process.env.PATH ?? '').split(delimiter)
   if (folders.some(folder => existsSync(join(folder, 'fusermount3')))) return undefined
   return 'fusermount3 is missing, and only root can mount without it: install it (apt-get install fuse3), or start as root'
+}
+
+function isOpenToUs(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
