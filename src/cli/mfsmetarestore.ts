@@ -35,7 +35,8 @@ The last form prints a metadata file as text, as mfsmetadump does.
   -b         on damage or a gap: the latest state before it, instead of nothing (also -i)
   -x         say which files hold which changes; twice: also every change that is applied
   --until M  the moment: a change number (that change is the last one), or a time in which the last changes happened:
-             2026-01-31T12:00:00 (local time), 2026-01-31T12:00:00Z, or @1769860800 (seconds since 1970)
+             2026-01-31T12:00:00 (local time), 2026-01-31T12:00:00Z, or @1769860800 (seconds since 1970). A request that
+             is only begun by then is left out as a whole
   -f         take all changelogs (always so: accepted for old recipes)
   -v         the version
   --help     this text

@@ -1,7 +1,7 @@
 // What replication needs of the master's log and state. src/master/replica.ts gives it on the journal and the metadata.
 import type { EpochTable } from './epochs.ts'
 
-/** Changelog lines as they stand in the file, each with its newline. */
+/** Changelog lines as they stand in the file, each with its newline; whole requests. */
 export interface Batch {
   readonly firstVersion: number
   readonly count: number

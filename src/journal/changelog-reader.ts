@@ -65,6 +65,22 @@ export class ChangelogFile {
     for await (const lines of this.batches()) yield* lines
   }
 
+  /** Where the first change from `id` on begins; undefined when there is none. */
+  async offsetOf(id: number): Promise<number | undefined> {
+    for await (const { text, offset } of this.lines()) if ((changeIdOf(text) ?? 0) >= id) return offset
+    return undefined
+  }
+
+  /** Everything from `offset` on. */
+  async readFrom(offset: number): Promise<Buffer> {
+    const file = await this.#disk.open(this.path, 'r')
+    try {
+      return await restOf(file, offset)
+    } finally {
+      await file.close()
+    }
+  }
+
   /** The change id of the first line; undefined when there is no complete line or it has none. */
   async firstId(): Promise<number | undefined> {
     for await (const [line] of this.batches()) return changeIdOf(line?.text ?? '')

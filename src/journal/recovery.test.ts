@@ -57,6 +57,51 @@ test('an unfinished last line is cut off and kept aside', () =>
     assert.equal(readFileSync(join(folder, 'changelog.0.mfs'), 'latin1'), idle + lines(2, 3))
   }))
 
+const more = (id: number) => line(id).replace('\n', ';M\n')
+
+test('the beginning of a request whose last line is not there is cut off and kept aside', () =>
+  withFolder(
+    { 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}${line(2)}${more(3)}${more(4)}5: 17000` },
+    async folder => {
+      const { state, torn } = await recover(realDisk, folder, { now: NOW })
+      assert.equal(state.version, 3)
+      const [note] = await makeReady(realDisk, folder, torn)
+      assert.match(note as string, /bytes of a request that lacks its last changes/)
+      const aside = readFileSync(join(folder, `changelog.0.mfs.torn-at-${(idle + line(2)).length}`), 'latin1')
+      assert.equal(aside, `${more(3)}${more(4)}5: 17000`)
+      assert.equal(readFileSync(join(folder, 'changelog.0.mfs'), 'latin1'), idle + line(2))
+    },
+  ))
+
+test('a request that is whole counts, also when its lines lie in two files', () =>
+  withFolder(
+    {
+      'metadata.mfs': 'MFSM NEW',
+      'changelog_ml.0.mfs': idle + line(2) + more(3),
+      'changelog.0.mfs': more(3) + line(4),
+    },
+    async folder => {
+      const { state, torn } = await recover(realDisk, folder, { now: NOW })
+      assert.equal(state.version, 5)
+      assert.deepEqual(torn, [])
+    },
+  ))
+
+test("half a request is cut off a metalogger's changelog too, so that other changes can take its numbers", () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog_ml.0.mfs': idle + line(2) + more(3) }, async folder => {
+    const { torn } = await recover(realDisk, folder, { now: NOW })
+    await makeReady(realDisk, folder, torn)
+    writeFileSync(join(folder, 'changelog.0.mfs'), `3: ${NOW}|IDLE()\n4: ${NOW}|IDLE()\n`)
+    const { state } = await recover(realDisk, folder, { now: NOW })
+    assert.equal(state.version, 5)
+    assert.equal(state.nodes.count, 2)
+  }))
+
+test('a gap within a request is a gap', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + more(2) + lines(4, 5) }, async folder => {
+    await assert.rejects(recover(realDisk, folder, { now: NOW }), /the changes 3 to 3 are missing/)
+  }))
+
 test('a tail of zeros that a power cut left is no line', () =>
   withFolder(
     { 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}${lines(2, 3)}${'\0'.repeat(100)}` },

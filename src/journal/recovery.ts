@@ -4,7 +4,7 @@ import type { Disk } from '../env/disk.ts'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
 import type { State } from '../metadata/state.ts'
 import type { Seconds } from '../metadata/types.ts'
-import { changelogName } from './changelog-files.ts'
+import { ageOf, changelogName } from './changelog-files.ts'
 import { cutSums } from './changelog-sums.ts'
 import { type CheckpointFile, inspectCheckpoint, loadCheckpoint } from './checkpoint-files.ts'
 import { Replay, type Replayed, type ReplayListener, ReplayStop, type TornEnd } from './replay.ts'
@@ -39,7 +39,7 @@ export interface Recovered {
   checkpointVersion: number
   /** Changes taken from the changelogs. */
   replayed: number
-  /** Changelogs with an unfinished tail. */
+  /** Changelogs with an unfinished end. */
   torn: TornEnd[]
   /** For the administrator: what was skipped and why. */
   notes: string[]
@@ -161,14 +161,16 @@ async function tryLoad(
 }
 
 /**
- * Makes the folder ready for the next change: an unfinished tail of the newest changelog is cut off. The cut bytes are
- * kept aside, nothing is ever thrown away in recovery. Returns what was done, for the administrator.
+ * Makes the folder ready for the next change: an unfinished tail of the newest changelog is cut off, and so are lines of
+ * a request that lacks its last ones, wherever they are. The cut bytes are kept aside, nothing is ever thrown away in
+ * recovery. Returns what was done, for the administrator.
  */
 export async function makeReady(disk: Disk, folder: string, torn: readonly TornEnd[]): Promise<string[]> {
   const notes: string[] = []
   const current = `${folder}/${changelogName(0)}`
-  for (const { path, offset, bytes } of torn) {
-    if (path !== current) continue
+  for (const { path, offset, bytes, hasLines } of torn) {
+    // Half a line counts nowhere; in the newest changelog it would stand before the next change.
+    if (path !== current && !hasLines) continue
     const aside = `${path}.torn-at-${offset}`
     await writeWhole(disk, aside, bytes)
     await disk.syncFolder(folder)
@@ -176,7 +178,9 @@ export async function makeReady(disk: Disk, folder: string, torn: readonly TornE
     await file.truncate(offset)
     await file.sync()
     await file.close()
-    notes.push(`${bytes.length} bytes of an unfinished change, never acknowledged, are kept in ${aside}`)
+    await cutSums(disk, folder, ageOf(path.slice(folder.length + 1)) ?? 0)
+    const what = hasLines ? 'a request that lacks its last changes' : 'an unfinished change'
+    notes.push(`${bytes.length} bytes of ${what}, never acknowledged, are kept in ${aside}`)
   }
   await cutSums(disk, folder, 0)
   return notes

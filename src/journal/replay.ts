@@ -1,6 +1,6 @@
 // Replaying the changelogs of a folder, in whichever files the lines are. The files may overlap; a damaged part of one is
 // passed over, and another one may make up for it. What must be there in the end is known from the files themselves: see
-// Replayed.promised.
+// Replayed.promised. The lines of one request are applied together (whole-requests.ts).
 import type { Disk } from '../env/disk.ts'
 import { applyNumbered } from '../metadata/apply.ts'
 import { parseLine } from '../metadata/changelog/entry.ts'
@@ -10,7 +10,9 @@ import type { State } from '../metadata/state.ts'
 import { changelogName, changelogPattern } from './changelog-files.ts'
 import { ChangelogFile, type ChangelogLine, changeIdOf } from './changelog-reader.ts'
 import { checkedChangelog, type Damage, type SumRecord } from './changelog-sums.ts'
+import { type NumberedLine, placeOf } from './changelog-survey.ts'
 import { isNil } from './nil-changes.ts'
+import { WholeRequests } from './whole-requests.ts'
 
 /** A change that the state does not take, or that is no change. */
 export class ReplayStop extends Error {
@@ -38,11 +40,13 @@ export interface ReplayListener {
   applied(path: string, line: ChangelogLine, last: number): void
 }
 
-/** What the end of a changelog says of changes that did not reach the disk whole. */
+/** The end of a changelog that did not reach the disk whole. */
 export interface TornEnd {
   path: string
   offset: number
   bytes: Buffer
+  /** Whether it begins with whole lines, of a request that lacks its last ones. */
+  hasLines: boolean
 }
 
 export interface Replayed {
@@ -68,6 +72,7 @@ export class Replay {
   readonly #notes: string[] = []
   /** Digests of the state behind some changes. */
   readonly #digests = new Map<number, bigint>()
+  readonly #requests = new WholeRequests<NumberedLine>()
   #promised = 0
   #lastKnown = 0
   #isDigestWrong = false
@@ -94,8 +99,19 @@ export class Replay {
     } finally {
       for (const { batches } of opened) await batches.return(undefined)
     }
-    const torn = files.flatMap(({ file: { path, tornTail } }) => (tornTail ? [{ path, ...tornTail }] : []))
+    const torn: TornEnd[] = []
+    for (const { file } of files) torn.push(...(await this.#tornEnd(file)))
     return { promised: this.#promised, torn, notes: this.#notes }
+  }
+
+  /** What is to be cut off a file before new lines come. */
+  async #tornEnd(file: ChangelogFile): Promise<TornEnd[]> {
+    const { path, tornTail } = file
+    // Until some change, the rest of its request is there and not wanted.
+    const isCut = this.#requests.heldCount > 0 && this.#options.until === Infinity
+    const offset = isCut ? await file.offsetOf(this.#state.version) : undefined
+    if (offset !== undefined) return [{ path, offset, bytes: await file.readFrom(offset), hasLines: true }]
+    return tornTail ? [{ path, ...tornTail, hasLines: false }] : []
   }
 
   /** Files that may hold changes that are wanted, with what is damaged in them. */
@@ -138,12 +154,12 @@ export class Replay {
       // Mostly one file goes on for long before another one has its turn.
       while (source.id <= limit) {
         if (source.id >= this.#options.until) return
-        if (source.id > this.#state.version) {
-          this.#notes.push(`${placeOf(source)}: the changes ${this.#state.version} to ${source.id - 1} are missing`)
+        if (source.id > this.#expected) {
+          this.#notes.push(`${placeOf(lineOf(source))}: the changes ${this.#expected} to ${source.id - 1} are missing`)
           this.#promised = Math.max(this.#promised, source.id + 1)
           return
         }
-        if (source.id === this.#state.version) this.#applyLine(source)
+        if (source.id === this.#expected) this.#take(lineOf(source))
         if (!(await this.#advance(source))) {
           sources.shift()
           break
@@ -152,9 +168,17 @@ export class Replay {
     }
   }
 
-  #applyLine(source: Source): void {
-    const line = source.lines[source.at] as ChangelogLine
-    const { id } = source
+  /** Number of the next line that is wanted. */
+  get #expected(): number {
+    return this.#state.version + this.#requests.heldCount
+  }
+
+  #take(line: NumberedLine): void {
+    for (const whole of this.#requests.add(line)) this.#applyLine(whole)
+  }
+
+  #applyLine(line: NumberedLine): void {
+    const { id } = line
     try {
       const { entry } = parseLine(line.text)
       try {
@@ -162,27 +186,25 @@ export class Replay {
       } catch (error) {
         if (!(error instanceof ReplayError) || !this.#options.skipsNil || !isNil(this.#state, entry)) throw error
         this.#state.version++
-        this.#notes.push(
-          `${placeOf(source)}: ${error.message}: passed over, it would have changed nothing: ${line.text}`,
-        )
+        this.#notes.push(`${placeOf(line)}: ${error.message}: passed over, it would have changed nothing: ${line.text}`)
       }
     } catch (error) {
       if (!(error instanceof ChangelogError) && !(error instanceof ReplayError)) throw error
       const rest = Math.max(id, this.#lastKnown) - id + 1
       const loss = `this change and all after it, ${rest} as far as is known, are not in the state before it`
-      throw new ReplayStop(id, `${placeOf(source)}: ${error.message}: ${line.text.slice(0, 200)}\n${loss}`)
+      throw new ReplayStop(id, `${placeOf(line)}: ${error.message}: ${line.text.slice(0, 200)}\n${loss}`)
     }
-    this.#checkDigest(source)
-    this.#options.tell?.applied(source.file.path, line, this.#lastKnown)
+    this.#checkDigest(line)
+    this.#options.tell?.applied(line.path, line, this.#lastKnown)
   }
 
   /** Whether this is the state that the master had when it wrote the line. */
-  #checkDigest(source: Source): void {
-    const expected = this.#digests.get(source.id)
+  #checkDigest(line: NumberedLine): void {
+    const expected = this.#digests.get(line.id)
     if (expected === undefined || this.#isDigestWrong || expected === this.#state.digest()) return
     this.#isDigestWrong = true
     this.#notes.push(
-      `ALARM: ${placeOf(source)}: the state is not the one that the master had here (digest ` +
+      `ALARM: ${placeOf(line)}: the state is not the one that the master had here (digest ` +
         `${this.#state.digest().toString(16)}, it had ${expected.toString(16)}). The files are kept; please report it.`,
     )
   }
@@ -215,4 +237,7 @@ export class Replay {
   }
 }
 
-const placeOf = ({ file, lines, at, id }: Source) => `${file.path}, byte ${lines[at]?.offset}, change ${id}`
+const lineOf = ({ file, lines, at, id }: Source): NumberedLine => {
+  const { text, offset } = lines[at] as ChangelogLine
+  return { text, offset, id, path: file.path }
+}

@@ -67,6 +67,30 @@ test('the state after any change can be had, from whichever checkpoint lies befo
     }
   }))
 
+const more = (id: number) => line(id).replace('\n', ';M\n')
+
+test('a moment within a request gives the state before the request', () =>
+  withFolder({ ...fresh, log: lines(1, 3) + more(4) + more(5) + lines(6, 7) }, async ({ run }) => {
+    for (const [change, version] of [
+      [3, 4],
+      [4, 4],
+      [5, 4],
+      [6, 7],
+    ] as const) {
+      const { state, notes } = await run(['new'], ['log'], { change })
+      assert.equal(state.version, version, `change ${change}`)
+      assert.equal(notes.length, change + 1 === version ? 0 : 1)
+    }
+    assert.equal((await run(['new'], ['log'], { time: 5 })).state.version, 4)
+  }))
+
+test('changelogs that end within a request give the state before it, and say so', () =>
+  withFolder({ ...fresh, log: lines(1, 3) + more(4) }, async ({ run }) => {
+    const { state, notes } = await run(['new'], ['log'])
+    assert.equal(state.version, 4)
+    assert.match(notes.join(), /^change 4: the request goes on/)
+  }))
+
 test('the state of any second can be had', () =>
   withFolder({ ...fresh, log: `${lines(1, 4)}5: 9|IDLE()\n6: 9|IDLE()\n7: 12|IDLE()\n` }, async ({ run }) => {
     for (const [time, version] of [

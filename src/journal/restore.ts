@@ -19,6 +19,7 @@ import {
 } from './changelog-survey.ts'
 import { type CheckpointFile, inspectCheckpoint, loadCheckpoint } from './checkpoint-files.ts'
 import { RecoveryError } from './recovery.ts'
+import { WholeRequests } from './whole-requests.ts'
 
 /** The moment to restore: after a change, or after the last change of a second. */
 export type Until = { change: number } | { time: Seconds }
@@ -136,8 +137,9 @@ export async function restore(
       continue
     }
     const last = Math.min(cut, reachOf(state.version, survey.runs)) - 1
-    const bad = await replay(disk, input.changelogs, state, last, progress)
+    const { bad, held } = await replay(disk, input.changelogs, state, last, progress)
     if (!bad) {
+      if (held > 0) notes.push(beginningOnly({ from: state.version, to: state.version + held - 1 }))
       for (const gap of gapsOf(state.version, survey.runs, cut)) notes.push(`changes ${shownRun(gap)} are missing`)
       return { state, checkpoint, applied: state.version - checkpoint.version, survey, notes }
     }
@@ -208,26 +210,43 @@ async function tryLoad(
   }
 }
 
-/** @returns the change that could not be applied; the state is then not to be used */
+const beginningOnly = (run: Run) =>
+  `${run.from === run.to ? 'change' : 'changes'} ${shownRun(run)}: the request goes on behind the moment or the ` +
+  'changelogs, and half a request is never carried out: not used'
+
+/**
+ * @returns `bad`: the change that could not be applied; the state is then not to be used. `held`: how many of the changes
+ *   up to `last` are the beginning of a request that goes on, and so were not applied
+ */
 async function replay(
   disk: Disk,
   changelogs: readonly string[],
   state: State,
   last: number,
   progress: RestoreProgress,
-): Promise<{ line: NumberedLine; why: string } | undefined> {
+): Promise<{ bad?: { line: NumberedLine; why: string }; held: number }> {
+  const requests = new WholeRequests<NumberedLine>()
   for await (const line of new MergedChangelogs(disk, changelogs).lines()) {
-    if (line.id < state.version) continue
+    if (line.id < state.version + requests.heldCount) continue
     if (line.id > last) break
-    try {
-      applyNumbered(state, line.id, parseLine(line.text).entry)
-    } catch (error) {
-      if (!(error instanceof ChangelogError) && !(error instanceof ReplayError)) throw error
-      return { line, why: error.message }
+    for (const whole of requests.add(line)) {
+      const why = applyLine(state, whole)
+      if (why !== undefined) return { bad: { line: whole, why }, held: 0 }
+      progress.applying(whole, last)
     }
-    progress.applying(line, last)
   }
-  return undefined
+  return { held: requests.heldCount }
+}
+
+/** @returns why it could not be applied; the state is then not to be used */
+function applyLine(state: State, { id, text }: NumberedLine): string | undefined {
+  try {
+    applyNumbered(state, id, parseLine(text).entry)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof ChangelogError) && !(error instanceof ReplayError)) throw error
+    return error.message
+  }
 }
 
 /** Writes a state to a file of its own; `path` is then complete, or as it was before. */

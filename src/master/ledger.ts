@@ -19,7 +19,7 @@ export interface Ledger {
    * a line of its own.
    */
   attach(trailer: Trailer): void
-  /** Carries out one request: its lines become durable together, and a trailer still finds its line. */
+  /** Carries out one request: its lines become durable together or not at all, and a trailer still finds its line. */
   together(request: () => void): void
   /** Runs `action` once everything committed so far is durable; at once when nothing is pending. */
   whenCommitted(action: () => void): void

@@ -94,15 +94,20 @@ export class LiveLedger implements Ledger {
     else this.#commitRule(this.state.version, action)
   }
 
-  /** Gives lines to the journal and the listeners, and lets what waits for them wait for the journal. */
+  /**
+   * Gives lines to the journal and the listeners, as one request that a crash keeps whole or not at all, and lets what
+   * waits for them wait for the journal.
+   */
   #hand(): void {
     const [lines, actions] = [this.#lines, this.#actions]
     this.#lines = []
     this.#actions = []
-    for (const { version, body } of lines) {
-      this.#journal.append(`${version}: ${body}`)
-      for (const listener of this.#listeners) listener(version, body)
-    }
+    const last = lines.length - 1
+    lines.forEach(({ version, body }, i) => {
+      const text = i < last ? body + printTrailer({ more: true }) : body
+      this.#journal.append(`${version}: ${text}`)
+      for (const listener of this.#listeners) listener(version, text)
+    })
     for (const action of actions) this.#commitRule(this.state.version, action)
   }
 

@@ -122,6 +122,8 @@ test('a real master replays a log with answers in it to the state that we had', 
     await cluster.stopOurMaster('SIGKILL')
     const answers = cluster.shell(`grep -c ';A' ${cluster.masterFolder}/changelog.0.mfs`).stdout
     assert.ok(Number(answers) > 100, `${answers} answers in the log`)
+    const more = cluster.shell(`grep -c ';M$' ${cluster.masterFolder}/changelog.0.mfs`).stdout
+    assert.ok(Number(more) > 10, `${more} requests of several lines in the log`)
     cluster.startRealMaster('-a')
     const { stdout } = cluster.shell(`cat ${cluster.mountPoint}/a/b/kept ${cluster.mountPoint}/a/c/kept`)
     assert.equal(stdout, 'kept\nkept\n')

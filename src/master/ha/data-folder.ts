@@ -290,7 +290,7 @@ export class DataFolder implements ReplicaStore {
   /** Copies the lines from `at` on into the folder aside, then shortens the file. */
   async #cutFile(path: string, at: number, aside: string): Promise<void> {
     const { disk } = this.#env
-    const offset = await offsetOf(new ChangelogFile(disk, path), at)
+    const offset = await new ChangelogFile(disk, path).offsetOf(at)
     if (offset === undefined) return
     const target = `${this.#folder}/${aside}`
     await disk.makeFolder(target)
@@ -304,12 +304,6 @@ export class DataFolder implements ReplicaStore {
       await file.close()
     }
   }
-}
-
-/** Where the first line from `at` on begins; undefined when the file holds none. */
-async function offsetOf(file: ChangelogFile, at: number): Promise<number | undefined> {
-  for await (const { text, offset } of file.lines()) if ((changeIdOf(text) ?? 0) >= at) return offset
-  return undefined
 }
 
 async function copyTail(disk: Disk, source: DiskFile, from: number, folder: string, name: string): Promise<void> {

@@ -8,6 +8,7 @@ import { Journal, type JournalError, type JournalOptions } from '../../journal/j
 import { applyNumbered } from '../../metadata/apply.ts'
 import { parseLine } from '../../metadata/changelog/entry.ts'
 import { ChangelogError } from '../../metadata/changelog/fields.ts'
+import { saysMore } from '../../metadata/changelog/trailer.ts'
 import { DIGEST_KIND } from '../../metadata/digest.ts'
 import { ReplayError } from '../../metadata/replay-error.ts'
 import type { State } from '../../metadata/state.ts'
@@ -107,6 +108,8 @@ export class DiskReplica implements Replica {
     if (firstVersion !== state.version) {
       throw new ReplicaError(`line ${firstVersion} came, the next one here is ${state.version}`)
     }
+    // Whoever is elected must never begin in the middle of a request.
+    if (saysMore(texts.at(-1) ?? '')) throw new ReplicaError(`lines from ${firstVersion} on end within a request`)
     for (const text of texts) this.#appendLine(state, text)
     const own = this.digest()
     if (digest.length === own.length && digest[0] === own[0] && !digest.equals(own)) {
@@ -167,7 +170,7 @@ export class DiskReplica implements Replica {
   }
 }
 
-/** The lines of one changelog from `from` on. */
+/** The lines of one changelog from `from` on, in batches of whole requests. */
 async function* linesOf(file: ChangelogFile, from: number): AsyncGenerator<Batch> {
   let texts: string[] = []
   let bytes = 0
@@ -183,7 +186,7 @@ async function* linesOf(file: ChangelogFile, from: number): AsyncGenerator<Batch
     texts.push(text)
     next++
     bytes += text.length + 1
-    if (bytes < BATCH_BYTES) continue
+    if (bytes < BATCH_BYTES || saysMore(text)) continue
     yield batch()
     texts = []
     bytes = 0

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseLine, printLine } from './entry.ts'
 import { ChangelogError } from './fields.ts'
-import { printTrailer, type Trailer } from './trailer.ts'
+import { printTrailer, saysMore, type Trailer } from './trailer.ts'
 
 const u32 = fc.integer({ min: 0, max: 0xffffffff })
 const bytes = fc.uint8Array({ maxLength: 100 }).map(given => Buffer.from(given).toString('base64'))
@@ -12,7 +12,12 @@ const answer = fc.record(
   { noNullPrototype: true },
 )
 const trailers = fc.record(
-  { answer, leaseOwner: u32, raisedOn: fc.array(fc.integer({ min: 1, max: 0xffff }), { minLength: 1, maxLength: 5 }) },
+  {
+    answer,
+    leaseOwner: u32,
+    raisedOn: fc.array(fc.integer({ min: 1, max: 0xffff }), { minLength: 1, maxLength: 5 }),
+    more: fc.constant<true>(true),
+  },
   { requiredKeys: [], noNullPrototype: true },
 )
 const names = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map(c => String.fromCharCode(c)), maxLength: 50 })
@@ -23,6 +28,7 @@ test('trailers and lines come back as they were, whatever the names hold', () =>
       const entry = { op: 'UNLINK', ts: 1, parent: 1, name, inode: 7 } as const
       const line = printLine(7, entry) + printTrailer(trailer)
       assert.deepEqual(parseLine(line), { version: 7, entry, trailer })
+      assert.equal(saysMore(line), trailer.more ?? false)
     }),
   )
 })

@@ -6,11 +6,14 @@
 //   <line>;L<session>
 //   <line>;V<chunkserver>,<chunkserver>...
 //   <line>;T<times>     belongs to the entry itself: fine-times.ts
+//   <line>;M
 //
 // A: the answer to the request that the line (with those right before it) carries out. A client that lost the answer
 //    with its connection sends the request again; the answer is given again and nothing is done twice.
 // L: the session that the lease begun by a WRITE or TRUNC line belongs to.
 // V: the servers that are told to raise the version of the chunk, as the line does.
+// M: more lines of the same request follow. They count only together (journal/whole-requests.ts): else a crash could
+//    keep a change and lose its answer, and the request sent again would be carried out twice. Always the last part.
 import type { SessionId } from '../types.ts'
 import { ChangelogError } from './fields.ts'
 
@@ -31,11 +34,14 @@ export interface Trailer {
   leaseOwner?: SessionId
   /** Ids of chunkservers. */
   raisedOn?: readonly number[]
+  /** More lines of the same request follow. */
+  more?: true
 }
 
 const SEPARATOR = ';'
+const MORE = `${SEPARATOR}M`
 
-export function printTrailer({ answer, leaseOwner, raisedOn }: Trailer): string {
+export function printTrailer({ answer, leaseOwner, raisedOn, more }: Trailer): string {
   let printed = ''
   if (answer) {
     const { sessionId, msgid, type, digest, body } = answer
@@ -43,7 +49,13 @@ export function printTrailer({ answer, leaseOwner, raisedOn }: Trailer): string 
   }
   if (leaseOwner !== undefined) printed += `${SEPARATOR}L${leaseOwner}`
   if (raisedOn) printed += `${SEPARATOR}V${raisedOn.join(',')}`
+  if (more) printed += MORE
   return printed
+}
+
+/** Whether more lines of the same request follow; without parsing, for every line that is read. */
+export function saysMore(line: string): boolean {
+  return line.endsWith(MORE)
 }
 
 /** Where the trailer of a line or line body begins; its length when there is none. Parentheses in values are escaped. */
@@ -64,6 +76,7 @@ export function parseTrailer(text: string): Trailer {
     if (kind === 'A') trailer.answer = parseAnswer(part)
     else if (kind === 'L') trailer.leaseOwner = Number(matched(LEASE, part)[1])
     else if (kind === 'V') trailer.raisedOn = (matched(RAISED, part)[1] as string).split(',').map(Number)
+    else if (part === 'M') trailer.more = true
   }
   return trailer
 }

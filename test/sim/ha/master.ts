@@ -105,6 +105,7 @@ class Service {
   readonly #leadership: Leadership
   readonly #ledger: LiveLedger
   readonly #connections = new Set<Connection>()
+  readonly #isQuiet: boolean
   #housekeeping: Timer
   #isPaused = false
 
@@ -112,6 +113,7 @@ class Service {
     this.#env = env
     this.#replica = replica
     this.#leadership = leadership
+    this.#isQuiet = isQuiet
     const rule = broken.answersAtOnce
       ? undefined
       : (version: number, action: () => void) => leadership.whenCommitted(version, action)
@@ -154,7 +156,12 @@ class Service {
     if (this.#isPaused) return
     const ledger = this.#ledger
     const decision = decide(ledger.state, call, ledger.now())
-    if (decision.status === 0) for (const entry of decision.entries) ledger.commit(entry)
+    // At least two lines, so that a request can be cut in the middle.
+    ledger.together(() => {
+      if (decision.status !== 0) return
+      if (!this.#isQuiet) ledger.commit({ op: 'IDLE', ts: ledger.now() })
+      for (const entry of decision.entries) ledger.commit(entry)
+    })
     const inode = decision.status === 0 && call.op !== 'unlink' && call.op !== 'rename' ? { inode: decision.inode } : {}
     const { version } = ledger.state
     const { epoch } = this.#leadership
