@@ -35,15 +35,24 @@ export class ChunkLocator {
     if (!answer) return { status: Status.IO }
     if (answer.status !== undefined) return { status: answer.status }
     const { chunkId, version, copies, length } = answer
-    this.learn(inode, index, { chunkId, version, copies })
-    this.setLength(inode, length)
+    this.learn(inode, index, { chunkId, version, copies }, length)
     return { chunkId, version, copies, length }
   }
 
-  learn(inode: number, index: number, located: Located): void {
+  /** The master has just told where the chunk is, and how long the file. One without the other would mislead readers. */
+  learn(inode: number, index: number, located: Located, length: number): void {
     const file = this.#files.get(inode)
-    if (file) file.chunks.set(index, located)
-    else this.#files.set(inode, { length: 0, chunks: new Map([[index, located]]) })
+    if (!file) this.#files.set(inode, { length, chunks: new Map([[index, located]]) })
+    else {
+      file.chunks.set(index, located)
+      file.length = length
+    }
+  }
+
+  /** A chunk was written up to `end` of the file. What was forgotten meanwhile stays forgotten. */
+  written(inode: number, index: number, located: Located, end: number): void {
+    this.#files.get(inode)?.chunks.set(index, located)
+    this.grow(inode, end)
   }
 
   /** What is known of a file of which nothing else is known is not kept. */

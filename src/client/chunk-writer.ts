@@ -223,8 +223,7 @@ export class ChunkWriter {
     }
     const { chunkId, version, copies } = answer
     // Bytes may be read as soon as the servers have them, also where a hole was until now.
-    locator.learn(inode, index, { chunkId, version, copies })
-    const length = Math.max(answer.length, this.#index * MFSCHUNKSIZE)
+    locator.learn(inode, index, { chunkId, version, copies }, answer.length)
     this.#writtenTo = 0
     const problem = copies.length > 0 ? await this.#send(chunkId, version, copies) : 'no copy of the chunk is there'
     if (this.#writtenTo > 0) this.#written({ chunkId, version, copies })
@@ -236,8 +235,7 @@ export class ChunkWriter {
     )
     const progress = this.#writtenTo > 0
     this.#writtenTo = 0
-    locator.learn(inode, index, { chunkId, version, copies })
-    locator.grow(inode, Math.max(length, end))
+    locator.written(inode, index, { chunkId, version, copies }, end)
     if (problem !== undefined) locator.forgetChunk(inode, index)
     if (!ended) return { errno: errno.EIO }
     if (ended.status !== Status.OK) return { errno: endErrno(ended.status) }

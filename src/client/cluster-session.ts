@@ -232,10 +232,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     const answer = await this.#ask(cltoma.fuseLookup, { parent, name, caller }, matocl.fuseLookup)
     if (answer.status !== undefined) return answer
     const { inode, attributes, rights } = answer
-    if (rights?.chunk && !this.#isWriting(inode)) {
-      this.#locator.learn(inode, 0, rights.chunk)
-      this.#locator.setLength(inode, attributes.length)
-    }
+    if (rights?.chunk && !this.#isWriting(inode)) this.#locator.learn(inode, 0, rights.chunk, attributes.length)
     return { inode, attributes: this.#withPending(inode, attributes), lookupFlags: rights?.flags ?? 0xff }
   }
 

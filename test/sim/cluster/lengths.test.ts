@@ -1,0 +1,39 @@
+// How long a file is, as a client sees it while its own writes are on their way.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { OpenFlag } from '../../../src/protocol/cltoma.ts'
+import { SimCluster } from './cluster.ts'
+import { readRange, root } from './tree-model.ts'
+
+const ROOT = 1
+
+/** Somebody else's file of 100,000 bytes, and a client that has never seen it. */
+async function withFile(run: (cluster: SimCluster, inode: number) => Promise<void>): Promise<void> {
+  const cluster = new SimCluster(1, { servers: 2, syncChunks: false, sync: { kind: 'commit' } })
+  cluster.start()
+  await cluster.until(() => cluster.isUp, 60_000, 'the start of the cluster')
+  await cluster.run(play(), 60_000, 'the story')
+  async function play() {
+    const writer = await cluster.connect(cluster.addClientHost().env('writer'))
+    const made = await writer.create(ROOT, 'file', 0o644, 0, root)
+    assert.equal(made.status, undefined)
+    const inode = made.status === undefined ? made.inode : 0
+    assert.equal(await writer.data(inode).write(0, Buffer.alloc(100_000, 'x')), 0)
+    assert.equal(await writer.data(inode).flush(), 0)
+    await run(cluster, inode)
+  }
+}
+
+// Seeds 2005 (master) and 3008 (everything) saw no bytes.
+test('who has only written to a file reads what lies behind his bytes', () =>
+  withFile(async (cluster, inode) => {
+    // At some of these moments the client has been told of the chunk, and its write is not over.
+    for (let afterMs = 1; afterMs < 20; afterMs++) {
+      const session = await cluster.connect(cluster.addClientHost().env('client'))
+      await session.open(inode, OpenFlag.READ | OpenFlag.WRITE, root)
+      assert.equal(await session.data(inode).write(0, Buffer.alloc(10, 'y')), 0)
+      await cluster.sleep(afterMs)
+      assert.equal((await readRange(session, inode, 90_000, 10)).toString(), 'x'.repeat(10), `after ${afterMs} ms`)
+      await session.close()
+    }
+  }))
