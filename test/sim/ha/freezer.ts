@@ -9,7 +9,8 @@ export class Freezer {
   readonly #scheduler: Scheduler
   readonly #rate: number
   #isFrozen = false
-  #waiting: (() => void)[] = []
+  #isGoingOn = false
+  readonly #waiting: (() => void)[] = []
 
   /** @param rate milliseconds of its clock in one of the world */
   constructor(scheduler: Scheduler, rate: number) {
@@ -21,9 +22,9 @@ export class Freezer {
     return this.#isFrozen
   }
 
-  /** Everything that comes into the process comes through here. */
+  /** Everything that comes into the process comes through here, and nothing overtakes what came before. */
   readonly gate = (action: () => void): void => {
-    if (this.#isFrozen) this.#waiting.push(action)
+    if (this.#isFrozen || this.#waiting.length > 0) this.#waiting.push(action)
     else action()
   }
 
@@ -33,9 +34,19 @@ export class Freezer {
 
   thaw(): void {
     this.#isFrozen = false
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const action of waiting) this.#scheduler.at(0, () => this.gate(action))
+    if (this.#waiting.length > 0) this.#goOn()
+  }
+
+  /** Lets in one thing after the other, as far as it is not stopped again. */
+  #goOn(): void {
+    if (this.#isGoingOn) return
+    this.#isGoingOn = true
+    this.#scheduler.at(0, () => {
+      this.#isGoingOn = false
+      if (this.#isFrozen) return
+      this.#waiting.shift()?.()
+      if (this.#waiting.length > 0) this.#goOn()
+    })
   }
 
   env(base: Env): Env {

@@ -459,20 +459,28 @@ export async function runWorld(options: WorldOptions): Promise<WorldReport> {
   const world = new World(options)
   try {
     await runStory(world, options)
+    return reportOf(world, options.seed)
   } catch (error) {
-    const messages = world.masters.flatMap(({ host }) => host.messages)
-    throw Object.assign(error as Error, {
-      messages: messages.sort((a, b) => Number.parseFloat(a) - Number.parseFloat(b)),
-    })
+    throw Object.assign(error as Error, { messages: messagesIn(world) })
   }
+}
+
+/** What all masters logged, in the order of time. */
+function messagesIn({ masters }: World): string[] {
+  const messages = masters.flatMap(({ host }) => host.messages)
+  return messages.sort((a, b) => Number.parseFloat(a) - Number.parseFloat(b))
+}
+
+/** @throws Broke when the history proves nothing, or a master's state once differed from the leader's */
+function reportOf(world: World, seed: number): WorldReport {
   const all = world.clients.flatMap(({ history }) => history)
-  const messages = world.masters.flatMap(({ host }) => host.messages)
+  const messages = messagesIn(world)
   const differing = messages.find(message => message.includes('its state differs'))
   if (differing) throw new Broke(differing)
   const acknowledged = all.filter(({ answer }) => answer).length
   if (acknowledged === 0) throw new Broke('nothing was acknowledged: this run proves nothing')
   return {
-    seed: options.seed,
+    seed,
     faults: world.faults,
     acknowledged,
     unanswered: all.length - acknowledged,
