@@ -8,11 +8,11 @@ import { type DaemonContext, type RunningDaemon, runDaemon } from '../daemon/run
 import { systemNames } from '../daemon/user.ts'
 import type { Env } from '../env/env.ts'
 import { realClock } from '../env/real.ts'
-import { startLeaseGuard } from '../ha/guard.ts'
 import { emergencyPaths, storeCheckpoint } from '../journal/checkpoint-files.ts'
 import { RecoveryError, type RecoveryListener, recover } from '../journal/recovery.ts'
 import { type Exports, parseExports } from '../master/clients/exports.ts'
-import { ClusterMaster } from '../master/ha/cluster-master.ts'
+import { ClusterMaster, type StartGuard } from '../master/ha/cluster-master.ts'
+import { startGuard } from '../master/ha/guard.ts'
 import { clusterOptions } from '../master/ha/options.ts'
 import { Master } from '../master/master.ts'
 import { masterOptions } from '../master/options.ts'
@@ -97,9 +97,9 @@ async function startInCluster(
 ): Promise<RunningDaemon<MasterConfig>> {
   const { log } = env
   const cluster = clusterOptions(config, hostname())
-  const guard = startLeaseGuard(why => log.warning(`the guard of the lease is gone, failover takes longer: ${why}`))
+  const guard: StartGuard = ports =>
+    startGuard(ports, why => log.warning(`the guard of this master is gone, failover takes longer: ${why}`))
   const master = await ClusterMaster.start(env, masterOptions(config, exports), cluster, guard, fatal).catch(error => {
-    guard.close()
     throw explained(error, [RecoveryError])
   })
   log.info(`member ${cluster.name} of cluster ${cluster.cluster}: listen on port ${config.HA_LISTEN_PORT}`)

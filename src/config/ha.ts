@@ -27,6 +27,12 @@ export const haOptions = {
     doc: 'Own address of this machine (not the virtual one), at which other masters, clients and chunkservers reach it.',
     needsRestart: true,
   },
+  HA_VIRTUAL_ADDRESS: {
+    kind: ipv4,
+    default: undefined as string | undefined,
+    doc: 'The address that keepalived carries to the leader, if there is one: clients that were sent here are called back to it.',
+    needsRestart: true,
+  },
   HA_LISTEN_HOST: { kind: listenHost, default: '*', doc: 'Address for other masters and mfsha.', needsRestart: true },
   HA_LISTEN_PORT: { kind: port, default: 9423, doc: 'Port for other masters and mfsha.', needsRestart: true },
   HA_AUTH_CODE: {

@@ -34,6 +34,8 @@ export interface Connection {
 
 export interface Listener {
   readonly port: number
+  /** The system's number of it, where there is one: another process that is given it can go on listening. */
+  readonly descriptor?: number
   close(): Promise<void>
 }
 

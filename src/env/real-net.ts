@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { createServer, Socket } from 'node:net'
+import { createServer, type Server, Socket } from 'node:net'
 import type { Connection, ConnectionHandlers, Net } from './net.ts'
 
 class RealConnection implements Connection {
@@ -72,6 +72,21 @@ class RealConnection implements Connection {
   }
 }
 
+/** Node tells it nobody but the one object that it calls private. */
+function descriptorOf(server: Server): { descriptor?: number } {
+  const { fd = -1 } = (server as { _handle?: { fd?: number } })._handle ?? {}
+  return fd < 0 ? {} : { descriptor: fd }
+}
+
+/** Goes on listening where another process did: `descriptor` is the number of its socket here. */
+export function listenOnDescriptor(descriptor: number, onConnection: (connection: Connection) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer({ pauseOnConnect: true }, socket => onConnection(new RealConnection(socket)))
+    server.once('error', reject)
+    server.listen({ fd: descriptor }, () => resolve())
+  })
+}
+
 /** The network of this machine. IPv4 only, as the protocol is (spec chunkserver 1.1). */
 export const realNet: Net = {
   listen(host, port, onConnection) {
@@ -88,6 +103,7 @@ export const realNet: Net = {
         const address = server.address()
         resolve({
           port: typeof address === 'object' && address !== null ? address.port : port,
+          ...descriptorOf(server),
           close: () =>
             new Promise<void>(done => {
               server.close(() => done())

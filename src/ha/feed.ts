@@ -69,6 +69,10 @@ export class Feed {
     return this.#link.isOpen
   }
 
+  get address(): string {
+    return this.#link.remoteAddress
+  }
+
   /** Whether it has asked for lines: only then can it be in sync. */
   get follows(): boolean {
     return this.#position !== undefined

@@ -125,6 +125,12 @@ export class Leadership {
     return states
   }
 
+  /** Address of a follower that could lead next; the one that is furthest. */
+  get successor(): string | undefined {
+    const fit = [...this.#feeds.values()].filter(feed => feed.isConnected && this.#recorded.includes(feed.member))
+    return fit.sort((a, b) => b.acked - a.acked)[0]?.address
+  }
+
   status(): { inSync: string[]; followers: FollowerStatus[] } {
     const followers = [...this.#feeds.values()].map(feed => ({
       name: memberName(feed.member),

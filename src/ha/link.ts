@@ -65,6 +65,10 @@ export class Link {
     return remoteAddress === localAddress || remoteAddress.startsWith('127.')
   }
 
+  get remoteAddress(): string {
+    return this.#connection.remoteAddress
+  }
+
   get queuedBytes(): number {
     return this.#connection.queuedBytes
   }

@@ -58,6 +58,7 @@ const RECONNECT_MS = 200
 const ANNOUNCE_MS = 1000
 const SETTLE_MS = 5000
 const SETTLE_POLL_MS = 5
+const SUCCESSION_MS = 1000
 
 export class Member {
   role: Role = 'following'
@@ -279,6 +280,9 @@ export class Member {
 
   #onFollowingEnd(following: Following, end: FollowingEnd): void {
     if (this.#following === following) this.#following = undefined
+    const { member, epoch } = following.leader
+    // Perhaps it leads on; that is asked before anybody is sent there.
+    if (this.leader?.member === member && this.leader.epoch === epoch) this.#setLeader(undefined)
     const { clock, log } = this.#env
     const name = memberName(following.leader.member)
     this.#reconnectAtMs = clock.monotonicMs() + RECONNECT_MS
@@ -397,16 +401,31 @@ export class Member {
     if (this.leadership) void this.#task(() => this.#leave(why))
   }
 
-  /** From leader to follower. Nothing leaves this master from the first line on. */
+  /** From leader to follower. */
   async #leave(why: string): Promise<void> {
+    if (await this.#stepDown(why)) await this.#comeBack()
+  }
+
+  /**
+   * Nothing leaves this master from the first line on.
+   * @param beforeClients what is waited for before clients are let go
+   * @returns whether this master led
+   */
+  async #stepDown(why: string, beforeClients = async () => {}): Promise<boolean> {
     const { leadership } = this
-    if (!leadership || this.role === 'stopped') return
+    if (!leadership || this.role === 'stopped') return false
     this.#env.log.warning(`this master does not lead any more: ${why}`)
     leadership.close(why)
     this.leadership = undefined
     this.#setRole('leaving')
     await this.#arbiter.resign()
+    await beforeClients()
     await this.#program.leave()
+    return true
+  }
+
+  /** As a follower, with the log read anew. */
+  async #comeBack(): Promise<void> {
     if (this.#isStopping) return
     await this.#replica.close()
     this.#replica = await this.#store.open()
@@ -438,8 +457,20 @@ export class Member {
       return { ok: false, text: `${memberName(successor)} has not caught up in ${SETTLE_MS} ms: nothing was changed` }
     }
     this.#holdOffUntilMs = this.#env.clock.monotonicMs() + this.#options.holdOffMs
-    await this.#leave(`handed over to ${memberName(successor)}`)
+    await this.#stepDown(`handed over to ${memberName(successor)}`, () => this.#untilSomebodyLeads())
+    // Whoever asked for it need not wait for this.
+    void this.#task(() => this.#comeBack())
     return { ok: true, text: `handed over to ${memberName(successor)}` }
+  }
+
+  /** Clients are let go when there is somebody to send them to: they come again within a millisecond. */
+  async #untilSomebodyLeads(): Promise<void> {
+    const { clock } = this.#env
+    for (const untilMs = clock.monotonicMs() + SUCCESSION_MS; clock.monotonicMs() < untilMs; ) {
+      const { leader } = await this.#arbiter.view().catch(() => ({ leader: undefined }))
+      if (leader) return this.#setLeader(leader)
+      await clock.sleep(SETTLE_POLL_MS)
+    }
   }
 
   #successor(leadership: Leadership, target: string | undefined): MemberId | undefined {

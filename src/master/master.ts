@@ -193,19 +193,20 @@ export class Master {
   /** Ends what lead() began. Log and state are somebody else's from here on: nothing changes them any more. */
   async leave(): Promise<void> {
     this.ledger.end()
-    await this.#closePorts()
+    await this.#closeDoors()
+    await this.#metaloggers.drop('this master does not lead any more')
   }
 
-  async #closePorts(): Promise<void> {
+  async #closeDoors(): Promise<void> {
     for (const timer of this.#timers) timer.cancel()
     await this.#clients.close()
     await this.#chunkservers.close()
-    await this.#metaloggers.close()
   }
 
   /** Clean stop: ports close, the log is finished, and metadata.mfs holds everything. */
   async stop(): Promise<void> {
-    await this.#closePorts()
+    await this.#closeDoors()
+    await this.#metaloggers.close()
     await this.#checkpointer.stop()
     await this.#journal.close()
     try {

@@ -147,6 +147,7 @@ export class Lab {
       'HA_MODE=etcd',
       `HA_NAME=${host}`,
       `HA_ADDRESS=${addressOf(host)}`,
+      `HA_VIRTUAL_ADDRESS=${VIRTUAL_ADDRESS}`,
       'HA_AUTH_CODE=lab',
       `HA_ETCD=${etcd.join(',')}`,
     ])

@@ -4,36 +4,56 @@ import type { DiskFile } from '../../env/disk.ts'
 import type { Env, Timer } from '../../env/env.ts'
 import { EtcdArbiter } from '../../ha/etcd-arbiter.ts'
 import { Gateway } from '../../ha/gateway.ts'
-import type { LeaseGuard } from '../../ha/guard.ts'
 import type { Leadership } from '../../ha/leadership.ts'
 import { type LeadingProgram, Member, type Role } from '../../ha/member.ts'
 import type { LeaderRecord } from '../../ha/records.ts'
 import type { Replica } from '../../ha/replica.ts'
+import {
+  CHECKPOINT,
+  CHECKPOINT_TEMPORARY,
+  publishCheckpoint,
+  writeCheckpointFile,
+} from '../../journal/checkpoint-files.ts'
 import { VERSION_TEXT } from '../../protocol/constants.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
 import type { Exports } from '../clients/exports.ts'
 import { Master } from '../master.ts'
 import type { MasterOptions } from '../options.ts'
 import { DataFolder } from './data-folder.ts'
+import type { Guard, Guarded, GuardedPorts } from './guard.ts'
 import type { ClusterOptions } from './options.ts'
-import { redirectChunkserver, redirectClient } from './redirect.ts'
+import { redirectChunkserver, redirectClient, redirectMetalogger } from './redirect.ts'
 import type { DiskReplica } from './replica.ts'
 import { StandbyDoors } from './standby-doors.ts'
 
 const TRACK_MS = 500
+/** How often it is looked who could lead next, and whether the virtual address has come. */
+const WATCH_MS = 100
+/** When clients have been let go they come again at once, to the same address, and are sent on from here. */
+const ADDRESS_STAYS_MS = 200
+/** So long after the virtual address has come the whole network knows it. */
+const ADDRESS_SETTLES_MS = 300
+
+/** Starts the process that acts when this one is gone; the ports are those that it may keep open. */
+export type StartGuard = (ports: GuardedPorts | undefined) => Guard
 
 export class ClusterMaster implements LeadingProgram {
   readonly #env: Env
   readonly #cluster: ClusterOptions
   readonly #doors: StandbyDoors
   readonly #onFatal: (error: Error) => void
-  readonly #guard: LeaseGuard | undefined
+  readonly #startGuard: StartGuard
+  #guard: Guard | undefined
+  #guarded = ''
   #options: MasterOptions
   #arbiter: EtcdArbiter | undefined
   #member: Member | undefined
   #master: Master | undefined
+  #leadership: Leadership | undefined
+  /** The one whose clients have been asked to come by the virtual address. */
+  #home: Leadership | undefined
   #leader: LeaderRecord | undefined
-  #timer: Timer | undefined
+  #timers: readonly Timer[] = []
   #tracked = ''
 
   /** Resolves once it follows, or stands ready to. @throws RecoveryError, and what opening the ports throws */
@@ -41,10 +61,10 @@ export class ClusterMaster implements LeadingProgram {
     env: Env,
     options: MasterOptions,
     cluster: ClusterOptions,
-    guard: LeaseGuard | undefined,
+    startGuard: StartGuard,
     onFatal: (error: Error) => void,
   ): Promise<ClusterMaster> {
-    const master = new ClusterMaster(env, options, cluster, guard, onFatal)
+    const master = new ClusterMaster(env, options, cluster, startGuard, onFatal)
     await master.#start()
     return master
   }
@@ -53,15 +73,15 @@ export class ClusterMaster implements LeadingProgram {
     env: Env,
     options: MasterOptions,
     cluster: ClusterOptions,
-    guard: LeaseGuard | undefined,
+    startGuard: StartGuard,
     onFatal: (error: Error) => void,
   ) {
     this.#env = env
-    this.#guard = guard
+    this.#startGuard = startGuard
     this.#options = options
     this.#cluster = cluster
     this.#onFatal = onFatal
-    this.#doors = new StandbyDoors(env)
+    this.#doors = new StandbyDoors(env, () => parseIpv4(this.#leader?.address ?? '') ?? 0)
   }
 
   async #start(): Promise<void> {
@@ -81,7 +101,13 @@ export class ClusterMaster implements LeadingProgram {
     this.#arbiter = arbiter
     await this.#openDoors()
     await this.#track('1')
-    this.#timer = clock.every(TRACK_MS, () => void this.#track(this.#tracked))
+    this.#timers = [
+      clock.every(TRACK_MS, () => void this.#track(this.#tracked)),
+      clock.every(WATCH_MS, () => {
+        this.#informGuard()
+        void this.#callHome()
+      }),
+    ]
     this.#member = new Member(this.#env, name, replica, store, arbiter, this, member)
     await this.#member.start()
   }
@@ -89,11 +115,13 @@ export class ClusterMaster implements LeadingProgram {
   async #openDoors(): Promise<void> {
     const { clientsHost, clientsPort, chunkserversHost, chunkserversPort } = this.#options
     const { metaloggersHost, metaloggersPort } = this.#options
-    const leader = () => parseIpv4(this.#leader?.address ?? '') ?? 0
-    await this.#doors.open(clientsHost, clientsPort, redirectClient(this.#env, leader))
-    await this.#doors.open(chunkserversHost, chunkserversPort, redirectChunkserver(this.#env, leader))
-    // Metaloggers know no redirect: they try again until they meet the leader.
-    await this.#doors.open(metaloggersHost, metaloggersPort, connection => connection.destroy())
+    await this.#doors.open(clientsHost, clientsPort, redirectClient)
+    await this.#doors.open(chunkserversHost, chunkserversPort, redirectChunkserver)
+    await this.#doors.open(metaloggersHost, metaloggersPort, redirectMetalogger)
+    const clients = this.#doors.descriptorOf(clientsHost, clientsPort)
+    const chunkservers = this.#doors.descriptorOf(chunkserversHost, chunkserversPort)
+    const isComplete = clients !== undefined && chunkservers !== undefined
+    this.#guard = this.#startGuard(isComplete ? { clients, chunkservers } : undefined)
   }
 
   // --- what the member asks for
@@ -101,9 +129,8 @@ export class ClusterMaster implements LeadingProgram {
   async lead(replica: Replica, leadership: Leadership): Promise<void> {
     const { state, journal, checkpointer } = replica as DiskReplica
     if (!state || !checkpointer) throw new Error('elected without metadata')
-    const lease = this.#arbiter?.lease
-    const { etcd, trackFile } = this.#cluster
-    if (lease !== undefined) this.#guard?.hold({ lease, etcd, trackFile })
+    this.#leadership = leadership
+    this.#informGuard()
     const env = this.#doors.envOf(() => leadership.certain())
     const commitRule = (version: number, action: () => void) => leadership.whenCommitted(version, action)
     this.#master = await Master.lead(env, this.#options, { state, journal, checkpointer, commitRule })
@@ -120,13 +147,57 @@ export class ClusterMaster implements LeadingProgram {
   async leave(): Promise<void> {
     const master = this.#master
     this.#master = undefined
-    this.#guard?.hold(undefined)
+    this.#leadership = undefined
+    this.#informGuard()
     await master?.leave()
+    await this.#env.clock.sleep(ADDRESS_STAYS_MS)
+    await this.#track('1')
   }
 
   roleChanged(role: Role, leader: LeaderRecord | undefined): void {
     this.#leader = leader
-    void this.#track(role === 'leading' ? '0' : '1')
+    if (leader) this.#doors.leaderIsKnown()
+    if (role === 'leading') void this.#track('0')
+  }
+
+  /**
+   * Those who were sent here by another master know this machine's own address only, and with it they would not notice
+   * that the machine is gone. When the virtual address has come here they are asked to come again by that.
+   */
+  async #callHome(): Promise<void> {
+    const { virtualAddress } = this.#cluster
+    const leadership = this.#leadership
+    if (virtualAddress === undefined || !leadership || this.#home === leadership) return
+    if (!(await this.#isHere(virtualAddress)) || this.#leadership !== leadership) return
+    this.#home = leadership
+    await this.#env.clock.sleep(ADDRESS_SETTLES_MS)
+    if (this.#leadership === leadership) this.#doors.callHome(virtualAddress)
+  }
+
+  /** Only an address of this machine can be listened at. */
+  async #isHere(address: string): Promise<boolean> {
+    try {
+      const listener = await this.#env.net.listen(address, 0, connection => connection.destroy())
+      await listener.close()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** What is to be done if this process ends right now. */
+  #informGuard(): void {
+    const text = JSON.stringify(this.#leadership && this.#legacy(this.#leadership))
+    if (text === this.#guarded) return
+    this.#guarded = text
+    this.#guard?.hold(this.#leadership && this.#legacy(this.#leadership))
+  }
+
+  #legacy(leadership: Leadership): Guarded {
+    const { etcd, trackFile } = this.#cluster
+    const id = this.#arbiter?.lease
+    const { successor } = leadership
+    return { trackFile, successor, ...(id === undefined ? {} : { lease: { id, etcd } }) }
   }
 
   /** Somebody else may lead at once; then this process ends. */
@@ -175,12 +246,22 @@ export class ClusterMaster implements LeadingProgram {
     return JSON.stringify(status)
   }
 
-  /** Hands over if it leads, and ends. What is on disk is the log; a checkpoint is made when it is due. */
+  /** Hands over if it leads, and ends; all metadata then is in metadata.mfs, as after every stop. */
   async stop(): Promise<void> {
-    this.#timer?.cancel()
-    await this.#member?.stop()
+    for (const timer of this.#timers) timer.cancel()
+    const member = this.#member
+    await member?.stop()
     await this.#doors.close()
     await this.#track('1')
     this.#guard?.close()
+    if (member) await this.#storeMetadata(member.replica as DiskReplica)
+  }
+
+  async #storeMetadata({ state, durable, version }: DiskReplica): Promise<void> {
+    if (!state || state.metaId === 0n || durable < version) return
+    const { dataFolder, keepPrevious } = this.#options
+    const { disk } = this.#env
+    await writeCheckpointFile(disk, `${dataFolder}/${CHECKPOINT_TEMPORARY}`, state)
+    await publishCheckpoint(disk, dataFolder, CHECKPOINT, keepPrevious)
   }
 }

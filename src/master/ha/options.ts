@@ -9,6 +9,8 @@ export interface ClusterOptions {
   name: string
   cluster: string
   address: string
+  /** What clients know, when keepalived carries one from master to master. */
+  virtualAddress: string | undefined
   etcd: GatewayOptions
   lease: LeaseOptions
   member: MemberOptions
@@ -42,6 +44,7 @@ export function clusterOptions(config: MasterConfig, machine: string): ClusterOp
     name,
     cluster: HA_CLUSTER,
     address: HA_ADDRESS,
+    virtualAddress: config.HA_VIRTUAL_ADDRESS,
     etcd: {
       endpoints: config.HA_ETCD,
       timeoutMs: (HA_LEASE_TTL * 1000) / 4,

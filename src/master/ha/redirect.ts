@@ -1,78 +1,62 @@
 // What a follower tells those who come to it: where the leader is, in the words that the original's own programs
-// understand (spec client-master 2.2, chunkserver 2.3.2). Who cannot be told is let go.
-import type { Clock, Random } from '../../env/env.ts'
-import type { Connection } from '../../env/net.ts'
+// understand (spec client-master 2.2, chunkserver 2.3.2). Pure.
 import * as cltoma from '../../protocol/cltoma.ts'
-import { ProtocolError } from '../../protocol/codec.ts'
 import { VERSION, VERSION_TEXT } from '../../protocol/constants.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
-import { FrameReader } from '../../protocol/frame.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import * as matocs from '../../protocol/matocs.ts'
 
-const MAX_PAYLOAD_BYTES = 1 << 20
-/** Long enough to come and ask. */
-const PATIENCE_MS = 10_000
-const CHALLENGE_BYTES = 32
+/** How a packet is met. */
+export type Reply =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'say'; readonly packet: Buffer }
+  /** The last word: the connection ends with it. */
+  | { readonly kind: 'sayLast'; readonly packet: Buffer }
+  /** Whoever leads shall answer: not before that is known. */
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'refuse' }
 
-export interface RedirectDoors {
-  clock: Clock
-  random: Random
+/**
+ * @param leader address as a number; 0: not known now
+ * @param challenge bytes drawn for this connection
+ * @throws ProtocolError
+ */
+export type Reception = (type: number, payload: Buffer, leader: number, challenge: Buffer) => Reply
+
+const NOTHING: Reply = { kind: 'nothing' }
+const WAIT: Reply = { kind: 'wait' }
+const REFUSE: Reply = { kind: 'refuse' }
+
+/** How long the bytes are that a client of the original expects to its GETRANDOM. */
+export const CHALLENGE_BYTES = 32
+
+export const redirectClient: Reception = (type, payload, leader, challenge) => {
+  if (type === 0) return NOTHING
+  if (type === cltoma.getVersion.code) {
+    const { msgid } = cltoma.getVersion.decode(payload)
+    const text = Buffer.from(VERSION_TEXT)
+    const packet = matocl.version.encode({ ...(msgid === undefined ? {} : { msgid }), version: VERSION, text })
+    return { kind: 'say', packet }
+  }
+  if (type !== cltoma.fuseRegister.code) return REFUSE
+  const { kind } = cltoma.fuseRegister.decode(payload)
+  const { RegisterCode } = cltoma
+  if (kind === RegisterCode.GETRANDOM) return { kind: 'say', packet: matocl.fuseRegister.encode({ body: challenge }) }
+  const comes = [RegisterCode.NEWSESSION, RegisterCode.RECONNECT, RegisterCode.NEWMETASESSION] as readonly number[]
+  if (!comes.includes(kind)) return REFUSE
+  if (leader === 0) return WAIT
+  const address = Buffer.alloc(4)
+  address.writeUInt32BE(leader)
+  return { kind: 'say', packet: matocl.fuseRegister.encode({ body: address }) }
 }
 
-/** @param leader address as a number; 0: not known now */
-export type LeaderAddress = () => number
-
-type Answer = (connection: Connection, type: number, payload: Buffer) => void
-
-function attend({ clock }: RedirectDoors, connection: Connection, answer: Answer): void {
-  const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => answer(connection, type, payload))
-  const timer = clock.after(PATIENCE_MS, () => connection.destroy())
-  connection.handle({
-    data: bytes => {
-      try {
-        frames.push(bytes)
-      } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error
-        connection.destroy()
-      }
-    },
-    closed: () => timer.cancel(),
-  })
+export const redirectChunkserver: Reception = (type, payload, leader) => {
+  if (type === 0) return NOTHING
+  const isBegin = type === cstoma.register.code && cstoma.register.decode(payload).form === cstoma.RegisterForm.BEGIN
+  if (!isBegin) return REFUSE
+  if (leader === 0) return WAIT
+  return { kind: 'sayLast', packet: matocs.masterAck.encode({ kind: 'leaderIs', ip: leader }) }
 }
 
-export const redirectClient =
-  (doors: RedirectDoors, leader: LeaderAddress) =>
-  (connection: Connection): void =>
-    attend(doors, connection, (_, type, payload) => {
-      if (type === 0) return
-      if (type === cltoma.getVersion.code) {
-        const { msgid } = cltoma.getVersion.decode(payload)
-        const text = Buffer.from(VERSION_TEXT)
-        const packet = matocl.version.encode({ ...(msgid === undefined ? {} : { msgid }), version: VERSION, text })
-        return connection.write(packet)
-      }
-      if (type !== cltoma.fuseRegister.code) return connection.destroy()
-      const { kind } = cltoma.fuseRegister.decode(payload)
-      const { RegisterCode } = cltoma
-      if (kind === RegisterCode.GETRANDOM) {
-        return connection.write(matocl.fuseRegister.encode({ body: doors.random.bytes(CHALLENGE_BYTES) }))
-      }
-      const comes = [RegisterCode.NEWSESSION, RegisterCode.RECONNECT, RegisterCode.NEWMETASESSION] as readonly number[]
-      if (!comes.includes(kind)) return connection.destroy()
-      const address = Buffer.alloc(4)
-      address.writeUInt32BE(leader())
-      connection.write(matocl.fuseRegister.encode({ body: address }))
-    })
-
-export const redirectChunkserver =
-  (doors: RedirectDoors, leader: LeaderAddress) =>
-  (connection: Connection): void =>
-    attend(doors, connection, (_, type, payload) => {
-      if (type === 0) return
-      const isBegin =
-        type === cstoma.register.code && cstoma.register.decode(payload).form === cstoma.RegisterForm.BEGIN
-      if (!isBegin) return connection.destroy()
-      connection.write(matocs.masterAck.encode({ kind: 'leaderIs', ip: leader() }))
-      connection.end()
-    })
+/** Metaloggers know no redirect: they wait until this master leads, or try again. */
+export const redirectMetalogger: Reception = (type, _, leader) => (type === 0 ? NOTHING : leader === 0 ? WAIT : REFUSE)

@@ -3,34 +3,87 @@
 // lease: a word that is not certain to come from the only leader is not said, and the connection ends.
 import type { Env } from '../../env/env.ts'
 import type { Connection, Listener, Net } from '../../env/net.ts'
-
-type Handler = (connection: Connection) => void
+import { parseIpv4 } from '../../util/ipv4.ts'
+import { CHALLENGE_BYTES, type Reception } from './redirect.ts'
+import { Visitor } from './visitor.ts'
 
 interface Door {
-  listener: Listener
-  redirect: Handler
+  readonly listener: Listener
+  readonly reception: Reception
+  readonly visitors: Set<Visitor>
   /** The serving master's, while it leads. */
-  serving: Handler | undefined
+  serving: ((connection: Connection) => void) | undefined
+  /** The serving master's connections. */
+  readonly served: Set<GuardedConnection>
 }
+
+/** The guard of a master that was killed keeps its ports for a moment (guard.ts). */
+const PORT_RETRY_MS = 100
+const PORT_TRIES = 60
 
 export class StandbyDoors {
   readonly #env: Env
+  readonly #leader: () => number
   readonly #doors = new Map<string, Door>()
+  #home: string | undefined
 
-  constructor(env: Env) {
+  /** @param leader address as a number; 0: not known now, or it is this master */
+  constructor(env: Env, leader: () => number) {
     this.#env = env
+    this.#leader = leader
   }
 
-  /** Opens a port; `redirect` gets who comes while this master does not lead. */
-  async open(host: string, port: number, redirect: Handler): Promise<void> {
+  /** Opens a port; `reception` is for who comes while this master does not lead. */
+  async open(host: string, port: number, reception: Reception): Promise<void> {
     const key = `${host}:${port}`
-    const listener = await this.#env.net.listen(host, port, connection => {
+    const listener = await this.#listen(host, port, connection => {
       const door = this.#doors.get(key)
       if (!door) return connection.destroy()
-      const handler = door.serving ?? door.redirect
-      handler(connection)
+      const isHome = this.#home === undefined || connection.localAddress === this.#home
+      if (door.serving && isHome) return door.serving(connection)
+      const visitor: Visitor = new Visitor(connection, {
+        clock: this.#env.clock,
+        reception,
+        challenge: this.#env.random.bytes(CHALLENGE_BYTES),
+        leader: () => (door.serving ? (parseIpv4(this.#home ?? '') ?? 0) : this.#leader()),
+        gone: () => void door.visitors.delete(visitor),
+        ...(door.serving ? { serve: door.serving } : {}),
+      })
+      door.visitors.add(visitor)
     })
-    this.#doors.set(key, { listener, redirect, serving: undefined })
+    this.#doors.set(key, { listener, reception, visitors: new Set(), serving: undefined, served: new Set() })
+  }
+
+  async #listen(host: string, port: number, onConnection: (connection: Connection) => void): Promise<Listener> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#env.net.listen(host, port, onConnection)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt === PORT_TRIES) throw error
+        await this.#env.clock.sleep(PORT_RETRY_MS)
+      }
+    }
+  }
+
+  /** The system's number of an open port. */
+  descriptorOf(host: string, port: number): number | undefined {
+    return this.#doors.get(`${host}:${port}`)?.listener.descriptor
+  }
+
+  /** It has become known who leads, and it is another master: those who wait are told. */
+  leaderIsKnown(): void {
+    for (const { visitors } of this.#doors.values()) for (const visitor of [...visitors]) visitor.answer()
+  }
+
+  /**
+   * As long as this master leads, clients and chunkservers that come, or have come, by another of its addresses are sent
+   * to this one.
+   */
+  callHome(address: string): void {
+    this.#home = address
+    for (const { served } of this.#doors.values()) {
+      for (const connection of [...served]) if (connection.localAddress !== address) connection.destroy()
+    }
   }
 
   async close(): Promise<void> {
@@ -42,28 +95,30 @@ export class StandbyDoors {
   /** The world of the serving master: to listen on a port that is open here means to answer it from now on. */
   envOf(certain: () => boolean): Env {
     const { net } = this.#env
-    const served: Net = {
+    const servedNet: Net = {
       connect: (host, port, options) => net.connect(host, port, options),
       resolve: host => net.resolve(host),
       listen: async (host, port, onConnection) => {
         const door = this.#doors.get(`${host}:${port}`)
         if (!door) throw new Error(`port ${port} of ${host} is not one of this master's`)
-        const open = new Set<GuardedConnection>()
+        const { served: open } = door
         door.serving = connection => {
           const guarded: GuardedConnection = new GuardedConnection(connection, certain, () => void open.delete(guarded))
           open.add(guarded)
           onConnection(guarded)
         }
+        for (const visitor of [...door.visitors]) visitor.handOver(door.serving)
         return {
           port,
           close: async () => {
             door.serving = undefined
+            this.#home = undefined
             await Promise.all([...open].map(connection => connection.ended()))
           },
         }
       },
     }
-    return { ...this.#env, net: served }
+    return { ...this.#env, net: servedNet }
   }
 }
 

@@ -66,7 +66,13 @@ export class MetaloggerPort {
     await Promise.race([committed, this.#env.clock.sleep(COMMIT_WAIT_MS)])
     for (const link of this.#links) link.finish()
     await this.#env.clock.sleep(this.#links.size > 0 ? FAREWELL_MS : 0)
-    for (const link of this.#links) link.close('the master stops')
+    await this.drop('the master stops')
+  }
+
+  /** Ends it at once: whatever metaloggers have not heard they get from the next leader. */
+  async drop(why: string): Promise<void> {
+    this.#timer?.cancel()
+    for (const link of this.#links) link.close(why)
     await this.#listener?.close()
   }
 

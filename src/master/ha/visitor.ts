@@ -1,0 +1,162 @@
+// Somebody who came to a master that does not lead. As long as it is not known who does he is kept waiting, because
+// clients of the original that are sent away make a pause of seconds; then he is told, or is this master's own.
+import type { Clock } from '../../env/env.ts'
+import type { Connection, ConnectionHandlers } from '../../env/net.ts'
+import { ProtocolError } from '../../protocol/codec.ts'
+import { FrameReader } from '../../protocol/frame.ts'
+import type { Reception, Reply } from './redirect.ts'
+
+const MAX_PAYLOAD_BYTES = 1 << 20
+/** Long enough to come and ask, and for an election. */
+const PATIENCE_MS = 10_000
+
+export interface VisitorOptions {
+  readonly clock: Clock
+  readonly reception: Reception
+  readonly challenge: Buffer
+  /** Address as a number; 0: not known now. */
+  readonly leader: () => number
+  readonly gone: () => void
+  /** Takes those that the reception has nothing to say to; without it they are let go. */
+  readonly serve?: (connection: Connection) => void
+}
+
+export class Visitor {
+  readonly #connection: Connection
+  readonly #options: VisitorOptions
+  /** All that came, for whoever takes over. */
+  readonly #heard: Buffer[] = []
+  /** What is to be answered when it is known who leads. */
+  #question: { type: number; payload: Buffer } | undefined
+  #hasSpoken = false
+  #isOver = false
+
+  constructor(connection: Connection, options: VisitorOptions) {
+    this.#connection = connection
+    this.#options = options
+    const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
+    const timer = options.clock.after(PATIENCE_MS, () => this.#isOver || connection.destroy())
+    connection.handle({
+      data: bytes => {
+        this.#heard.push(bytes)
+        try {
+          frames.push(bytes)
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error
+          connection.destroy()
+        }
+      },
+      closed: () => {
+        timer.cancel()
+        this.#isOver = true
+        options.gone()
+      },
+    })
+  }
+
+  #onPacket(type: number, payload: Buffer): void {
+    if (this.#isOver) return
+    const { reception, leader, challenge } = this.#options
+    this.#act(reception(type, payload, leader(), challenge), type, payload)
+  }
+
+  #act(reply: Reply, type: number, payload: Buffer): void {
+    switch (reply.kind) {
+      case 'nothing':
+        return
+      case 'wait':
+        if (this.#question) return this.#connection.destroy()
+        this.#question = { type, payload }
+        return
+      case 'refuse': {
+        const { serve } = this.#options
+        return serve ? this.#handOver(serve) : this.#connection.destroy()
+      }
+      case 'say':
+      case 'sayLast':
+        this.#hasSpoken = true
+        this.#connection.write(reply.packet)
+        if (reply.kind === 'sayLast') this.#connection.end()
+    }
+  }
+
+  /** It is known who leads. */
+  answer(): void {
+    const question = this.#question
+    this.#question = undefined
+    if (question) this.#onPacket(question.type, question.payload)
+  }
+
+  /** This master leads now, and `serve` goes on with the connection as if it had just come. */
+  handOver(serve: (connection: Connection) => void): void {
+    if (this.#question) this.#handOver(serve)
+    else this.#connection.destroy()
+  }
+
+  /** One that was already spoken to is let go: what was said (a challenge) was not the leader's. */
+  #handOver(serve: (connection: Connection) => void): void {
+    if (this.#isOver) return
+    this.#options.gone()
+    if (this.#hasSpoken) return this.#connection.destroy()
+    this.#isOver = true
+    serve(new ReplayedConnection(this.#connection, this.#heard))
+  }
+}
+
+/** A connection of which some bytes have been read already. */
+class ReplayedConnection implements Connection {
+  readonly #inner: Connection
+  #early: readonly Buffer[]
+
+  constructor(inner: Connection, early: readonly Buffer[]) {
+    this.#inner = inner
+    this.#early = early
+  }
+
+  get remoteAddress(): string {
+    return this.#inner.remoteAddress
+  }
+
+  get remotePort(): number {
+    return this.#inner.remotePort
+  }
+
+  get localAddress(): string {
+    return this.#inner.localAddress
+  }
+
+  get queuedBytes(): number {
+    return this.#inner.queuedBytes
+  }
+
+  handle(handlers: ConnectionHandlers): void {
+    this.#inner.handle(handlers)
+    const early = this.#early
+    this.#early = []
+    for (const bytes of early) handlers.data(bytes)
+  }
+
+  write(bytes: Buffer): void {
+    this.#inner.write(bytes)
+  }
+
+  writev(buffers: readonly Buffer[], taken?: () => void): void {
+    this.#inner.writev(buffers, taken)
+  }
+
+  pause(): void {
+    this.#inner.pause()
+  }
+
+  resume(): void {
+    this.#inner.resume()
+  }
+
+  end(): void {
+    this.#inner.end()
+  }
+
+  destroy(error?: Error): void {
+    this.#inner.destroy(error)
+  }
+}
