@@ -1,145 +1,29 @@
 // How long a large metadata.mfs takes to load, and how much memory it is then: ours and the real mfsmaster 3.0.117.
-//   node bench/large-metadata.ts [INODES]
-// Every file has one chunk and a name of 16 bytes; 1000 files a folder. Processor time counts, not the clock: on a
-// machine that is shared the clock measures the others.
+//   node bench/large-metadata.ts [INODES [FILE]]
+// FILE is made when it is missing, and kept. Both times are told: on a machine that is shared the clock measures the
+// others, and processor time what one thread takes at least.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { realDisk } from '../src/env/real-disk.ts'
 import { loadCheckpoint } from '../src/journal/checkpoint-files.ts'
-import { CheckpointOutput } from '../src/metadata/checkpoint/output.ts'
-import { FIRST_EDGE_ID } from '../src/metadata/types.ts'
+import { NOW, writeTree } from './large-tree.ts'
 
-const PER_FOLDER = 1000
-const NOW = 1_700_000_000
 const CLOCK_TICKS = 100
-
-type Section = [header: string, bytes: number, records: (out: CheckpointOutput) => Generator<void>]
-
-/** Sections that hold nothing, with the bytes of their bodies. */
-const empty = (header: string, bytes: number): Section => [
-  header,
-  bytes,
-  function* (out) {
-    out.zeros(bytes)
-    yield
-  },
-]
-
-function node(out: CheckpointOutput, type: number, inode: number): void {
-  out.u8(type)
-  out.u32(inode)
-  for (const byte of [2, 0, 0]) out.u8(byte)
-  out.u16(type === 2 ? 0o755 : 0o644)
-  for (const word of [1000, 1000, NOW, NOW, NOW]) out.u32(word)
-  out.u16(24)
-}
-
-/** The sections of a tree of `files` files. */
-function sections(files: number): Section[] {
-  const folders = Math.ceil(files / PER_FOLDER)
-  const [firstFile, edges] = [2 + folders, folders + files]
-  const edge = (out: CheckpointOutput, parent: number, child: number, age: number, name: string) => {
-    out.u32(parent)
-    out.u32(child)
-    out.u64(FIRST_EDGE_ID - BigInt(age))
-    out.u16(name.length)
-    out.text(name)
-  }
-  const nodes: Section['2'] = function* (out) {
-    out.u32(firstFile + files - 1)
-    out.u32(1 + folders + files)
-    for (let i = 0; i <= folders; i++) node(out, 2, 1 + i)
-    for (let i = 0; i < files; i++) {
-      node(out, 1, firstFile + i)
-      out.u64n(1000)
-      out.u32(1)
-      out.u64n(i + 1)
-      yield
-    }
-    out.u8(0)
-  }
-  const names: Section['2'] = function* (out) {
-    out.u64(FIRST_EDGE_ID - BigInt(edges))
-    // Newest first.
-    for (let i = folders - 1; i >= 0; i--) edge(out, 1, 2 + i, i, `d${String(i).padStart(7, '0')}`)
-    for (let folder = 0; folder < folders; folder++) {
-      for (let i = Math.min(files, (folder + 1) * PER_FOLDER) - 1; i >= folder * PER_FOLDER; i--) {
-        edge(out, 2 + folder, firstFile + i, folders + i, `f${String(i).padStart(15, '0')}`)
-        yield
-      }
-    }
-    out.zeros(18)
-  }
-  const chunks: Section['2'] = function* (out) {
-    out.u64n(files + 1)
-    for (let i = 1; i <= files; i++) {
-      out.u64n(i)
-      out.u32(1)
-      out.u32(0)
-      out.u8(0)
-      yield
-    }
-    out.zeros(17)
-  }
-  const sessions: Section['2'] = function* (out) {
-    out.u32(1)
-    out.u16(16)
-    out.zeros(189)
-    yield
-  }
-  const classes: Section['2'] = function* (out) {
-    out.u8(4)
-    out.zeros(10)
-    yield
-  }
-  return [
-    ['SESS 1.5', 195, sessions],
-    ['SCLA 1.6', 11, classes],
-    ['NODE 1.4', 9 + 32 * (1 + folders) + 52 * files, nodes],
-    ['EDGE 1.1', 26 + 26 * folders + 34 * files, names],
-    ...[empty('FREE 1.0', 4), empty('QUOT 1.1', 4), empty('XATR 1.0', 9), empty('PACL 1.1', 17)],
-    ...[empty('OPEN 1.0', 8), empty('FLCK 1.0', 17), empty('PLCK 1.0', 37), empty('CSDB 1.3', 4)],
-    ['CHNK 1.1', 8 + 17 * (files + 1), chunks],
-  ]
-}
-
-async function generate(path: string, files: number): Promise<void> {
-  const file = await open(path, 'w')
-  try {
-    const out = new CheckpointOutput()
-    const write = async () => {
-      for (const piece of out.takeFull()) await file.write(piece)
-    }
-    out.text('MFSM 2.0')
-    out.u64n(1000)
-    out.u64(0x1234567812345678n)
-    for (const [header, bytes, records] of sections(files)) {
-      out.text(header)
-      out.u64n(bytes)
-      let written = 0
-      for (const _ of records(out)) if (++written % 10_000 === 0) await write()
-    }
-    out.text('[MFS EOF MARKER]')
-    for (const piece of out.takeAll()) await file.write(piece)
-  } finally {
-    await file.close()
-  }
-}
 
 const mib = (bytes: number) => Math.round(bytes / 1048576)
 
 /** In a process of its own: what it costs to load the file. */
 async function loadOurs(path: string): Promise<void> {
-  const [before, cpu] = [process.memoryUsage().rss, process.cpuUsage()]
+  const [before, cpu, startMs] = [process.memoryUsage().rss, process.cpuUsage(), performance.now()]
   const state = await loadCheckpoint(realDisk, path, NOW)
   const { user, system } = process.cpuUsage(cpu)
+  const wall = ((performance.now() - startMs) / 1000).toFixed(2)
   const rss = process.memoryUsage().rss
   const seconds = ((user + system) / 1e6).toFixed(2)
   console.log(
-    `ours: ${state.nodes.count} inodes, ${seconds} s of processor time, ${mib(rss)} MiB (+${mib(rss - before)})`,
+    `ours: ${state.nodes.count} inodes, ${wall} s, ${seconds} s of processor time, ${mib(rss)} MiB (+${mib(rss - before)})`,
   )
 }
 
@@ -155,12 +39,16 @@ function loadReal(path: string, folder: string): void {
   const user = ['WORKING_USER=root', 'WORKING_GROUP=root', `DATA_PATH=${folder}`, `EXPORTS_FILENAME=${exports}`]
   writeFileSync(config, [...user, ...ports, ''].join('\n'))
   spawnSync('cp', [path, join(folder, 'metadata.mfs')])
+  const startMs = performance.now()
   if (spawnSync('mfsmaster', ['-c', config, 'start']).status !== 0) return console.log('real: does not start here')
+  const wall = ((performance.now() - startMs) / 1000).toFixed(2)
   const pid = readFileSync(join(folder, '.mfsmaster.lock'), 'utf8').trim()
   const ticks = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ').slice(13, 15).map(Number) as [number, number]
   const kib = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
   process.kill(Number(pid), 'SIGKILL')
-  console.log(`real: ${((ticks[0] + ticks[1]) / CLOCK_TICKS).toFixed(2)} s of processor time, ${mib(kib * 1024)} MiB`)
+  console.log(
+    `real: ${wall} s, ${((ticks[0] + ticks[1]) / CLOCK_TICKS).toFixed(2)} s of processor time, ${mib(kib * 1024)} MiB`,
+  )
 }
 
 const [what = '1000000', loaded] = process.argv.slice(2)
@@ -168,8 +56,8 @@ if (what === 'load' && loaded) await loadOurs(loaded)
 else {
   const folder = mkdtempSync(join(tmpdir(), 'elkfs-large-'))
   try {
-    const path = join(folder, 'large')
-    await generate(path, Number(what))
+    const path = loaded ?? join(folder, 'large')
+    if (!existsSync(path)) await writeTree(path, Number(what))
     spawnSync(process.execPath, [import.meta.filename, 'load', path], { stdio: 'inherit' })
     loadReal(path, folder)
   } finally {

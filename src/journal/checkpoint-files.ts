@@ -27,8 +27,8 @@ export const CHECKPOINT_TEMPORARY = 'metadata.mfs.back.tmp'
 /** Where masters before 2.0 kept their sessions. */
 const OLD_SESSIONS = 'sessions.mfs'
 
-/** Read at a time: whole blocks of a seal. */
-const PIECE_BYTES = 64 * SEAL_BLOCK_BYTES
+/** Read at a time: whole blocks of a seal, and little enough to stay in the processor's cache until it is decoded. */
+const PIECE_BYTES = 16 * SEAL_BLOCK_BYTES
 /** A helper syncs as often, so that the changelog's syncs beside it never wait for much. */
 const SYNCED_AT_ONCE = 8 << 20
 
@@ -67,7 +67,7 @@ async function inspectOpen(file: DiskFile, path: string): Promise<CheckpointFile
 }
 
 async function readAt(file: DiskFile, position: number, bytes: number): Promise<Buffer> {
-  const target = Buffer.alloc(bytes)
+  const target = Buffer.allocUnsafeSlow(bytes)
   return target.subarray(0, await file.read(target, position))
 }
 
@@ -89,16 +89,24 @@ export async function loadCheckpoint(disk: Disk, path: string, now: Seconds): Pr
   }
 }
 
-/** The bytes of a checkpoint from its beginning on, checked. */
+/** The bytes of a checkpoint from its beginning on, checked. The next piece is read while one is decoded. */
 function piecesOf(file: DiskFile, seal: Seal | undefined): () => Promise<Buffer | undefined> {
   let position = 0
   const end = seal?.dataBytes ?? Infinity
+  const readNext = () => {
+    const next = readAt(file, position, Math.min(PIECE_BYTES, end - position))
+    // Nobody hears of a failure when something before it is wrong already.
+    next.catch(() => {})
+    return next
+  }
+  let next = readNext()
   return async () => {
-    const target = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, end - position))
-    const piece = target.subarray(0, await file.read(target, position))
+    const piece = await next
     if (piece.length === 0) return undefined
-    if (seal) checkBlocks(seal, piece, position)
+    const start = position
     position += piece.length
+    next = readNext()
+    if (seal) checkBlocks(seal, piece, start)
     return piece
   }
 }

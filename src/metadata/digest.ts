@@ -67,6 +67,7 @@ export class Digest {
    * @param before below 2^53, as `after`
    */
   change(kind: Fact, key: number, before: number, after: number): void {
+    if (before === after) return
     const lowKey = mixLow(halves(key) ^ Math.imul(kind, 0x9e3779b1))
     const highKey = mixHigh(Math.imul(halves(key), 0x2c1b3c6d) + Math.imul(kind, 0x297a2d39))
     if (after !== 0) {
@@ -91,6 +92,18 @@ export class Digest {
     this.#sum(-1, kind, a, b, c, text)
   }
 
+  /** add() with the text that `length` bytes are. */
+  addBytes(kind: Fact, a: number, b: number, c: number, bytes: Uint8Array, start: number, length: number): void {
+    let low = Math.imul(kind, 0x9e3779b1)
+    let high = Math.imul(kind, 0x297a2d39)
+    for (let i = start; i < start + length; i++) {
+      const code = bytes[i] as number
+      low = Math.imul(low ^ code, 0x01000193)
+      high = Math.imul(high + code, 0x2c1b3c6d) ^ (high >>> 15)
+    }
+    this.#finish(1, low, high, a, b, c)
+  }
+
   #sum(sign: 1 | -1, kind: Fact, a: number, b: number, c: number, text: string): void {
     let low = Math.imul(kind, 0x9e3779b1)
     let high = Math.imul(kind, 0x297a2d39)
@@ -99,6 +112,11 @@ export class Digest {
       low = Math.imul(low ^ code, 0x01000193)
       high = Math.imul(high + code, 0x2c1b3c6d) ^ (high >>> 15)
     }
+    this.#finish(sign, low, high, a, b, c)
+  }
+
+  #finish(sign: 1 | -1, textLow: number, textHigh: number, a: number, b: number, c: number): void {
+    let [low, high] = [textLow, textHigh]
     low = mixLow(mixLow(mixLow(low ^ halves(a)) ^ halves(b)) ^ halves(c))
     high = mixHigh(mixHigh(mixHigh(high + halves(a)) + halves(b)) + halves(c))
     this.#low = (this.#low + sign * low) | 0

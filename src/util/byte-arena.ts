@@ -20,6 +20,16 @@ export class ByteArena {
     return handle
   }
 
+  /** Stores `length` bytes of a buffer. */
+  putBytes(source: Uint8Array, start: number, length: number): number {
+    const handle = this.#take(unitsOf(length))
+    const page = this.#pages[Math.floor(handle / PAGE_UNITS)] as Buffer
+    const target = (handle % PAGE_UNITS) * UNIT_BYTES
+    // Names are short: a loop is quicker than a call.
+    for (let i = 0; i < length; i++) page[target + i] = source[start + i] as number
+    return handle
+  }
+
   text(handle: number, length: number): string {
     const start = (handle % PAGE_UNITS) * UNIT_BYTES
     return (this.#pages[Math.floor(handle / PAGE_UNITS)] as Buffer).toString('latin1', start, start + length)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { BulkInsert } from './bulk-insert.ts'
 import { ByteArena } from './byte-arena.ts'
 import { Rows, words32 } from './column.ts'
 import { HashIndex, mix32 } from './hash-index.ts'
@@ -65,4 +66,28 @@ test('a hash index finds exactly what is in it, also after removals', () => {
     }),
     { numRuns: 50 },
   )
+})
+
+test('rows inserted in bulk are found, and the first with a known key is told', () => {
+  // Few, inserted one by one, and enough to be sorted; every hash is that of several keys.
+  for (const count of [50, 10_000]) {
+    const hashOf = (key: number) => mix32(key >>> 2)
+    const keyOf = (row: number) => (row === count - 3 || row === count - 1 ? 7 : row)
+    const index = new HashIndex()
+    const bulk = new BulkInsert(index, (a, b) => keyOf(a) === keyOf(b))
+    for (let row = 1; row < count - 3; row++) bulk.add(hashOf(row), row)
+    assert.equal(bulk.settle(), 0)
+    for (let row = count - 3; row < count; row++) bulk.add(hashOf(keyOf(row)), row)
+    assert.equal(bulk.settle(), count - 3)
+    for (let row = 1; row < count - 3; row++) {
+      assert.equal(
+        index.find(hashOf(row), found => found === row),
+        row,
+      )
+    }
+    assert.equal(
+      index.find(hashOf(count), found => found === count),
+      0,
+    )
+  }
 })

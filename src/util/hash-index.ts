@@ -1,7 +1,8 @@
 // Finding rows by a key that lies in the table itself: open addressing over row numbers. Split into segments that
 // grow one by one, so that no insertion ever waits for the rehash of millions.
 
-const SEGMENT_BITS = 10
+/** The highest bits of a hash choose its segment. */
+export const SEGMENT_BITS = 10
 /** Words: 16 slots. */
 const FIRST_SIZE = 32
 
@@ -16,6 +17,13 @@ export function mix32(value: number): number {
 export function hashText(text: string, seed: number): number {
   let hash = seed ^ 0x811c9dc5
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return mix32(hash)
+}
+
+/** The same of the latin1 string that `length` bytes are. */
+export function hashBytes(bytes: Uint8Array, start: number, length: number, seed: number): number {
+  let hash = seed ^ 0x811c9dc5
+  for (let i = start; i < start + length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
   return mix32(hash)
 }
 

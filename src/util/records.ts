@@ -27,6 +27,15 @@ export class Records {
     page[(row & PAGE_MASK) * this.#words + word] = value
   }
 
+  /** Where the words of a row lie, for code that sets many of them: from index `start(row)` on. */
+  page(row: number): Uint32Array {
+    return this.#pages[row >>> PAGE_BITS] ?? this.#addPage(row >>> PAGE_BITS)
+  }
+
+  start(row: number): number {
+    return (row & PAGE_MASK) * this.#words
+  }
+
   #addPage(at: number): Uint32Array {
     const page = new Uint32Array(PAGE_ROWS * this.#words)
     while (this.#pages.length < at) this.#pages.push(undefined)

@@ -31,8 +31,9 @@ export class CheckpointInput {
     return this.#base + this.position
   }
 
-  fail(what: string): never {
-    throw new CheckpointError(this.section, this.offset, what)
+  /** @param offset in the file, of what is wrong */
+  fail(what: string, offset = this.offset): never {
+    throw new CheckpointError(this.section, offset, what)
   }
 
   /** Makes sure that `bytes` can be read. */

@@ -1,10 +1,14 @@
 // The table of chunks: what is known of a chunk for good. Where its copies are is the master's to learn anew.
 // 24 bytes a chunk.
+import { BulkInsert } from '../../util/bulk-insert.ts'
 import { Rows } from '../../util/column.ts'
 import { HashIndex, mix32 } from '../../util/hash-index.ts'
 import { Records, WideField, WordField, wordField } from '../../util/records.ts'
 import { type Digest, Fact, FactField } from '../digest.ts'
 import type { ChunkId, Seconds } from '../types.ts'
+
+/** 16 MiB for the time of loading. Ids are counted up, so that few share a bit. */
+const SEEN_BITS = 1 << 27
 
 /** What happened to a chunk row since it was last asked: its copies may be too few, too many or useless now. */
 export interface ChunkObserver {
@@ -28,6 +32,8 @@ export class ChunkTable {
   readonly #rows = new Rows()
   readonly #index = new HashIndex()
   nextChunkId: ChunkId = 1
+  /** `seen` has a bit of each id (modulo its size) that has been there: most chunks are known to be new without a search. */
+  #loading: { seen: Uint32Array; inserts: BulkInsert } | undefined
   observer: ChunkObserver = { chunkChanged() {} }
   #copiesWanted: (sclassId: number) => number
 
@@ -69,6 +75,30 @@ export class ChunkTable {
     this.#index.insert(hashOf(id), row)
     this.observer.chunkChanged(row)
     return row
+  }
+
+  /** Row of the chunk; it is made, with version 0, when there is none. find() knows it after settle(). */
+  load(id: ChunkId): number {
+    this.#loading ??= { seen: new Uint32Array(SEEN_BITS / 32), inserts: new BulkInsert(this.#index) }
+    const { seen, inserts } = this.#loading
+    const bit = id % SEEN_BITS
+    const [word, mask] = [bit >>> 5, 1 << (bit & 31)]
+    if (((seen[word] as number) & mask) !== 0) {
+      inserts.settle()
+      return this.find(id) || this.add(id, 0)
+    }
+    seen[word] = (seen[word] as number) | mask
+    const row = this.#rows.take()
+    this.#id.set(row, id)
+    this.#digest.add(Fact.CHUNK, id, 0)
+    inserts.add(hashOf(id), row)
+    return row
+  }
+
+  /** Ends a run of load(). */
+  settle(): void {
+    this.#loading?.inserts.settle()
+    this.#loading = undefined
   }
 
   remove(row: number): void {

@@ -1,8 +1,10 @@
 // The table of edges: names that lead from a list to a node. A list is a directory, a bucket of the trash or a bucket
 // of the sustained files; it is ordered, newest first, which is by ascending edge id. 36 bytes an edge, and its name.
+
+import { BulkInsert } from '../../util/bulk-insert.ts'
 import { ByteArena } from '../../util/byte-arena.ts'
 import { Rows } from '../../util/column.ts'
-import { HashIndex, hashText, mix32 } from '../../util/hash-index.ts'
+import { HashIndex, hashBytes, hashText, mix32 } from '../../util/hash-index.ts'
 import { Records, WideField, WordField, wordField } from '../../util/records.ts'
 import { type Digest, Fact } from '../digest.ts'
 import { FIRST_EDGE_ID, type Inode } from '../types.ts'
@@ -31,6 +33,7 @@ export class EdgeTable {
   readonly #names = new ByteArena()
   readonly #rows = new Rows()
   readonly #index = new HashIndex()
+  #loading: BulkInsert | undefined
   /** Rows of edges that a listing stopped at, by age. */
   readonly #cursors = new Uint32Array(CURSORS)
 
@@ -96,6 +99,46 @@ export class EdgeTable {
       this.#index.insert(hash, edge)
     }
     return edge
+  }
+
+  /**
+   * add() of a name that `nameBytes` bytes of a buffer hold, from `start` on: for the reader of checkpoints. find()
+   * knows such edges after settleNames(), which tells of names that are there twice.
+   */
+  load(
+    list: number,
+    owner: Inode,
+    child: Inode,
+    age: number,
+    source: Buffer,
+    start: number,
+    nameBytes: number,
+  ): number {
+    const edge = this.#rows.take()
+    const [page, at] = [this.#records.page(edge), this.#records.start(edge)]
+    page[at] = list
+    page[at + 1] = child
+    page[at + 2] = age >>> 0
+    page[at + 3] = Math.floor(age / 0x100000000) | (nameBytes << 16)
+    page[at + 7] = this.#names.putBytes(source, start, nameBytes)
+    this.#digest.addBytes(Fact.EDGE, owner, child, age, source, start, nameBytes)
+    if (owner === 0) return edge
+    const hash = hashBytes(source, start, nameBytes, mix32(list))
+    page[at + 8] = hash
+    this.#loading ??= new BulkInsert(this.#index, (a, b) => this.#isSameName(a, b))
+    this.#loading.add(hash, edge)
+    return edge
+  }
+
+  /** Ends a run of load(). @returns the first edge whose name its list had already, or 0 */
+  settleNames(): number {
+    const twice = this.#loading?.settle() ?? 0
+    this.#loading = undefined
+    return twice
+  }
+
+  #isSameName(a: number, b: number): boolean {
+    return this.list.get(a) === this.list.get(b) && this.name(a) === this.name(b)
   }
 
   /** @param owner as for add() */

@@ -154,7 +154,8 @@ export function addEdge(state: State, parent: Inode, child: Inode, name: string)
 /** Adds an edge with a given age at the head of a list. */
 export function insertEdge(state: State, list: number, child: Inode, name: string, age: number): void {
   const { edges, lists } = state
-  const edge = joinEdge(state, list, child, name, age)
+  const edge = edges.add(list, lists.owner.get(list), child, name, age)
+  joinEdge(state, list, child, edge)
   const first = lists.head.get(list)
   if (first === 0) lists.tail.set(list, edge)
   else {
@@ -165,10 +166,10 @@ export function insertEdge(state: State, list: number, child: Inode, name: strin
   countUp(state, list, statsOf(state, child), 1)
 }
 
-/** Adds an edge of a checkpoint at the end of its list. Statistics come later, all at once: see countAll(). */
-export function loadEdge(state: State, list: number, child: Inode, name: string, age: number): void {
+/** Puts an edge of a checkpoint at the end of its list. Statistics come later, all at once: see countAll(). */
+export function appendEdge(state: State, list: number, child: Inode, edge: number): void {
   const { edges, lists } = state
-  const edge = joinEdge(state, list, child, name, age)
+  joinEdge(state, list, child, edge)
   const last = lists.tail.get(list)
   if (last === 0) lists.head.set(list, edge)
   else {
@@ -179,20 +180,17 @@ export function loadEdge(state: State, list: number, child: Inode, name: string,
 }
 
 /** An edge that belongs to its list and to its child, but has no place in the list's order yet. */
-function joinEdge(state: State, list: number, child: Inode, name: string, age: number): number {
+function joinEdge(state: State, list: number, child: Inode, edge: number): void {
   const { edges, lists, nodes } = state
-  const owner = lists.owner.get(list)
-  const edge = edges.add(list, owner, child, name, age)
   lists.length.add(list, 1)
-  if (nodes.isDirectory(child)) nodes.links.add(owner, 1)
+  if (nodes.isDirectory(child)) nodes.links.add(lists.owner.get(list), 1)
   else nodes.links.add(child, 1)
   edges.nextLink.set(edge, nodes.firstLink.get(child))
   nodes.firstLink.set(child, edge)
   if (nodes.isFile(child)) nodes.ratio.set(child, state.storageClasses.copiesWanted(nodes.sclassId.get(child)))
-  return edge
 }
 
-/** Makes the statistics of all lists after loadEdge(): first what lies in each, then what lies below. */
+/** Makes the statistics of all lists after appendEdge(): first what lies in each, then what lies below. */
 export function countAll(state: State): void {
   const { nodes, lists } = state
   for (const list of [...state.trashLists, ...state.sustainedLists]) lists.count(list, statsIn(state, list), 1)
