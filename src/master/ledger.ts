@@ -6,6 +6,8 @@ import type { State } from '../metadata/state.ts'
 export interface Ledger {
   /** Read it freely; change it only through commit(). */
   readonly state: State
+  /** Nothing is committed any more: the log has another owner. */
+  readonly hasEnded: boolean
   /** Whole seconds since 1970, the same for all of one turn of the event loop: the time stamp of entries. */
   now(): number
   /**

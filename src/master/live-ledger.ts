@@ -50,6 +50,10 @@ export class LiveLedger implements Ledger {
     return this.#now.seconds
   }
 
+  get hasEnded(): boolean {
+    return this.#hasEnded
+  }
+
   /** From now on nothing is committed and nothing runs: the log has another owner. */
   end(): void {
     this.#hasEnded = true

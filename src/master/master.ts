@@ -24,6 +24,7 @@ import type { Exports } from './clients/exports.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
+import { TreeJobs } from './clients/tree-jobs.ts'
 import { type CommitRule, LiveLedger } from './live-ledger.ts'
 import { MetaloggerPort } from './metaloggers/port.ts'
 import type { MasterOptions } from './options.ts'
@@ -109,6 +110,7 @@ export class Master {
       locks,
       cache: new DataCache(),
       answers: this.answers,
+      jobs: new TreeJobs(env, this.ledger, options.treeSlices),
       options: options.client,
       reservations: new Map(),
     }
@@ -124,6 +126,7 @@ export class Master {
     if (this.ledger.state.metaId === 0n) this.#assignMetaId()
     this.chunks.takeOver()
     this.#disconnectSessions()
+    this.#clients.resumeJobs()
     await this.#metaloggers.listen(this.#options.metaloggersHost, this.#options.metaloggersPort)
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)
     await this.#clients.listen(this.#options.clientsHost, this.#options.clientsPort)

@@ -5,8 +5,11 @@ import type { RecoveryListener } from '../journal/recovery.ts'
 import { type ChunkOptions, chunkOptions } from './chunks/options.ts'
 import type { ClientOptions } from './clients/context.ts'
 import type { Exports } from './clients/exports.ts'
+import type { TreeSlices } from './clients/tree-jobs.ts'
 
 export interface MasterOptions {
+  /** How work on whole trees is divided, when not as usual. */
+  treeSlices?: TreeSlices
   dataFolder: string
   exports: Exports
   clientsHost: string

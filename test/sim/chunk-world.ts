@@ -31,6 +31,7 @@ export const worldOptions: ChunkOptions = { ...defaults, replicationsDelaySecond
 /** A ledger without a disk: what is committed is durable half a millisecond later. */
 class LightLedger implements Ledger {
   readonly state: State
+  readonly hasEnded = false
   readonly #scheduler: Scheduler
   readonly #clock: () => number
   #waiting: (() => void)[] | undefined

@@ -10,7 +10,12 @@ import type { Ledger } from '../ledger.ts'
 import type { Asker } from './attributes.ts'
 import type { DataCache } from './data-cache.ts'
 import type { LockService } from './lock-service.ts'
-import type { OnceRequest, RecentAnswers } from './recent-answers.ts'
+import type { RawRequest } from './named-inodes.ts'
+import { digestOf, type OnceRequest, type RecentAnswers } from './recent-answers.ts'
+import type { TreeJobs } from './tree-jobs.ts'
+
+/** Who asks where the message does not say. */
+export const NOBODY: Caller = { uid: 12345, gids: [12345] }
 
 /** A connection of a registered client. */
 export interface ClientPeer {
@@ -35,6 +40,7 @@ export interface ClientServices {
   locks: LockService
   cache: DataCache
   answers: RecentAnswers
+  jobs: TreeJobs
   news: News
   options: ClientOptions
   /** Ends of append reservations, beyond the length of the file (spec client-master 5.6, TRUNCATE). */
@@ -54,15 +60,42 @@ export interface ClientOptions {
 export class RequestContext {
   readonly services: ClientServices
   readonly session: Session
+  readonly request: RawRequest
+  /** What leaveForLater() told a master that is no more; the request is to be gone on with. */
+  readonly resumed: string | undefined
   readonly #peer: ClientPeer
   readonly #once: OnceRequest | undefined
 
   /** @param once for a request that must not be carried out twice */
-  constructor(services: ClientServices, session: Session, peer: ClientPeer, once?: OnceRequest) {
+  constructor(
+    services: ClientServices,
+    session: Session,
+    peer: ClientPeer,
+    { request, once, resumed }: { request: RawRequest; once?: OnceRequest | undefined; resumed?: string },
+  ) {
     this.services = services
     this.session = session
+    this.request = request
+    this.resumed = resumed
     this.#peer = peer
     this.#once = once
+  }
+
+  /** Nobody waits for the answer any more, and nobody asks again for it. */
+  get isStale(): boolean {
+    return this.#once === undefined && this.#peer.sessionId === 0
+  }
+
+  /** Whether both ask the same thing for the same session, whatever their msgid. */
+  isSameAs({ session, request: { type, payload } }: RequestContext): boolean {
+    if (session !== this.session || type !== this.request.type) return false
+    return digestOf(type, payload) === digestOf(type, this.request.payload)
+  }
+
+  /** The request goes on in another turn. @param note what a later master needs besides the request itself */
+  leaveForLater(note: string): void {
+    const job = this.#once?.asJob(this.request, note)
+    if (job) this.services.ledger.attach({ job })
   }
 
   get sessionId(): SessionId {
@@ -119,6 +152,12 @@ export class RequestContext {
       this.services.ledger.commit(entry)
       this.#once?.committed(entry)
     }
+  }
+
+  /** One of many entries of a request that is carried out in slices. */
+  commitPart(entry: Entry): void {
+    this.services.ledger.commit(entry)
+    this.#once?.committedPart(entry)
   }
 
   /** Commits what was decided, or tells that it was refused. */

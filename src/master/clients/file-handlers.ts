@@ -19,13 +19,12 @@ import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import type { ChunkAnswer } from '../chunks/chunk-service.ts'
 import { type Asker, attributesOf } from './attributes.ts'
-import type { RequestContext } from './context.ts'
+import { NOBODY, type RequestContext } from './context.ts'
 import { keepsCache, touch } from './namespace-handlers.ts'
 
 type Handler = (context: RequestContext, payload: Buffer) => void
 
 const Counter = { SETATTR: 2, MKNOD: 8, OPEN: 13, READ: 14, WRITE: 15 } as const
-const NOBODY = { uid: 12345, gids: [12345] }
 
 function openedFlags({ state }: RequestContext, inode: Inode): number {
   const eattr = state.nodes.eattr.get(inode)

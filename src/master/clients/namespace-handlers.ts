@@ -23,7 +23,7 @@ import { versionNumber } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import { attributesOf, lookupFlags } from './attributes.ts'
-import type { RequestContext } from './context.ts'
+import { NOBODY, type RequestContext } from './context.ts'
 
 type Handler = (context: RequestContext, payload: Buffer) => void
 
@@ -44,7 +44,6 @@ const Counter = {
 } as const
 
 /** Callers of messages that carry none. */
-const NOBODY = { uid: 12345, gids: [12345] }
 
 function onStatfs(context: RequestContext, payload: Buffer): void {
   const { msgid } = context.decode(cltoma.fuseStatfs, payload)

@@ -21,6 +21,7 @@ import type { AnswerLink } from './recent-answers.ts'
 import { awaitsClose, grantMount, reconnectAnswer, welcome } from './registration.ts'
 import { toolHandlers, toolMessages } from './tool-handlers.ts'
 import { trashHandlers } from './trash-handlers.ts'
+import { treeHandlers } from './tree-handlers.ts'
 
 const MAX_PAYLOAD_BYTES = 50_000_000
 /** A client that does not read is let go when this much waits for it. */
@@ -30,7 +31,7 @@ const NOP_AFTER_MS = 1000
 const SWEEP_MS = 10_000
 const FIRST_SWEEP_MS = 120_000
 
-const handlers = new Map([...namespaceHandlers, ...fileHandlers, ...toolHandlers, ...trashHandlers])
+const handlers = new Map([...namespaceHandlers, ...fileHandlers, ...toolHandlers, ...treeHandlers, ...trashHandlers])
 
 export interface ClientPortOptions {
   /** How long a disconnected session keeps its open files and locks (SESSION_SUSTAIN_TIME). */
@@ -70,6 +71,23 @@ export class ClientPort implements News {
       }),
       this.env.clock.every(SWEEP_MS, () => this.sweepSessions()),
     ]
+  }
+
+  /** Goes on with what the last master has left half done. Before anybody is heard. */
+  resumeJobs(): void {
+    const { ledger, answers } = this.services
+    for (const { job, once } of answers.takeUnfinished()) {
+      const session = ledger.state.sessions.get(job.sessionId)
+      const handler = handlers.get(job.type)
+      if (!session || !handler) continue
+      const payload = Buffer.concat([Buffer.alloc(4), Buffer.from(job.body, 'base64')])
+      payload.writeUInt32BE(job.msgid)
+      const peer = { sessionId: job.sessionId, version: job.version, isTool: false, send: () => {} }
+      const request = { type: job.type, payload, version: job.version }
+      const context = new RequestContext(this.services, session, peer, { request, once, resumed: job.note })
+      this.env.log.notice(`request ${job.type} of session ${job.sessionId} is gone on with`)
+      ledger.together(() => handler(context, payload))
+    }
   }
 
   async close(): Promise<void> {
@@ -154,6 +172,7 @@ export class ClientPort implements News {
     for (const inode of inodes) locks.release(sessionId, inode)
     ledger.commit({ op: 'SESDEL', ts: ledger.now(), sessionId })
     this.services.answers.forget(sessionId)
+    this.services.jobs.forget(sessionId)
     for (const inode of inodes) locks.wake(inode)
   }
 }
@@ -262,8 +281,13 @@ class ClientLink implements AnswerLink {
     const { services } = this.#port
     const once = this.isTool ? 'unrecorded' : services.answers.received(this, type, payload)
     if (once === undefined) return
-    const context = new RequestContext(services, session, this, once === 'unrecorded' ? undefined : once)
-    services.ledger.together(() => handler(context, payload))
+    const request = { type, payload, version: this.version }
+    const context = new RequestContext(services, session, this, {
+      request,
+      once: once === 'unrecorded' ? undefined : once,
+    })
+    const run = () => services.ledger.together(() => handler(context, payload))
+    if (!services.jobs.parks(context, run)) run()
   }
 
   /** A client of ours asks whether we are of its kind: from the answer on both use the layouts of their own. */

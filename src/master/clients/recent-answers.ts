@@ -12,13 +12,14 @@
 // Each record lies behind the changelog line that it belongs to (metadata/changelog/trailer.ts). So it is as durable as
 // the change itself, a restart and a follower know it, and remember() rebuilds the table from the lines in their order.
 import type { Entry } from '../../metadata/changelog/entry.ts'
-import type { Trailer } from '../../metadata/changelog/trailer.ts'
+import type { JobRecord, Trailer } from '../../metadata/changelog/trailer.ts'
 import type { SessionId } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { hashText, mix32 } from '../../util/hash-index.ts'
 import { Oldest } from '../../util/oldest.ts'
 import type { Ledger } from '../ledger.ts'
 import type { ClientPeer } from './context.ts'
+import type { RawRequest } from './named-inodes.ts'
 
 /** A client gives a connection up after 10 s without a word; what it sends later shows that it had all before. */
 export const CONFIRMED_AFTER_MS = 12_000
@@ -121,6 +122,8 @@ export class RecentAnswers {
   readonly #sessions = new Map<SessionId, SessionAnswers>()
   /** When the log shall show that the last answer was confirmed; 0 when it does. */
   #markAtMs = 0
+  /** For remember(): requests that were being carried out in parts when the log ended. */
+  readonly #unfinished = new Map<string, JobRecord>()
   /** For remember(): what the lines since the last answer have changed. */
   #thingsBefore: number[] = []
 
@@ -153,7 +156,9 @@ export class RecentAnswers {
   }
 
   /** Rebuilds the table: every line of the log in its order, at a start or on a follower. */
-  remember(entry: Entry, { answer }: Trailer): void {
+  remember(entry: Entry, { answer, job }: Trailer): void {
+    if (job) this.#unfinished.set(`${job.sessionId},${job.msgid}`, job)
+    if (answer) this.#unfinished.delete(`${answer.sessionId},${answer.msgid}`)
     // A request may have several lines; its answer lies behind the last one.
     this.#thingsBefore.push(...thingsChanged(entry))
     if (!answer) {
@@ -167,6 +172,18 @@ export class RecentAnswers {
     const answers = this.#of(sessionId)
     answers.add(recent)
     answers.answered(recent)
+  }
+
+  /** After remember(): requests to go on with. Whoever asks again for one waits for its answer. */
+  takeUnfinished(): { job: JobRecord; once: OnceRequest }[] {
+    const jobs = [...this.#unfinished.values()]
+    this.#unfinished.clear()
+    return jobs.map(job => {
+      const { sessionId, msgid, type, digest } = job
+      const recent = { msgid, type, digest, link: undefined, body: undefined, answeredMs: 0, things: [] }
+      this.#of(sessionId).add(recent)
+      return { job, once: new OnceRequest(this, sessionId, recent) }
+    })
   }
 
   /** @internal for OnceRequest: the answer of a request that was carried out. */
@@ -216,6 +233,7 @@ export class RecentAnswers {
   /** After remember(): sessions that ended meanwhile ask nothing again. */
   keepOnly(exists: (sessionId: SessionId) => boolean): void {
     for (const sessionId of [...this.#sessions.keys()]) if (!exists(sessionId)) this.#sessions.delete(sessionId)
+    for (const [key, { sessionId }] of [...this.#unfinished]) if (!exists(sessionId)) this.#unfinished.delete(key)
   }
 
   /**
@@ -257,6 +275,17 @@ export class OnceRequest {
 
   committed(entry: Entry): void {
     this.#entries.push(entry)
+  }
+
+  /** As committed(), for one of very many: the first ones stand for all. */
+  committedPart(entry: Entry): void {
+    if (this.#entries.length < THINGS_PER_REQUEST) this.#entries.push(entry)
+  }
+
+  /** The request as it is put behind a line that carries out a part of it. */
+  asJob({ payload, version }: RawRequest, note: string): JobRecord {
+    const { msgid, type, digest } = this.#recent
+    return { sessionId: this.#sessionId, msgid, type, digest, version, note, body: payload.toString('base64', 4) }
   }
 
   /** Answers, on the connection that the client waits on now. */

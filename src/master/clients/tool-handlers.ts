@@ -7,144 +7,19 @@ import {
   decideDuplicateClass,
   decideRenameClass,
 } from '../../metadata/chunks/decide-classes.ts'
-import { PREDEFINED_CLASSES } from '../../metadata/chunks/storage-classes.ts'
-import type { Decision } from '../../metadata/decision.ts'
-import { type Counts, holdsData, SetMode } from '../../metadata/namespace/apply-recursive.ts'
+import { holdsData } from '../../metadata/namespace/apply-recursive.ts'
 import { resolve } from '../../metadata/namespace/decide.ts'
-import {
-  decideArchive,
-  decideSetClass,
-  decideSetEattr,
-  decideSetRetention,
-  type Tallies,
-  tallyArchive,
-  tallyClasses,
-  tallyEattr,
-  tallyRetention,
-} from '../../metadata/namespace/decide-recursive.ts'
-import { decideAppend, decideRepair, decideSnapshot } from '../../metadata/namespace/decide-snapshot.ts'
+import { decideAppend, decideRepair } from '../../metadata/namespace/decide-snapshot.ts'
 import { statsOf } from '../../metadata/namespace/tree.ts'
 import { decideQuota, NO_QUOTA } from '../../metadata/quota/decide.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
-import { type Message, type StatusOr, u32, u64n, Writer } from '../../protocol/codec.ts'
-import { versionNumber } from '../../protocol/constants.ts'
+import { u32, u64n, Writer } from '../../protocol/codec.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
-import type { RequestContext } from './context.ts'
+import { NOBODY, type RequestContext } from './context.ts'
+import { treeHandlers } from './tree-handlers.ts'
 
 type Handler = (context: RequestContext, payload: Buffer) => void
-
-const NOBODY = { uid: 12345, gids: [12345] }
-const byUid = (uid: number) => ({ uid, gids: [0] })
-/** Records of one kind in an answer are counted in a byte. */
-const MAX_RECORDS = 255
-
-function answerCounts(
-  context: RequestContext,
-  message: Message<StatusOr<Counts>>,
-  msgid: number,
-  decision: Decision<{ counts: Counts }>,
-): void {
-  if (context.granted(decision)) context.answer(message, { msgid, ...decision.counts })
-  else context.answer(message, { msgid, status: decision.status })
-}
-
-const ascending = (tally: Map<number, number>) => [...tally].sort(([a], [b]) => a - b)
-
-function onGettrashtime(context: RequestContext, payload: Buffer): void {
-  const { msgid, inode, recursive } = context.decode(cltoma.fuseGettrashtime, payload)
-  const fail = (status: number) => context.answer(matocl.fuseGettrashtime, { msgid, status })
-  if (recursive > 1) return fail(Status.EINVAL)
-  const found = tallyRetention(context.state, context.asker(NOBODY), inode, recursive === 1)
-  if (!context.granted(found)) return fail(found.status)
-  const [files, directories] = [ascending(found.tallies.files), ascending(found.tallies.directories)]
-  const items = [...files, ...directories].map(([value, count]) => ({ value, count }))
-  context.answer(matocl.fuseGettrashtime, {
-    ...{ msgid, fileCount: files.length, directoryCount: directories.length, items },
-  })
-}
-
-function onSettrashtime(context: RequestContext, payload: Buffer): void {
-  const { msgid, uid, ...request } = context.decode(cltoma.fuseSettrashtime, payload)
-  const { minTrashSeconds: min, maxTrashSeconds: max } = context.session
-  const asker = context.asker(byUid(uid))
-  const decision = decideSetRetention(context.state, asker, request, { min, max }, context.now())
-  answerCounts(context, matocl.fuseSettrashtime, msgid, decision)
-}
-
-function classItems({ state, version }: RequestContext, tally: Map<number, number>) {
-  const known = ascending(tally).filter(([id]) => id <= PREDEFINED_CLASSES || matocl.knowsClassNames(version))
-  return known.slice(0, MAX_RECORDS).map(([id, count]) => {
-    return id <= PREDEFINED_CLASSES ? { goal: id, count } : { name: state.storageClasses.get(id)?.name ?? '', count }
-  })
-}
-
-function onGetsclass(context: RequestContext, payload: Buffer): void {
-  const { msgid, inode, recursive } = context.decode(cltoma.fuseGetsclass, payload)
-  const fail = (status: number) => context.answer(matocl.fuseGetsclass, { msgid, status })
-  if (recursive > 1) return fail(Status.EINVAL)
-  const found = tallyClasses(context.state, context.asker(NOBODY), inode, recursive === 1)
-  if (!context.granted(found)) return fail(found.status)
-  const [files, directories] = [
-    classItems(context, found.tallies.files),
-    classItems(context, found.tallies.directories),
-  ]
-  context.answer(matocl.fuseGetsclass, {
-    ...{ msgid, fileCount: files.length, directoryCount: directories.length, items: [...files, ...directories] },
-  })
-}
-
-function onSetsclass(context: RequestContext, payload: Buffer): void {
-  const { msgid, inode, uid, mode, goal, oldName, newName } = context.decode(cltoma.fuseSetsclass, payload)
-  const { storageClasses } = context.state
-  const goalClass = goal !== undefined && goal >= 1 && goal <= PREDEFINED_CLASSES ? goal : undefined
-  const targetClass = newName === undefined ? goalClass : storageClasses.idOf(newName)
-  // The log carries a source class with every change; it has a meaning with exchange only.
-  const sourceClass = oldName !== undefined ? storageClasses.idOf(oldName) : newName === undefined ? goalClass : 1
-  const exchangesGoal = goal !== undefined && (mode & 3) === SetMode.EXCHANGE
-  if (targetClass === undefined || sourceClass === undefined || exchangesGoal) {
-    return context.answer(matocl.fuseSetsclass, { msgid, status: Status.EINVAL })
-  }
-  const { minGoal: min, maxGoal: max } = context.session
-  const request = { inode, mode, sourceClass, targetClass }
-  const decision = decideSetClass(context.state, context.asker(byUid(uid)), request, { min, max }, context.now())
-  answerCounts(context, matocl.fuseSetsclass, msgid, decision)
-}
-
-const KNOWS_ALL_EATTR = versionNumber(3, 0, 113)
-const KNOWS_SNAPSHOT_EATTR = versionNumber(3, 0, 30)
-
-/** Old clients know fewer bits: what differs only in others is counted together for them. */
-function eattrItems(version: number, tally: Map<number, number>) {
-  const known = version >= KNOWS_ALL_EATTR ? 0xff : version >= KNOWS_SNAPSHOT_EATTR ? 0x1f : 0x0f
-  const folded = new Map<number, number>()
-  for (const [eattr, count] of tally) folded.set(eattr & known, (folded.get(eattr & known) ?? 0) + count)
-  return ascending(folded)
-    .slice(0, MAX_RECORDS)
-    .map(([eattr, count]) => ({ eattr, count }))
-}
-
-function onGeteattr(context: RequestContext, payload: Buffer): void {
-  const { msgid, inode, recursive } = context.decode(cltoma.fuseGeteattr, payload)
-  const fail = (status: number) => context.answer(matocl.fuseGeteattr, { msgid, status })
-  if (recursive > 1) return fail(Status.EINVAL)
-  const found = tallyEattr(context.state, context.asker(NOBODY), inode, recursive === 1)
-  if (!context.granted(found)) return fail(found.status)
-  const { tallies }: { tallies: Tallies } = found
-  const [files, directories] = [
-    eattrItems(context.version, tallies.files),
-    eattrItems(context.version, tallies.directories),
-  ]
-  context.answer(matocl.fuseGeteattr, {
-    ...{ msgid, fileCount: files.length, directoryCount: directories.length, items: [...files, ...directories] },
-  })
-}
-
-function onSeteattr(context: RequestContext, payload: Buffer): void {
-  const { msgid, uid, ...request } = context.decode(cltoma.fuseSeteattr, payload)
-  const asker = context.asker(byUid(uid))
-  answerCounts(context, matocl.fuseSeteattr, msgid, decideSetEattr(context.state, asker, request, context.now()))
-}
 
 function onGetdirstats(context: RequestContext, payload: Buffer): void {
   const { msgid, inode } = context.decode(cltoma.fuseGetdirstats, payload)
@@ -194,14 +69,6 @@ function onRepair(context: RequestContext, payload: Buffer): void {
   context.answer(matocl.fuseRepair, { msgid, ...counts })
 }
 
-function onSnapshot(context: RequestContext, payload: Buffer): void {
-  const { msgid, inode: source, caller, ...request } = context.decode(cltoma.fuseSnapshot, payload)
-  const asker = context.asker(caller)
-  const decision = decideSnapshot(context.state, asker, { source, ...request }, context.now())
-  context.granted(decision)
-  context.answerStatus(matocl.fuseSnapshot, msgid, decision.status)
-}
-
 function onQuotacontrol(context: RequestContext, payload: Buffer): void {
   const { msgid, limits, ...request } = context.decode(cltoma.fuseQuotacontrol, payload)
   const { state, session } = context
@@ -217,27 +84,6 @@ function onQuotacontrol(context: RequestContext, payload: Buffer): void {
   const quota = state.quotas.get(decision.inode) ?? NO_QUOTA
   const { inodes, length, size, realsize } = state.lists.stats(state.nodes.directoryRow(decision.inode))
   context.answer(matocl.fuseQuotacontrol, { msgid, ...quota, inodes, length, size, realsize })
-}
-
-function onArchctl(context: RequestContext, payload: Buffer): void {
-  const { msgid, inode, command, uid } = context.decode(cltoma.fuseArchctl, payload)
-  const fail = (status: number) => context.answer(matocl.fuseArchctl, { msgid, status })
-  const out = new Writer()
-  if (command === cltoma.ArchiveCommand.GET) {
-    const found = tallyArchive(context.state, context.asker(NOBODY), inode)
-    if (!context.granted(found)) return fail(found.status)
-    const { archivedChunks, otherChunks, archivedFiles, partialFiles, otherFiles } = found.tally
-    for (const chunks of [archivedChunks, otherChunks]) u64n.write(out, chunks)
-    for (const files of [archivedFiles, partialFiles, otherFiles]) u32.write(out, files)
-    return context.answer(matocl.fuseArchctl, { msgid, numbers: out.take() })
-  }
-  if (uid === undefined || command > cltoma.ArchiveCommand.SET) return fail(Status.EINVAL)
-  const decision = decideArchive(context.state, context.asker(byUid(uid)), { inode, command }, context.now())
-  if (!context.granted(decision)) return fail(decision.status)
-  const { changed, notChanged, notPermitted } = decision.counts
-  for (const chunks of [changed, notChanged]) u64n.write(out, chunks)
-  u32.write(out, notPermitted)
-  context.answer(matocl.fuseArchctl, { msgid, numbers: out.take() })
 }
 
 // Storage classes
@@ -360,17 +206,9 @@ function listChunks(
 
 export const toolHandlers: [number, Handler][] = [
   [cltoma.fuseAppendSlice.code, onAppendSlice],
-  [cltoma.fuseGettrashtime.code, onGettrashtime],
-  [cltoma.fuseSettrashtime.code, onSettrashtime],
-  [cltoma.fuseGetsclass.code, onGetsclass],
-  [cltoma.fuseSetsclass.code, onSetsclass],
   [cltoma.fuseGetdirstats.code, onGetdirstats],
   [cltoma.fuseRepair.code, onRepair],
-  [cltoma.fuseSnapshot.code, onSnapshot],
-  [cltoma.fuseGeteattr.code, onGeteattr],
-  [cltoma.fuseSeteattr.code, onSeteattr],
   [cltoma.fuseQuotacontrol.code, onQuotacontrol],
-  [cltoma.fuseArchctl.code, onArchctl],
   [cltoma.sclassCreate.code, onSclassCreate],
   [cltoma.sclassChange.code, onSclassChange],
   [cltoma.sclassDelete.code, onSclassDelete],
@@ -382,7 +220,7 @@ export const toolHandlers: [number, Handler][] = [
 
 /** What a connection of a tool may ask besides these (spec client-master 2.3). */
 export const toolMessages: ReadonlySet<number> = new Set([
-  ...toolHandlers.map(([code]) => code).filter(code => code !== cltoma.nodeInfo.code),
+  ...[...toolHandlers, ...treeHandlers].map(([code]) => code).filter(code => code !== cltoma.nodeInfo.code),
   cltoma.fuseReadChunk.code,
   cltoma.fuseCheck.code,
   cltoma.fuseTruncate.code,

@@ -11,9 +11,22 @@ const answer = fc.record(
   { sessionId: u32, msgid: u32, type: u32, digest: fc.maxSafeNat(), body: bytes },
   { noNullPrototype: true },
 )
+const job = fc.record(
+  {
+    sessionId: u32,
+    msgid: u32,
+    type: u32,
+    digest: fc.maxSafeNat(),
+    version: u32,
+    note: fc.constantFrom('', '7', '1.2'),
+    body: bytes,
+  },
+  { noNullPrototype: true },
+)
 const trailers = fc.record(
   {
     answer,
+    job,
     leaseOwner: u32,
     raisedOn: fc.array(fc.integer({ min: 1, max: 0xffff }), { minLength: 1, maxLength: 5 }),
     more: fc.constant<true>(true),
@@ -35,7 +48,7 @@ test('trailers and lines come back as they were, whatever the names hold', () =>
 
 test('a damaged trailer is refused, and one of a later version is passed over', () => {
   const line = printLine(7, { op: 'LINK', ts: 1, inode: 5, parent: 1, name: 'a;b' })
-  for (const damaged of [';A1,2,3', ';A1,2,3,4,!', ';L', ';Lx', ';V', ';V1,', ';V1,,2']) {
+  for (const damaged of [';A1,2,3', ';A1,2,3,4,!', ';J1,2,3', ';J1,2,3,4,5,x,', ';L', ';Lx', ';V', ';V1,', ';V1,,2']) {
     assert.throws(() => parseLine(line + damaged), ChangelogError, damaged)
   }
   assert.deepEqual(parseLine(`${line};Zsomething`).trailer, {})

@@ -3,6 +3,7 @@
 // carried by every metalogger, and the trailer is durable with its line, by the same write.
 //
 //   <line>;A<session>,<msgid>,<answer's type>,<digest of the request>,<answer behind its msgid, base64>
+//   <line>;J<session>,<msgid>,<type>,<digest of the request>,<client's version>,<note>,<request behind its msgid, base64>
 //   <line>;L<session>
 //   <line>;V<chunkserver>,<chunkserver>...
 //   <line>;T<times>     belongs to the entry itself: fine-times.ts
@@ -10,6 +11,8 @@
 //
 // A: the answer to the request that the line (with those right before it) carries out. A client that lost the answer
 //    with its connection sends the request again; the answer is given again and nothing is done twice.
+// J: the request that the line carries out in part: more lines follow, and at last one with the answer. A master that
+//    finds no answer goes on with the request.
 // L: the session that the lease begun by a WRITE or TRUNC line belongs to.
 // V: the servers that are told to raise the version of the chunk, as the line does.
 // M: more lines of the same request follow. They count only together (journal/whole-requests.ts): else a crash could
@@ -29,8 +32,25 @@ export interface AnswerRecord {
   body: string
 }
 
+/** A request that is being carried out in several lines. */
+export interface JobRecord {
+  sessionId: SessionId
+  msgid: number
+  /** Of the request. */
+  type: number
+  /** As digestOf() gives it. */
+  digest: number
+  /** Version of the client: it selects the layout. */
+  version: number
+  /** What its handler needs to go on: digits and dots. */
+  note: string
+  /** Payload behind the msgid, base64. */
+  body: string
+}
+
 export interface Trailer {
   answer?: AnswerRecord
+  job?: JobRecord
   leaseOwner?: SessionId
   /** Ids of chunkservers. */
   raisedOn?: readonly number[]
@@ -41,11 +61,15 @@ export interface Trailer {
 const SEPARATOR = ';'
 const MORE = `${SEPARATOR}M`
 
-export function printTrailer({ answer, leaseOwner, raisedOn, more }: Trailer): string {
+export function printTrailer({ answer, job, leaseOwner, raisedOn, more }: Trailer): string {
   let printed = ''
   if (answer) {
     const { sessionId, msgid, type, digest, body } = answer
     printed += `${SEPARATOR}A${sessionId},${msgid},${type},${digest},${body}`
+  }
+  if (job) {
+    const { sessionId, msgid, type, digest, version, note, body } = job
+    printed += `${SEPARATOR}J${sessionId},${msgid},${type},${digest},${version},${note},${body}`
   }
   if (leaseOwner !== undefined) printed += `${SEPARATOR}L${leaseOwner}`
   if (raisedOn) printed += `${SEPARATOR}V${raisedOn.join(',')}`
@@ -65,6 +89,7 @@ export function trailerStart(line: string): number {
 }
 
 const ANSWER = /^A(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),([A-Za-z0-9+/=]*)$/
+const JOB = /^J(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),(\d{1,10}),([\d.]*),([A-Za-z0-9+/=]*)$/
 const LEASE = /^L(\d{1,10})$/
 const RAISED = /^V(\d{1,5}(?:,\d{1,5})*)$/
 
@@ -74,6 +99,7 @@ export function parseTrailer(text: string): Trailer {
   for (const part of text.split(SEPARATOR).slice(1)) {
     const kind = part[0]
     if (kind === 'A') trailer.answer = parseAnswer(part)
+    else if (kind === 'J') trailer.job = parseJob(part)
     else if (kind === 'L') trailer.leaseOwner = Number(matched(LEASE, part)[1])
     else if (kind === 'V') trailer.raisedOn = (matched(RAISED, part)[1] as string).split(',').map(Number)
     else if (part === 'M') trailer.more = true
@@ -84,6 +110,12 @@ export function parseTrailer(text: string): Trailer {
 function parseAnswer(part: string): AnswerRecord {
   const [, sessionId, msgid, type, digest, body = ''] = matched(ANSWER, part)
   return { sessionId: Number(sessionId), msgid: Number(msgid), type: Number(type), digest: Number(digest), body }
+}
+
+function parseJob(part: string): JobRecord {
+  const [, sessionId, msgid, type, digest, version, note = '', body = ''] = matched(JOB, part)
+  const numbers = { sessionId: Number(sessionId), msgid: Number(msgid), type: Number(type), digest: Number(digest) }
+  return { ...numbers, version: Number(version), note, body }
 }
 
 function matched(pattern: RegExp, part: string): RegExpExecArray {

@@ -14,7 +14,7 @@ import { changeCounted, cutChunks, edgesOf, findEdge, isBelow, isValidName } fro
 
 export const SnapshotMode = { OVERWRITE: 0x01, CP_LIKE: 0x02, FORCE: 0x04, HARDLINKS: 0x08, DELETE: 0x80 } as const
 
-const PROTECTED = Eattr.UNDELETABLE | Eattr.APPENDONLY | Eattr.IMMUTABLE
+export const PROTECTED = Eattr.UNDELETABLE | Eattr.APPENDONLY | Eattr.IMMUTABLE
 const SUID_SGID = 0o6000
 
 export interface SnapshotCounts {
@@ -27,7 +27,8 @@ export interface SnapshotCounts {
   created: number
 }
 
-type Request = Omit<EntryOf<'SNAPSHOT'>, keyof SnapshotCounts | 'op'>
+export type SnapshotEntry = EntryOf<'SNAPSHOT'>
+type Request = Omit<SnapshotEntry, keyof SnapshotCounts | 'op'>
 
 interface Run {
   state: State
@@ -62,25 +63,38 @@ export function checkSnapshot(state: State, request: Request): void {
   checkTarget({ state, request }, request.source, request.parent, request.name)
 }
 
-const allows = ({ state, request }: Pick<Run, 'state' | 'request'>, inode: Inode, wanted: number) =>
+export const allows = ({ state, request }: Pick<Run, 'state' | 'request'>, inode: Inode, wanted: number) =>
   mayAccess(state, inode, request.uid, request.gids, request.sessionFlags, wanted)
 
 /** Whether everything that is at the target may be merged or replaced. */
 function checkTarget(run: Pick<Run, 'state' | 'request'>, source: Inode, parent: Inode, name: string): void {
-  const { state, request } = run
+  const { state } = run
+  const { nodes, edges } = state
+  const target = checkTargetAlone(run, source, parent, name)
+  if (target === 0 || !nodes.isDirectory(source) || !allows(run, source, MODE_R | MODE_X)) return
+  for (const child of edgesOf(state, nodes.directoryRow(source))) {
+    checkTarget(run, edges.child.get(child), target, edges.name(child))
+  }
+}
+
+/** As checkTarget(), without what lies below. @returns what is at the target, or 0 */
+export function checkTargetAlone(
+  { state, request }: Pick<Run, 'state' | 'request'>,
+  source: Inode,
+  parent: Inode,
+  name: string,
+): Inode {
   const { nodes, edges } = state
   const edge = findEdge(state, parent, name)
-  if (edge === 0) return
+  if (edge === 0) return 0
   const target = edges.child.get(edge)
   if (target === source) fail(Status.EINVAL, `inode ${source} would be copied onto itself`)
   if (nodes.eattr.get(target) & PROTECTED) fail(Status.EPERM, `inode ${target} is protected`)
   if (nodes.type(target) !== nodes.type(source)) fail(Status.EPERM, `inode ${target} is of another type`)
-  if (nodes.isDirectory(source)) {
-    if (!allows(run, source, MODE_R | MODE_X)) return
-    for (const child of edgesOf(state, nodes.directoryRow(source))) {
-      checkTarget(run, edges.child.get(child), target, edges.name(child))
-    }
-  } else if (!(request.mode & SnapshotMode.OVERWRITE)) fail(Status.EEXIST, `inode ${target} is there`)
+  if (!nodes.isDirectory(source) && !(request.mode & SnapshotMode.OVERWRITE)) {
+    fail(Status.EEXIST, `inode ${target} is there`)
+  }
+  return target
 }
 
 function copy(run: Run, source: Inode, parent: Inode, name: string): void {
@@ -154,12 +168,19 @@ function makeCopy(run: Run, source: Inode, parent: Inode, name: string): Inode {
   return made
 }
 
-/** The owner of the source, or the caller without set-id bits when it is not his. */
-function takeOwner({ state: { nodes }, request }: Run, source: Inode, target: Inode): void {
-  const owns = request.uid === 0 || request.uid === nodes.uid.get(source)
-  nodes.uid.set(target, owns ? nodes.uid.get(source) : request.uid)
-  nodes.gid.set(target, owns ? nodes.gid.get(source) : (request.gids[0] ?? 0))
-  nodes.mode.set(target, owns ? nodes.mode.get(source) : nodes.mode.get(source) & ~SUID_SGID)
+/** The owner and mode of the source, or the caller without set-id bits when it is not his. */
+export function ownerOfCopy({ nodes }: State, { uid, gids }: Pick<Request, 'uid' | 'gids'>, source: Inode) {
+  const mode = nodes.mode.get(source)
+  if (uid === 0 || uid === nodes.uid.get(source))
+    return { uid: nodes.uid.get(source), gid: nodes.gid.get(source), mode }
+  return { uid, gid: gids[0] ?? 0, mode: mode & ~SUID_SGID }
+}
+
+function takeOwner({ state, request }: Run, source: Inode, target: Inode): void {
+  const { uid, gid, mode } = ownerOfCopy(state, request, source)
+  state.nodes.uid.set(target, uid)
+  state.nodes.gid.set(target, gid)
+  state.nodes.mode.set(target, mode)
 }
 
 /** A new copy has all times of its source; what was there before keeps the time when somebody else changed its owner. */

@@ -17,6 +17,7 @@ import {
 import { resolve } from './decide.ts'
 import { fileQuotaRefuses } from './decide-files.ts'
 import { noStats } from './lists.ts'
+import { type Commit, type Part, partsOf, type Sliced } from './parts.ts'
 import { edgesOf, statsOf } from './tree.ts'
 
 const KIND = 3
@@ -27,6 +28,11 @@ const MAX_GOAL = 9
 export interface Limits {
   min: number
   max: number
+}
+
+/** Work that was granted, to be done in slices. */
+export interface Granted<T> {
+  work: Sliced<T>
 }
 
 /** Every node of the tree, or the one, parents first; a file as often as it has names there. */
@@ -64,19 +70,34 @@ export function tally(
   inode: Inode,
   recursive: boolean,
   measure: (inode: Inode) => number | undefined,
-): Decision<{ tallies: Tallies }> {
+): Decision<Granted<Tallies>> {
   const real = resolve(state, actor, inode)
   if (real === 0) return refuse(Status.ENOENT)
   if (measure(real) === undefined) return refuse(Status.EPERM)
-  const tallies: Tallies = { files: new Map(), directories: new Map() }
-  for (const at of nodesBelow(state, real, recursive)) {
-    const value = measure(at)
-    if (value === undefined) continue
-    const kind = state.nodes.isDirectory(at) ? tallies.directories : tallies.files
-    kind.set(value, (kind.get(value) ?? 0) + 1)
-  }
-  return { status: Status.OK, entries: [], tallies }
+  return { status: Status.OK, entries: [], work: tallyInParts(state, real, recursive, measure) }
 }
+
+function* tallyInParts(
+  state: State,
+  inode: Inode,
+  recursive: boolean,
+  measure: (inode: Inode) => number | undefined,
+): Sliced<Tallies> {
+  const tallies: Tallies = { files: new Map(), directories: new Map() }
+  for (const part of partsIn(state, inode, recursive)) {
+    for (const at of nodesBelow(state, part.inode, part.recursive)) {
+      const value = measure(at)
+      if (value === undefined) continue
+      const kind = state.nodes.isDirectory(at) ? tallies.directories : tallies.files
+      kind.set(value, (kind.get(value) ?? 0) + 1)
+    }
+    yield
+  }
+  return tallies
+}
+
+const partsIn = (state: State, inode: Inode, recursive: boolean): Iterable<Part> =>
+  recursive ? partsOf(state, inode) : [{ inode, recursive: false }]
 
 export const tallyClasses = (state: State, actor: Actor, inode: Inode, recursive: boolean) =>
   tally(state, actor, inode, recursive, at => (holdsData(state, at) ? state.nodes.sclassId.get(at) : undefined))
@@ -95,12 +116,72 @@ export const tallyEattr = (state: State, actor: Actor, inode: Inode, recursive: 
     at => state.nodes.eattr.get(at) & (state.nodes.isDirectory(at) ? 0xff : ~Eattr.NOENTRYCACHE),
   )
 
-/** The outcome of a change of one node that was not permitted is a refusal. */
-function counted(mode: number, counts: Counts, entry: Entry): Decision<{ counts: Counts }> {
-  const { changed, notChanged, notPermitted } = counts
-  if (!(mode & RECURSIVE) && changed + notChanged === 0 && notPermitted > 0) return refuse(Status.EPERM)
-  return { status: Status.OK, entries: [entry], counts }
+/** How work in parts is recorded: `resumed` holds what was changed when it was left by a master that is no more. */
+export interface Progress {
+  commit: Commit
+  resumed: number
+  /** Nodes and chunks that one line may cover. */
+  weight?: number
 }
+
+/** What one part of the tree comes to, and the entries that make it so. */
+interface PartChange {
+  counts: Counts
+  /** Left out where nothing is to be changed, unless one line covers all: the original's replay refuses such a node. */
+  entries: Entry[]
+  /** They do something all the same. */
+  areNeeded?: boolean
+}
+
+const none = (): Counts => ({ changed: 0, notChanged: 0, notPermitted: 0 })
+
+function addCounts(total: Counts, counts: Counts): void {
+  for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += counts[key]
+}
+
+/** A change of one node alone that is not permitted is refused. */
+function changeOne(inode: Inode, change: (part: Part) => PartChange, { commit }: Progress): Decision<Changed> {
+  const { counts, entries } = change({ inode, recursive: false })
+  if (counts.changed + counts.notChanged === 0 && counts.notPermitted > 0) return refuse(Status.EPERM)
+  for (const entry of entries) commit(entry)
+  return { status: Status.OK, entries: [], counts }
+}
+
+export interface Changed {
+  counts: Counts
+}
+
+function* changeTree(
+  state: State,
+  inode: Inode,
+  change: (part: Part) => PartChange,
+  { commit, resumed, weight }: Progress,
+): Sliced<Decision<Changed>> {
+  // What a former master has changed is found as it is wanted, and counts as changed all the same.
+  const total = { changed: resumed, notChanged: -resumed, notPermitted: 0 }
+  for (const part of partsOf(state, inode, weight)) {
+    const { counts, entries, areNeeded } = change(part)
+    addCounts(total, counts)
+    if (areNeeded || counts.changed > 0 || (part.recursive && part.inode === inode))
+      for (const entry of entries) commit(entry)
+    yield
+  }
+  return { status: Status.OK, entries: [], counts: { ...total, notChanged: Math.max(0, total.notChanged) } }
+}
+
+function* changeInParts(
+  state: State,
+  inode: Inode,
+  mode: number,
+  change: (part: Part) => PartChange,
+  progress: Progress,
+): Sliced<Decision<Changed>> {
+  if (mode & RECURSIVE) return yield* changeTree(state, inode, change, progress)
+  return changeOne(inode, change, progress)
+}
+
+/** The mode of a line that covers a part. */
+const modeOf = (mode: number, { recursive }: Part) => (mode & KIND) | (recursive ? RECURSIVE : 0)
 
 export interface SetClassRequest {
   inode: Inode
@@ -114,9 +195,10 @@ export function decideSetClass(
   actor: Actor,
   request: SetClassRequest,
   goals: Limits,
-  ts: Seconds,
-): Decision<{ counts: Counts }> {
-  const { mode, sourceClass, targetClass } = request
+  now: () => Seconds,
+  progress: Progress,
+): Decision<Granted<Decision<Changed>>> {
+  const { mode, targetClass } = request
   const refused = refusedBySession(actor, Disable.SETSCLASS)
   if (refused) return refused
   const kind = mode & KIND
@@ -126,27 +208,51 @@ export function decideSetClass(
   const inode = resolve(state, actor, request.inode)
   if (inode === 0) return refuse(Status.ENOENT)
   if (!holdsData(state, inode)) return refuse(Status.EPERM)
-  if (kind === SetMode.SET || kind === SetMode.INCREASE) {
-    const added = addedRealsize(state, inode, (mode & RECURSIVE) !== 0, targetClass, kind)
+  return { status: Status.OK, entries: [], work: setClasses(state, actor, { ...request, inode }, now, progress) }
+}
+
+function* setClasses(
+  state: State,
+  actor: Actor,
+  request: SetClassRequest,
+  now: () => Seconds,
+  progress: Progress,
+): Sliced<Decision<Changed>> {
+  const { inode, mode, sourceClass, targetClass } = request
+  const kind = mode & KIND
+  if ((kind === SetMode.SET || kind === SetMode.INCREASE) && state.quotas.size > 0) {
+    const added = yield* addedRealsize(state, inode, (mode & RECURSIVE) !== 0, targetClass, kind)
     if (added > 0 && fileQuotaRefuses(state, inode, { ...noStats(), realsize: added })) return refuse(Status.QUOTA)
   }
-  const change = { inode, uid: actor.uid, sourceClass, targetClass, mode }
-  if (actor.sessionFlags & SessionFlag.ADMIN) {
-    const counts = changeClasses(state, change, undefined)
-    return counted(mode, counts, { op: 'SETSCLASS', ts, ...change, ...counts })
+  const change = (part: Part): PartChange => {
+    // Nothing held the class while others were served.
+    if (!state.storageClasses.get(targetClass)) return { counts: none(), entries: [] }
+    const wanted = { inode: part.inode, uid: actor.uid, sourceClass, targetClass, mode: modeOf(mode, part) }
+    if (!(actor.sessionFlags & SessionFlag.ADMIN)) return withoutAdminClasses(state, wanted, now())
+    const counts = changeClasses(state, wanted, undefined)
+    return { counts, entries: [{ op: 'SETSCLASS', ts: now(), ...wanted, ...counts }] }
   }
-  return withoutAdminClasses(state, change, ts)
+  return yield* changeInParts(state, inode, mode, change, progress)
 }
 
 /** What files would need more on disk with another class. */
-function addedRealsize(state: State, inode: Inode, recursive: boolean, targetClass: number, kind: number): number {
+function* addedRealsize(
+  state: State,
+  inode: Inode,
+  recursive: boolean,
+  targetClass: number,
+  kind: number,
+): Sliced<number> {
   const { nodes, storageClasses } = state
   const copies = storageClasses.copiesWanted(targetClass)
   let added = 0
-  for (const at of nodesBelow(state, inode, recursive)) {
-    if (!nodes.isFile(at) || (kind === SetMode.INCREASE && nodes.sclassId.get(at) >= targetClass)) continue
-    const { size, realsize } = statsOf(state, at)
-    added += Math.max(0, size * copies - realsize)
+  for (const part of partsIn(state, inode, recursive)) {
+    for (const at of nodesBelow(state, part.inode, part.recursive)) {
+      if (!nodes.isFile(at) || (kind === SetMode.INCREASE && nodes.sclassId.get(at) >= targetClass)) continue
+      const { size, realsize } = statsOf(state, at)
+      added += Math.max(0, size * copies - realsize)
+    }
+    yield
   }
   return added
 }
@@ -159,7 +265,7 @@ function withoutAdminClasses(
   state: State,
   change: { inode: Inode; uid: number; sourceClass: number; targetClass: number; mode: number },
   ts: Seconds,
-): Decision<{ counts: Counts }> {
+): PartChange {
   const { nodes, storageClasses } = state
   const reserved = (id: number) => storageClasses.get(id)?.adminOnly ?? false
   const recursive = (change.mode & RECURSIVE) !== 0
@@ -167,21 +273,20 @@ function withoutAdminClasses(
   const inTheWay = reserved(change.targetClass) || all.some(at => reserved(nodes.sclassId.get(at)))
   if (!inTheWay) {
     const counts = changeClasses(state, change, undefined)
-    return counted(change.mode, counts, { op: 'SETSCLASS', ts, ...change, ...counts })
+    return { counts, entries: [{ op: 'SETSCLASS', ts, ...change, ...counts }] }
   }
-  const total: Counts = { changed: 0, notChanged: 0, notPermitted: 0 }
+  const total = none()
   const entries: Entry[] = []
   for (const inode of new Set(all)) {
     const single = { ...change, inode, mode: change.mode & KIND }
     const counts = changeClasses(state, single, undefined)
     if (reserved(change.targetClass) || reserved(nodes.sclassId.get(inode))) total.notPermitted++
     else {
-      for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += counts[key]
+      addCounts(total, counts)
       if (counts.changed > 0) entries.push({ op: 'SETSCLASS', ts, ...single, ...counts })
     }
   }
-  if (!recursive && total.notPermitted > 0) return refuse(Status.EPERM)
-  return { status: Status.OK, entries, counts: total }
+  return { counts: total, entries }
 }
 
 export function decideSetRetention(
@@ -189,8 +294,9 @@ export function decideSetRetention(
   actor: Actor,
   request: { inode: Inode; seconds: number; mode: number },
   limits: Limits,
-  ts: Seconds,
-): Decision<{ counts: Counts }> {
+  now: () => Seconds,
+  progress: Progress,
+): Decision<Granted<Decision<Changed>>> {
   const { seconds, mode } = request
   const refused = refusedBySession(actor, Disable.SETTRASH)
   if (refused) return refused
@@ -199,9 +305,12 @@ export function decideSetRetention(
   const inode = resolve(state, actor, request.inode)
   if (inode === 0) return refuse(Status.ENOENT)
   if (!holdsData(state, inode)) return refuse(Status.EPERM)
-  const change = { inode, uid: actor.uid, seconds, mode }
-  const counts = changeRetention(state, change, undefined)
-  return counted(mode, counts, { op: 'SETTRASHTIME', ts, ...change, ...counts })
+  const change = (part: Part): PartChange => {
+    const wanted = { inode: part.inode, uid: actor.uid, seconds, mode: modeOf(mode, part) }
+    const counts = changeRetention(state, wanted, undefined)
+    return { counts, entries: [{ op: 'SETTRASHTIME', ts: now(), ...wanted, ...counts }] }
+  }
+  return { status: Status.OK, entries: [], work: changeInParts(state, inode, mode, change, progress) }
 }
 
 const ADMIN_EATTR = Eattr.UNDELETABLE | Eattr.APPENDONLY | Eattr.IMMUTABLE
@@ -210,8 +319,9 @@ export function decideSetEattr(
   state: State,
   actor: Actor,
   request: { inode: Inode; eattr: number; mode: number },
-  ts: Seconds,
-): Decision<{ counts: Counts }> {
+  now: () => Seconds,
+  progress: Progress,
+): Decision<Granted<Decision<Changed>>> {
   const { eattr, mode } = request
   const refused = refusedBySession(actor, Disable.SETEATTR)
   if (refused) return refused
@@ -219,9 +329,12 @@ export function decideSetEattr(
   if (eattr & ADMIN_EATTR && !(actor.sessionFlags & SessionFlag.ADMIN)) return refuse(Status.EPERM)
   const inode = resolve(state, actor, request.inode)
   if (inode === 0) return refuse(Status.ENOENT)
-  const change = { inode, uid: actor.uid, eattr, mode }
-  const counts = changeEattr(state, change, undefined)
-  return counted(mode, counts, { op: 'SETEATTR', ts, ...change, ...counts })
+  const change = (part: Part): PartChange => {
+    const wanted = { inode: part.inode, uid: actor.uid, eattr, mode: modeOf(mode, part) }
+    const counts = changeEattr(state, wanted, undefined)
+    return { counts, entries: [{ op: 'SETEATTR', ts: now(), ...wanted, ...counts }] }
+  }
+  return { status: Status.OK, entries: [], work: changeInParts(state, inode, mode, change, progress) }
 }
 
 export interface ArchiveTally {
@@ -233,21 +346,28 @@ export interface ArchiveTally {
 }
 
 /** How far the files below a node are archived; files without chunks are in none of the counts. */
-export function tallyArchive(state: State, actor: Actor, inode: Inode): Decision<{ tally: ArchiveTally }> {
+export function tallyArchive(state: State, actor: Actor, inode: Inode): Decision<Granted<ArchiveTally>> {
   const real = resolve(state, actor, inode)
   if (real === 0) return refuse(Status.ENOENT)
   if (!holdsData(state, real)) return refuse(Status.EPERM)
+  return { status: Status.OK, entries: [], work: tallyArchived(state, real) }
+}
+
+function* tallyArchived(state: State, inode: Inode): Sliced<ArchiveTally> {
   const counts = { archivedChunks: 0, otherChunks: 0, archivedFiles: 0, partialFiles: 0, otherFiles: 0 }
-  for (const at of nodesBelow(state, real, true)) {
-    if (!state.nodes.isFile(at)) continue
-    const [archived, other] = archivedChunks(state, at)
-    counts.archivedChunks += archived
-    counts.otherChunks += other
-    if (archived > 0 && other > 0) counts.partialFiles++
-    else if (archived > 0) counts.archivedFiles++
-    else if (other > 0) counts.otherFiles++
+  for (const part of partsOf(state, inode)) {
+    for (const at of nodesBelow(state, part.inode, part.recursive)) {
+      if (!state.nodes.isFile(at)) continue
+      const [archived, other] = archivedChunks(state, at)
+      counts.archivedChunks += archived
+      counts.otherChunks += other
+      if (archived > 0 && other > 0) counts.partialFiles++
+      else if (archived > 0) counts.archivedFiles++
+      else if (other > 0) counts.otherFiles++
+    }
+    yield
   }
-  return { status: Status.OK, entries: [], tally: counts }
+  return counts
 }
 
 function archivedChunks({ nodes, chunks }: State, inode: Inode): [archived: number, other: number] {
@@ -266,14 +386,22 @@ export function decideArchive(
   state: State,
   actor: Actor,
   request: { inode: Inode; command: number },
-  ts: Seconds,
-): Decision<{ counts: Counts }> {
+  now: () => Seconds,
+  progress: Progress,
+): Decision<Granted<Decision<Changed>>> {
   const refused = refusedBySession(actor, Disable.SETEATTR)
   if (refused) return refused
   const inode = resolve(state, actor, request.inode)
   if (inode === 0) return refuse(Status.ENOENT)
   if (!holdsData(state, inode)) return refuse(Status.EPERM)
-  const change = { inode, uid: actor.uid, command: request.command }
-  const counts = changeArchived(state, change, undefined)
-  return { status: Status.OK, entries: [{ op: 'ARCHCHG', ts, ...change, ...counts }], counts }
+  // The line covers all that lies below in any case, so directories that are divided have none of their own.
+  const change = (part: Part): PartChange => {
+    if (state.nodes.isDirectory(part.inode) && !part.recursive) return { counts: none(), entries: [] }
+    const wanted = { inode: part.inode, uid: actor.uid, command: request.command }
+    const counts = changeArchived(state, wanted, undefined)
+    // Taking marks away touches every file.
+    const areNeeded = request.command === 0
+    return { counts, entries: [{ op: 'ARCHCHG', ts: now(), ...wanted, ...counts }], areNeeded }
+  }
+  return { status: Status.OK, entries: [], work: changeTree(state, inode, change, progress) }
 }

@@ -8,14 +8,14 @@ import type { State } from '../state.ts'
 import { Eattr, type Inode, type Seconds } from '../types.ts'
 import { MODE_R, MODE_W, MODE_X } from './access.ts'
 import { MAX_CHUNK_INDEX } from './apply-files.ts'
-import { checkSnapshot, SnapshotMode } from './apply-snapshot.ts'
+import { PROTECTED, SnapshotMode } from './apply-snapshot.ts'
 import { may, passesSticky, resolve } from './decide.ts'
 import { fileQuotaRefuses } from './decide-files.ts'
-import { nodesBelow } from './decide-recursive.ts'
+import { type Granted, nodesBelow } from './decide-recursive.ts'
 import { noStats, type Stats } from './lists.ts'
-import { findEdge, isBelow, isValidName, statsOf } from './tree.ts'
-
-const PROTECTED = Eattr.UNDELETABLE | Eattr.APPENDONLY | Eattr.IMMUTABLE
+import { type Commit, partsOf, type Sliced } from './parts.ts'
+import { CopyInParts, type PartsContext, RemovalInParts, type SnapshotPlan, TargetCheck } from './snapshot-parts.ts'
+import { childOf, findEdge, isBelow, isValidName, statsOf } from './tree.ts'
 
 export interface SnapshotRequest {
   source: Inode
@@ -25,7 +25,26 @@ export interface SnapshotRequest {
   umask: number
 }
 
-export function decideSnapshot(state: State, actor: Actor, request: SnapshotRequest, ts: Seconds): Decision {
+/** How a snapshot in parts is recorded. */
+export interface SnapshotProgress {
+  commit: Commit
+  now: () => Seconds
+  /** What note() told a master that is no more. */
+  resumed: string | undefined
+  weight?: number
+}
+
+export interface SnapshotWork extends Granted<Decision> {
+  /** What the next master needs to go on. */
+  note: () => string
+}
+
+export function decideSnapshot(
+  state: State,
+  actor: Actor,
+  request: SnapshotRequest,
+  progress: SnapshotProgress,
+): Decision<SnapshotWork> {
   const removes = (request.mode & SnapshotMode.DELETE) !== 0
   const refused = refusedBySession(actor, removes ? Disable.UNLINK | Disable.RMDIR : Disable.SNAPSHOT)
   if (refused) return refused
@@ -33,26 +52,57 @@ export function decideSnapshot(state: State, actor: Actor, request: SnapshotRequ
   const parent = resolve(state, actor, request.parent)
   const source = removes ? 0 : resolve(state, actor, request.source)
   if (parent === 0 || (!removes && source === 0)) return refuse(Status.ENOENT)
-  const entry = {
-    op: 'SNAPSHOT' as const,
-    ...{ ts, source, parent, name: request.name, mode: request.mode },
-    ...{ sessionFlags: actor.sessionFlags, uid: actor.uid, gids: [...actor.gids], cumask: request.umask | actor.umask },
-    ...{ checksum: 0, removed: 0, same: 0, existing: 0, hardlinks: 0, created: 0 },
+  const plan = {
+    ...{ source, parent, name: request.name, mode: request.mode, sessionFlags: actor.sessionFlags },
+    ...{ uid: actor.uid, gids: [...actor.gids], cumask: request.umask | actor.umask },
   }
   const refusal = removes
-    ? refusedRemoval(state, actor, parent, request)
+    ? refusedRemoval(state, actor, parent, request, progress.resumed !== undefined)
     : refusedCopy(state, actor, source, parent, request.name)
   if (refusal) return refusal
+  const context = { state, ...progress }
   if (!removes) {
+    const copy = new CopyInParts(context, plan)
+    return { status: Status.OK, entries: [], work: copyInParts(context, plan, copy), note: () => copy.note() }
+  }
+  const removal = new RemovalInParts(context, plan)
+  const work = removeInParts(context, actor, plan, removal)
+  return { status: Status.OK, entries: [], work, note: () => removal.note() }
+}
+
+function* copyInParts(context: PartsContext, plan: SnapshotPlan, copy: CopyInParts): Sliced<Decision> {
+  const { state, resumed } = context
+  if (resumed === undefined) {
     try {
-      checkSnapshot(state, entry)
+      yield* new TargetCheck(context, plan).run()
     } catch (error) {
       if (error instanceof ReplayError && error.status !== Status.OK) return refuse(error.status)
       throw error
     }
-    if (quotaRefuses(state, parent, statsOf(state, source))) return refuse(Status.QUOTA)
+    if (quotaRefuses(state, plan.parent, statsOf(state, plan.source))) return refuse(Status.QUOTA)
   }
-  return { status: Status.OK, entries: [entry] }
+  yield* copy.run()
+  return { status: Status.OK, entries: [] }
+}
+
+function* removeInParts(
+  { state, resumed }: PartsContext,
+  actor: Actor,
+  { parent, name, mode }: SnapshotPlan,
+  removal: RemovalInParts,
+): Sliced<Decision> {
+  if (!(mode & SnapshotMode.FORCE) && resumed === undefined) {
+    for (const part of partsOf(state, childOf(state, parent, name))) {
+      for (const at of nodesBelow(state, part.inode, part.recursive)) {
+        const eattr = state.nodes.eattr.get(at)
+        if (!(eattr & Eattr.SNAPSHOT) || eattr & PROTECTED) return refuse(Status.EPERM)
+        if (state.nodes.isDirectory(at) && !may(state, actor, at, MODE_W | MODE_X)) return refuse(Status.EACCES)
+      }
+      yield
+    }
+  }
+  yield* removal.run()
+  return { status: Status.OK, entries: [] }
 }
 
 function refusedCopy(state: State, actor: Actor, source: Inode, parent: Inode, name: string): Refusal | undefined {
@@ -65,22 +115,23 @@ function refusedCopy(state: State, actor: Actor, source: Inode, parent: Inode, n
   return isValidName(name) ? undefined : refuse(Status.EINVAL)
 }
 
-function refusedRemoval(state: State, actor: Actor, parent: Inode, request: SnapshotRequest): Refusal | undefined {
+function refusedRemoval(
+  state: State,
+  actor: Actor,
+  parent: Inode,
+  request: SnapshotRequest,
+  isResumed: boolean,
+): Refusal | undefined {
   const { nodes } = state
   if (!nodes.isDirectory(parent)) return refuse(Status.EPERM)
   if (!may(state, actor, parent, MODE_W | MODE_X)) return refuse(Status.EACCES)
   if (!isValidName(request.name)) return refuse(Status.EINVAL)
   const edge = findEdge(state, parent, request.name)
-  if (edge === 0) return refuse(Status.ENOENT)
+  if (edge === 0) return isResumed ? undefined : refuse(Status.ENOENT)
   const inode = state.edges.child.get(edge)
   if (!passesSticky(state, actor.uid, parent, inode)) return refuse(Status.EPERM)
   if (request.mode & SnapshotMode.FORCE) return undefined
   if (nodes.eattr.get(parent) & (Eattr.APPENDONLY | Eattr.IMMUTABLE)) return refuse(Status.EPERM)
-  for (const at of nodesBelow(state, inode, true)) {
-    const eattr = nodes.eattr.get(at)
-    if (!(eattr & Eattr.SNAPSHOT) || eattr & PROTECTED) return refuse(Status.EPERM)
-    if (nodes.isDirectory(at) && !may(state, actor, at, MODE_W | MODE_X)) return refuse(Status.EACCES)
-  }
   return undefined
 }
 
