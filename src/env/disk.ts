@@ -28,8 +28,12 @@ export interface DiskFile {
   write(source: Buffer, position: number): Promise<void>
   /** Writes the buffers one after the other from `position`, with one system call where possible. */
   writev(sources: readonly Buffer[], position: number): Promise<void>
-  /** For reads that the page cache answers; blocks the event loop otherwise. */
-  readSync(target: Buffer, position: number): number
+  /**
+   * read() of what is in memory, at once and without waiting for the disk.
+   *
+   * @returns how many bytes there were, from the first on; fewer than wanted say nothing about what the disk has
+   */
+  readNow(target: Buffer, position: number): number
   writeSync(source: Buffer, position: number): void
   truncate(size: number): Promise<void>
   /** fdatasync: contents and size are on disk when this resolves. */

@@ -1,7 +1,8 @@
 import type { Stats } from 'node:fs'
-import { fdatasyncSync, readSync, writeSync } from 'node:fs'
+import { fdatasyncSync, writeSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
 import type { Disk, DiskFile, FileStat } from './disk.ts'
+import { readMemory } from './page-cache.ts'
 
 function fileStat(stats: Stats): FileStat {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'
@@ -49,8 +50,8 @@ class RealFile implements DiskFile {
     if (bytesWritten < total) await this.write(Buffer.concat(sources).subarray(bytesWritten), position + bytesWritten)
   }
 
-  readSync(target: Buffer, position: number): number {
-    return readSync(this.#handle.fd, target, 0, target.length, position)
+  readNow(target: Buffer, position: number): number {
+    return readMemory(this.#handle.fd, target, position)
   }
 
   writeSync(source: Buffer, position: number): void {

@@ -19,7 +19,7 @@ interface Bench {
 const rest = (file: DiskFile) => ({
   read: (target: Buffer, position: number) => file.read(target, position),
   writev: (sources: readonly Buffer[], position: number) => file.writev(sources, position),
-  readSync: (target: Buffer, position: number) => file.readSync(target, position),
+  readNow: (target: Buffer, position: number) => file.readNow(target, position),
   writeSync: (source: Buffer, position: number) => file.writeSync(source, position),
   truncate: (size: number) => file.truncate(size),
   stat: () => file.stat(),

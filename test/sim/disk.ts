@@ -430,6 +430,13 @@ export class SimDisk implements Disk {
       this.#failIf('reads', path)
       return inode.contents.copy(target, 0, Math.min(position, inode.contents.length), position + target.length)
     }
+    // Memory holds all, a first part or nothing of what is wanted; errors are for read() to find.
+    const readNow = (target: Buffer, position: number) => {
+      if (!isAlive() || this.fault.reads || this.fault.hangs) return 0
+      const luck = this.#scheduler.random()
+      if (luck < 0.3) return 0
+      return read(luck < 0.5 ? target.subarray(0, this.#scheduler.between(0, target.length)) : target, position)
+    }
     const sync = () =>
       later('sync', () => {
         this.#failIf('syncs', path)
@@ -439,7 +446,7 @@ export class SimDisk implements Disk {
       read: (target, position) => later('read', () => read(target, position)),
       write: writeLater,
       writev: (sources, position) => writeLater(Buffer.concat(sources), position),
-      readSync: read,
+      readNow,
       writeSync: write,
       truncate: size =>
         later('truncate', () => {

@@ -350,6 +350,19 @@ export class ChunkStore {
     if (open.gone && open.users === 0) this.#close(open)
   }
 
+  /** As open(), at once when the chunk is open already. */
+  openNow(chunkId: number, version: number): OpenChunk | undefined {
+    const open = this.#open.get(chunkId)
+    if (!open || open.gone || !this.#isVersion(open, version)) return undefined
+    open.users++
+    open.lastUseMs = this.#env.clock.monotonicMs()
+    return open
+  }
+
+  #isVersion(open: OpenChunk, version: number): boolean {
+    return version === 0 || this.table.version.get(open.row) === version
+  }
+
   async #opened(chunkId: number, version: number): Promise<OpenChunk> {
     const row = this.#rowOf(chunkId, version)
     const open = this.#open.get(chunkId)
@@ -497,6 +510,11 @@ export class ChunkStore {
   /** Whole blocks into `target`, checked. @throws ChunkError CRC, IO, NOCHUNK, WRONGVERSION */
   read(open: OpenChunk, version: number, blockIndex: number, target: Buffer): Promise<void> {
     return this.#alone(open, version, () => open.read(blockIndex, target))
+  }
+
+  /** As read(), at once when memory holds the blocks and nobody else is at the chunk. @returns false when read() must do it */
+  readNow(open: OpenChunk, version: number, blockIndex: number, target: Buffer): boolean {
+    return !open.gone && open.mutex.isFree && this.#isVersion(open, version) && open.readNow(blockIndex, target)
   }
 
   /** Writes pieces in order; all that are done are in the file, each with its CRC. */

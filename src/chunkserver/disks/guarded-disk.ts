@@ -66,7 +66,7 @@ export class GuardedDisk implements Disk {
       read: (target, position) => this.ask(() => file.read(target, position)),
       write: (source, position) => this.ask(() => file.write(source, position)),
       writev: (sources, position) => this.ask(() => file.writev(sources, position)),
-      readSync: (target, position) => file.readSync(target, position),
+      readNow: (target, position) => (this.#hung ? 0 : file.readNow(target, position)),
       writeSync: (source, position) => file.writeSync(source, position),
       // Never in place: a disk that hangs must not hold us up.
       writeLittle: (source, position) => this.ask(() => file.write(source, position)),

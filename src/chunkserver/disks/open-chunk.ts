@@ -7,7 +7,7 @@
 import type { DiskFile } from '../../env/disk.ts'
 import { MFSBLOCKSINCHUNK, MFSBLOCKSIZE } from '../../protocol/constants.ts'
 import { Status } from '../../protocol/status.ts'
-import { crc32 } from '../../util/crc32.ts'
+import { crc32, patchedCrc32 } from '../../util/crc32.ts'
 import { Mutex } from '../../util/mutex.ts'
 import { SharedRun } from '../../util/shared-run.ts'
 import { ChunkError, errnoOf } from './chunk-error.ts'
@@ -24,6 +24,7 @@ import { hasSolidEnds, nonZeroRange } from './sparse.ts'
 
 /** Blocks moved in one go. */
 const COPY_BLOCKS = 16
+const ZEROS = Buffer.alloc(MFSBLOCKSIZE)
 
 /** Bytes for one block, as they came: in pieces. */
 export interface BlockPiece {
@@ -54,11 +55,37 @@ interface CachedBlock {
   bytes: Buffer
 }
 
-/** Consecutive bytes of the file that are waiting to be written. */
-interface Run {
-  position: number
-  end: number
-  parts: Buffer[]
+/** Writes of one file that may be done in any order, those of consecutive bytes as one. */
+class ParallelWrites {
+  readonly #file: DiskFile
+  #run: { position: number; end: number; parts: Buffer[] } | undefined
+  #going: Promise<unknown>[] = []
+
+  constructor(file: DiskFile) {
+    this.#file = file
+  }
+
+  add(position: number, bytes: number, parts: readonly Buffer[]): void {
+    if (this.#run?.end !== position) this.#go()
+    this.#run ??= { position, end: position, parts: [] }
+    this.#run.parts.push(...parts)
+    this.#run.end += bytes
+  }
+
+  #go(): void {
+    const run = this.#run
+    this.#run = undefined
+    // What fails is told by done().
+    if (run) this.#going.push(this.#file.writev(run.parts, run.position).catch((error: unknown) => ({ error })))
+  }
+
+  /** All are in the file. @throws what the first one that failed did */
+  async done(): Promise<void> {
+    this.#go()
+    const results = await Promise.all(this.#going.splice(0))
+    const failed = results.find(result => result !== undefined) as { error: unknown } | undefined
+    if (failed) throw failed.error
+  }
 }
 
 export class OpenChunk {
@@ -104,18 +131,40 @@ export class OpenChunk {
    * @throws ChunkError CRC; or the error of the disk
    */
   async read(blockIndex: number, target: Buffer): Promise<void> {
-    const count = target.length / MFSBLOCKSIZE
-    const there = Math.max(0, Math.min(count, this.blockCount - blockIndex))
-    const wanted = target.subarray(0, there * MFSBLOCKSIZE)
-    if (there > 0) {
-      const bytes = await this.file.read(wanted, this.#position(blockIndex))
-      if (bytes < wanted.length) throw new ChunkError(Status.IO, this.chunkId)
+    const there = this.#thereOf(blockIndex, target)
+    if (there.length > 0) await this.#readAll(there, this.#position(blockIndex))
+    if (!this.#isRight(blockIndex, there)) throw new ChunkError(Status.CRC, this.chunkId)
+    target.fill(0, there.length)
+  }
+
+  /** As read(), at once when memory holds the blocks. @returns false when it does not, or when they are wrong */
+  readNow(blockIndex: number, target: Buffer): boolean {
+    const there = this.#thereOf(blockIndex, target)
+    if (there.length > 0 && this.file.readNow(there, this.#position(blockIndex)) < there.length) return false
+    if (!this.#isRight(blockIndex, there)) return false
+    target.fill(0, there.length)
+    return true
+  }
+
+  /** The part of `target` for blocks that the file has. */
+  #thereOf(blockIndex: number, target: Buffer): Buffer {
+    const count = Math.max(0, this.blockCount - blockIndex)
+    return target.subarray(0, count * MFSBLOCKSIZE)
+  }
+
+  /** Fills `target`, from memory as far as that goes. @throws ChunkError IO when the file ends before */
+  async #readAll(target: Buffer, position: number): Promise<void> {
+    const got = this.file.readNow(target, position)
+    if (got === target.length) return
+    const more = await this.file.read(target.subarray(got), position + got)
+    if (got + more < target.length) throw new ChunkError(Status.IO, this.chunkId)
+  }
+
+  #isRight(blockIndex: number, blocks: Buffer): boolean {
+    for (let at = 0, index = blockIndex; at < blocks.length; at += MFSBLOCKSIZE, index++) {
+      if (crc32(blocks.subarray(at, at + MFSBLOCKSIZE)) !== this.crcOf(index)) return false
     }
-    for (let i = 0; i < there; i++) {
-      const crc = crc32(target.subarray(i * MFSBLOCKSIZE, (i + 1) * MFSBLOCKSIZE))
-      if (crc !== this.crcOf(blockIndex + i)) throw new ChunkError(Status.CRC, this.chunkId)
-    }
-    target.fill(0, there * MFSBLOCKSIZE)
+    return true
   }
 
   /** Writes pieces in order, with as few system calls as they allow. Stops at the first that is wrong. */
@@ -130,7 +179,6 @@ export class OpenChunk {
       if (this.#isAppend(usable)) this.blockCount = blockCount
       else await this.#grow(blockCount)
       await this.#writeBlocks(usable, before, options.sparsify)
-      await this.#writeTable(usable, before)
       if (options.sync) await this.file.sync()
     } catch (error) {
       this.#cached = undefined
@@ -178,54 +226,69 @@ export class OpenChunk {
 
   /** @param firstNew blocks from this one on did not exist before: they are holes until something is written there */
   async #writeBlocks(pieces: readonly BlockPiece[], firstNew: number, sparsify: boolean): Promise<void> {
-    let run: Run | undefined
-    const flush = async () => {
-      const full = run
-      run = undefined
-      if (full) await this.file.writev(full.parts, full.position)
-    }
+    const writes = new ParallelWrites(this.file)
     const crcs = new Map<number, number>()
-    for (const piece of pieces) {
-      if (piece.size === 0) continue
-      const { blockIndex, offset, size } = piece
-      const isHole = blockIndex >= firstNew && !crcs.has(blockIndex)
-      if (size === MFSBLOCKSIZE) {
-        crcs.set(blockIndex, piece.crc)
-        if (this.#cached?.index === blockIndex) this.#cached = undefined
-      } else {
-        await flush()
-        crcs.set(blockIndex, await this.#patched(piece, isHole, crcs.get(blockIndex)))
+    try {
+      for (const piece of pieces) {
+        if (piece.size === 0) continue
+        const { blockIndex, offset, size } = piece
+        // A second part of a block comes to lie over the first.
+        if (crcs.has(blockIndex)) await writes.done()
+        const isHole = blockIndex >= firstNew && !crcs.has(blockIndex)
+        if (size === MFSBLOCKSIZE) {
+          crcs.set(blockIndex, piece.crc)
+          if (this.#cached?.index === blockIndex) this.#cached = undefined
+        } else crcs.set(blockIndex, await this.#patched(piece, isHole, crcs.get(blockIndex)))
+        const { from, to, parts } = nonZeroRange(piece.parts, offset, size, isHole && sparsify)
+        if (from < to) writes.add(this.#position(blockIndex) + from, to - from, parts)
       }
-      const { from, to, parts } = nonZeroRange(piece.parts, offset, size, isHole && sparsify)
-      if (from === to) continue
-      const position = this.#position(blockIndex) + from
-      if (run?.end !== position) await flush()
-      run ??= { position, end: position, parts: [] }
-      run.parts.push(...parts)
-      run.end += to - from
+      if (this.blockCount > firstNew) await writes.done()
+    } catch (error) {
+      // Whoever has the file next must not find writes under way.
+      await writes.done().catch(() => undefined)
+      throw error
     }
-    await flush()
+    await this.#writeCrcs(crcs, pieces, firstNew, writes)
+  }
+
+  /** Puts the CRCs into the table and the file, beside `writes`; back again when one of these fails. */
+  async #writeCrcs(
+    crcs: ReadonlyMap<number, number>,
+    pieces: readonly BlockPiece[],
+    firstNew: number,
+    writes: ParallelWrites,
+  ): Promise<void> {
+    const before = [...crcs.keys()].map(blockIndex => [blockIndex, this.crcOf(blockIndex)] as const)
     for (const [blockIndex, crc] of crcs) this.table.writeUInt32BE(crc, blockIndex * 4)
+    const table = this.#writeTable(pieces, firstNew)
+    const [, written] = await Promise.allSettled([table, writes.done()])
+    if (written.status === 'rejected') {
+      for (const [blockIndex, crc] of before) this.table.writeUInt32BE(crc, blockIndex * 4)
+      await this.#writeTable(pieces, firstNew)
+      throw written.reason
+    }
+    await table
   }
 
   /** The CRC of a block once a part of it is changed. The rest must be right: a wrong block is not made right. */
   async #patched(piece: BlockPiece, isHole: boolean, crcNow = this.crcOf(piece.blockIndex)): Promise<number> {
-    const { blockIndex } = piece
+    const { blockIndex, offset, size, crc } = piece
+    const behind = MFSBLOCKSIZE - offset - size
+    if (isHole) return patchedCrc32(crcNow, crc32(ZEROS.subarray(0, size)), crc, behind)
     if (this.#cached?.index !== blockIndex) {
       const bytes = this.#cached?.bytes ?? Buffer.allocUnsafeSlow(MFSBLOCKSIZE)
       this.#cached = undefined
-      const got = isHole ? MFSBLOCKSIZE : await this.file.read(bytes, this.#position(blockIndex))
-      if (isHole) bytes.fill(0)
-      if (got < MFSBLOCKSIZE) throw new ChunkError(Status.IO, this.chunkId)
+      await this.#readAll(bytes, this.#position(blockIndex))
       if (crc32(bytes) !== crcNow) {
         throw new ChunkError(Status.CRC, this.chunkId, { cause: new Error('the block on the disk is wrong') })
       }
       this.#cached = { index: blockIndex, bytes }
     }
     const { bytes } = this.#cached
-    let at = piece.offset
+    const before = crc32(bytes.subarray(offset, offset + size))
+    let at = offset
     for (const part of piece.parts) at += part.copy(bytes, at)
-    return crc32(bytes)
+    return patchedCrc32(crcNow, before, crc, behind)
   }
 
   /** Writes the CRCs of these blocks, of all between them and of those that growth made. */
@@ -286,7 +349,7 @@ export class OpenChunk {
 
   async #clearTail(blockIndex: number, from: number): Promise<void> {
     const zeros = Buffer.alloc(MFSBLOCKSIZE - from)
-    const piece = { blockIndex, offset: from, size: zeros.length, crc: 0, parts: [zeros] }
+    const piece = { blockIndex, offset: from, size: zeros.length, crc: crc32(zeros), parts: [zeros] }
     const crc = await this.#patched(piece, false)
     if (crc === this.crcOf(blockIndex)) return
     await this.file.write(zeros, this.#position(blockIndex) + from)

@@ -106,7 +106,12 @@ export function noted(file: DiskFile, statistics: FolderStatistics, clock: Clock
     writev: (sources, position) =>
       timed('write', file.writev(sources, position), () => sources.reduce((sum, { length }) => sum + length, 0)),
     sync: () => timed('sync', file.sync(), () => 0),
-    readSync: (target, position) => file.readSync(target, position),
+    readNow(target, position) {
+      const startMs = clock.monotonicMs()
+      const bytes = file.readNow(target, position)
+      if (bytes === target.length) statistics.note('read', bytes, Math.round((clock.monotonicMs() - startMs) * 1000))
+      return bytes
+    },
     writeSync: (source, position) => file.writeSync(source, position),
     writeLittle: (source, position) => file.writeLittle(source, position),
     syncLittle: () => file.syncLittle(),
