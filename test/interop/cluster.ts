@@ -27,6 +27,8 @@ export class Cluster {
   readonly folder = mkdtempSync(join(tmpdir(), 'elkfs-interop-'))
   readonly mountPoint = join(this.folder, 'mnt')
   readonly masterFolder = join(this.folder, 'master')
+  /** What mfsexports.cfg of a started master says. */
+  exports = '* / rw,alldirs,admin,maproot=0:0\n* . rw\n'
   readonly #namespace = `elkfs-${process.pid}-${Math.floor(Math.random() * 1e6)}`
   readonly #otherMounts: string[] = []
   #master: ChildProcess | undefined
@@ -92,10 +94,16 @@ export class Cluster {
   /** A master as administrators start one: `program` is that of Debian or ours. */
   startMasterWith(program: string, ...options: string[]): void {
     const exports = join(this.folder, 'exports.cfg')
-    writeFileSync(exports, '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
+    writeFileSync(exports, this.exports)
     const listen = ['MATOCL', 'MATOCS', 'MATOML'].map(port => `${port}_LISTEN_HOST=${MASTER_IP}`)
     const lines = [`DATA_PATH=${this.masterFolder}`, `EXPORTS_FILENAME=${exports}`, ...listen]
     this.run(program, '-c', this.#config('master', lines), ...options, 'start')
+  }
+
+  /** Gives a master that runs other rules. */
+  reloadExports(program: string, exports: string): void {
+    writeFileSync(join(this.folder, 'exports.cfg'), exports)
+    this.run(program, '-c', join(this.folder, 'master.cfg'), 'reload')
   }
 
   stopRealMaster(): void {

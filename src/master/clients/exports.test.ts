@@ -67,6 +67,34 @@ test('bad lines are left out and bad options ignored, each with file and line', 
   assert.match(warnings[1] ?? '', /^mfsexports\.cfg, line 3: mingoal "12" must be 1 to 9/)
 })
 
+test('what stands behind the options is none of them: a line that means to be read-only does not become writable', () => {
+  const { rules } = parse('* /a rw # comment\n* /b rw more\n* /c rw, alldirs')
+  assert.deepEqual(
+    rules.map(({ rights }) => rights.flags),
+    [SessionFlag.READONLY, SessionFlag.READONLY, 0],
+  )
+  assert.equal(rules[2]?.alldirs, true)
+})
+
+test('a rule for the trash has no owners, no administrators and no forbidden operations', () => {
+  const { rules, warnings } = parse('* . rw,admin,ignoregid,alldirs,maproot=1:1,mapall=2:2,disable=chmod,mingoal=2')
+  assert.equal(warnings.length, 1)
+  const { flags, rootUid, disables, minGoal } = (rules[0] as ExportRule).rights
+  assert.deepEqual([flags, rootUid, disables, minGoal, rules[0]?.alldirs], [0, 0, 0, 2, false])
+})
+
+test('an address with no bits of network stands for itself, never for the world', () => {
+  const { rules, warnings } = parse('10.1.2.3/0 / rw')
+  assert.deepEqual([rules[0]?.fromIp, rules[0]?.toIp, warnings.length], [ip('10.1.2.3'), ip('10.1.2.3'), 1])
+})
+
+test('durations have falling units, each once, and limits leave room between them', () => {
+  const seconds = (value: string) => parse(`* / mintrashtime=${value}`).rules[0]?.rights.minTrashSeconds
+  assert.deepEqual(['2h30m', '11D13H46M40S', '90', '1w'].map(seconds), [9000, 1_000_000, 90, 604_800])
+  assert.deepEqual(['1.5h', '30m2h', '1h1h', '2h30', '5000000000', ''].map(seconds), Array(6).fill(undefined))
+  assert.equal(parse('* / mintrashtime=2h,maxtrashtime=1h\n* / mingoal=3,maxgoal=2').rules.length, 0)
+})
+
 test('DEFAULTS hold for the lines after it', () => {
   const { rules } = parse('DEFAULTS rw,maproot=0:0\n* /')
   assert.equal(rules[0]?.rights.flags, 0)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { SessionFlag } from '../../metadata/decision.ts'
 import { Status } from '../../protocol/status.ts'
 import { crc32 } from '../../util/crc32.ts'
-import { parseNetwork } from '../../util/ipv4.ts'
+import { parseIpv4, parseNetwork } from '../../util/ipv4.ts'
 
 /** One line of the file. */
 export interface ExportRule {
@@ -100,10 +100,11 @@ export function parseExports(text: string, file: string, names: Names): Exports 
     const line = raw.trim()
     if (line === '' || line.startsWith('#')) return
     const warn = (what: string) => warnings.push(`${file}, line ${index + 1}: ${what}`)
-    const [net = '', path = '', optionText = ''] = line.split(/[ \t]+/)
+    const [, net = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(line) ?? []
+    const [, path = '', optionText = ''] = /^(\S+)\s*(.*)$/s.exec(rest) ?? []
     try {
-      if (net === 'DEFAULTS') defaults = parseOptions(path, noOptions, names, warn)
-      else rules.push(parseRule(net, path, parseOptions(optionText, defaults, names, warn)))
+      if (net === 'DEFAULTS') defaults = parseOptions(rest, noOptions, names, warn)
+      else rules.push(parseRule(net, path, parseOptions(optionText, defaults, names, warn), warn))
     } catch (error) {
       if (!(error instanceof LineError)) throw error
       warn(`${error.message}: the line is left out`)
@@ -112,49 +113,63 @@ export function parseExports(text: string, file: string, names: Names): Exports 
   return { rules, checksum: checksumOf(rules), warnings }
 }
 
-function parseRule(net: string, path: string, options: Options): ExportRule {
-  const [fromIp, toIp] = parseNet(net)
+/** Flags of sessions that a rule for the trash can give. */
+const META_FLAGS = SessionFlag.READONLY | SessionFlag.DYNAMICIP
+
+function parseRule(net: string, path: string, options: Options, warn: (what: string) => void): ExportRule {
+  const [fromIp, toIp] = parseNet(net, warn)
   if (path === '') throw new LineError('there must be an address, a path and options')
-  if (path !== '.' && !path.startsWith('/')) throw new LineError(`path "${path}" must begin with a slash, or be "."`)
   const meta = path === '.'
+  const { minGoal, maxGoal, minTrashSeconds, maxTrashSeconds, umask } = options
+  if (maxGoal < minGoal) throw new LineError(`maxgoal ${maxGoal} is below mingoal ${minGoal}`)
+  if (maxTrashSeconds < minTrashSeconds) {
+    throw new LineError(`maxtrashtime ${maxTrashSeconds} is below mintrashtime ${minTrashSeconds} (seconds)`)
+  }
+  if (meta) warnOfMeta(options, warn)
   const mapall = meta ? undefined : options.mapall
-  const root = options.maproot ?? mapall ?? (meta ? [0, 0] : [NOBODY, NOBODY])
-  const all = mapall ?? (meta ? [0, 0] : [NOBODY, NOBODY])
+  const root = meta ? [0, 0] : (options.maproot ?? mapall ?? [NOBODY, NOBODY])
+  const all = mapall ?? [NOBODY, NOBODY]
   return {
-    fromIp,
-    toIp,
-    path: meta ? '' : trimSlashes(path),
-    meta,
-    alldirs: options.alldirs && !meta,
+    ...{ fromIp, toIp, path: meta ? '' : trimSlashes(path), meta, alldirs: options.alldirs && !meta },
     minVersion: options.minVersion,
     passwordMd5: options.passwordMd5,
     rights: {
-      flags: options.flags | (mapall ? SessionFlag.MAPALL : 0),
-      rootUid: root[0],
-      rootGid: root[1],
-      mapallUid: all[0],
-      mapallGid: all[1],
-      umask: options.umask,
-      minGoal: options.minGoal,
-      maxGoal: options.maxGoal,
-      minTrashSeconds: options.minTrashSeconds,
-      maxTrashSeconds: options.maxTrashSeconds,
+      flags: meta ? options.flags & META_FLAGS : options.flags | (mapall ? SessionFlag.MAPALL : 0),
+      ...{ rootUid: root[0] as number, rootGid: root[1] as number, mapallUid: all[0] as number },
+      ...{ mapallGid: all[1] as number, umask, minGoal, maxGoal, minTrashSeconds, maxTrashSeconds },
       disables: meta ? 0 : options.disables,
     },
   }
 }
 
+function warnOfMeta({ alldirs, flags, maproot, mapall, disables }: Options, warn: (what: string) => void): void {
+  const given = {
+    ...{ alldirs, ignoregid: flags & SessionFlag.IGNOREGID, admin: flags & SessionFlag.ADMIN },
+    ...{ maproot, mapall, disable: disables },
+  }
+  const names = Object.entries(given).filter(([, value]) => value)
+  if (names.length > 0) warn(`${names.map(([name]) => name).join(', ')} mean nothing for the path "."`)
+}
+
 export const trimSlashes = (path: string) => path.replace(/^\/+|\/+$/g, '')
 
-function parseNet(net: string): [number, number] {
+function parseNet(net: string, warn: (what: string) => void): [number, number] {
   const network = parseNetwork(net)
-  if (network) return network
-  throw new LineError(`"${net}" is no address: use *, 10.1.2.3, 10.1.0.0/16, 10.1.0.0/255.255.0.0 or 10.1.0.1-10.1.0.9`)
+  if (!network) {
+    const forms = '*, 10.1.2.3, 10.1.0.0/16, 10.1.0.0/255.255.0.0 or 10.1.0.1-10.1.0.9'
+    throw new LineError(`"${net}" is no address: use ${forms}`)
+  }
+  if (!net.endsWith('/0')) return network
+  // Under the original such a line let nobody else in, so under us it must not let in the world.
+  warn(`"${net}" stands for that one address, as it always has; all addresses are "*"`)
+  const only = parseIpv4(net.slice(0, -2)) as number
+  return [only, only]
 }
 
 function parseOptions(text: string, defaults: Options, names: Names, warn: (what: string) => void): Options {
   const options = { ...defaults }
-  for (const option of text.split(',').filter(option => option !== '')) {
+  const given = text.split(',').map(option => option.trim())
+  for (const option of given.filter(option => option !== '')) {
     const [name = '', value = ''] = option.split(/=(.*)/s)
     if (!applyOption(options, name, value, names, warn)) warn(`unknown option "${option}" is ignored`)
   }
@@ -231,7 +246,7 @@ function applyOption(
 }
 
 function parseOwner(option: string, value: string, names: Names): [number, number] {
-  const [user = '', group] = value.split(':')
+  const [user = '', group] = value.split(/:(.*)/s)
   const known = /^\d+$/.test(user) ? undefined : names.uid(user)
   const uid = known?.uid ?? (/^\d+$/.test(user) ? Number(user) : undefined)
   if (uid === undefined) throw new LineError(`${option}: there is no user "${user}"`)
@@ -257,18 +272,19 @@ function parseGoal(name: string, value: string): number {
   return Number(value)
 }
 
-const UNIT_SECONDS: Record<string, number> = { '': 1, s: 1, m: 60, h: 3600, d: 86400, w: 604800 }
+const DURATION = /^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/i
+const UNIT_SECONDS = [604_800, 86_400, 3600, 60, 1]
 
-/** A duration such as `90`, `1h30m` or `2w` (spec daemons-and-config 12.1). */
+/** Seconds, or a duration such as `1h30m` or `2w`, units falling, each once (spec daemons-and-config 12.1). */
 function parseSeconds(name: string, value: string): number {
-  const parts = [...value.matchAll(/(\d+(?:\.\d+)?)([smhdw]?)/g)]
-  if (value === '' || parts.map(([part]) => part).join('') !== value) {
-    throw new LineError(`${name} "${value}" must be a duration such as 3600, 12h or 1w`)
+  const parts = DURATION.exec(value)?.slice(1)
+  const plain = /^\d+$/.test(value) ? Number(value) : undefined
+  const sum = parts?.reduce((total, n, i) => total + Number(n ?? 0) * (UNIT_SECONDS[i] as number), 0)
+  const seconds = plain ?? sum
+  if (value === '' || seconds === undefined || seconds > 0xffffffff) {
+    throw new LineError(`${name} "${value}" must be a duration such as 3600, 12h or 1d12h`)
   }
-  return Math.min(
-    0xffffffff,
-    Math.round(parts.reduce((sum, [, n, unit = '']) => sum + Number(n) * (UNIT_SECONDS[unit] ?? 0), 0)),
-  )
+  return seconds
 }
 
 function checksumOf(rules: ExportRule[]): bigint {
