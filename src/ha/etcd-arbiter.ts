@@ -116,13 +116,15 @@ export class EtcdArbiter implements Arbiter {
   }
 
   recordInSync(inSync: readonly MemberId[]): Promise<boolean> {
-    const recorded = this.#recording.then(() => this.#recordInSync(inSync))
+    // What is asked for in one epoch says nothing of the next one, even if this member leads that too.
+    const epoch = this.#held?.log.epoch
+    const recorded = this.#recording.then(() => this.#recordInSync(inSync, epoch))
     this.#recording = recorded
     return recorded
   }
 
-  async #recordInSync(inSync: readonly MemberId[]): Promise<boolean> {
-    while (this.#held && this.#lease.certain()) {
+  async #recordInSync(inSync: readonly MemberId[], epoch: number | undefined): Promise<boolean> {
+    while (this.#held && this.#held.log.epoch === epoch && this.#lease.certain()) {
       const { log: before, leaderRevision, logRevision } = this.#held
       const log = { ...before, inSync }
       const isRecorded = await this.#tryRecord(log, leaderRevision, logRevision)

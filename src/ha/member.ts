@@ -253,6 +253,8 @@ export class Member {
   // --- following
 
   #follow(leader: LeaderRecord): void {
+    // Somebody else has had the chance.
+    this.#holdOffUntilMs = 0
     this.#setLeader(leader)
     this.#setWaiting(undefined)
     const { member, epoch } = leader
