@@ -5,6 +5,7 @@ import { explained } from '../daemon/explain.ts'
 import { type DaemonContext, type RunningDaemon, runDaemon } from '../daemon/run-daemon.ts'
 import { Metalogger, type MetaloggerOptions } from '../metalogger/metalogger.ts'
 import { VERSION_TEXT } from '../protocol/constants.ts'
+import { resolveHosts, splitHosts } from '../util/hosts.ts'
 
 function metaloggerOptions(config: MetaloggerConfig): MetaloggerOptions {
   return {
@@ -21,7 +22,7 @@ function metaloggerOptions(config: MetaloggerConfig): MetaloggerOptions {
 }
 
 async function start({ env, config }: DaemonContext<MetaloggerConfig>): Promise<RunningDaemon<MetaloggerConfig>> {
-  await env.net.resolve(config.MASTER_HOST).catch(() => {
+  await resolveHosts(host => env.net.resolve(host), splitHosts(config.MASTER_HOST)).catch(() => {
     throw new StartError(`can't resolve master host/port (${config.MASTER_HOST}:${config.MASTER_PORT})`)
   })
   const metalogger = await Metalogger.start(env, metaloggerOptions(config)).catch(error => {

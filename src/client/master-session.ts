@@ -5,23 +5,27 @@ import type { Env, Timer } from '../env/env.ts'
 import type { Connection } from '../env/net.ts'
 import * as cltoma from '../protocol/cltoma.ts'
 import { type Message, ProtocolError, Reader, u8, u16, u32, u64, Writer } from '../protocol/codec.ts'
-import { EXTENDED_VERSION, EXTENSIONS, EXTENSIONS_OPTION, VERSION } from '../protocol/constants.ts'
+import { EPOCH_OPTION, EXTENDED_VERSION, EXTENSIONS, EXTENSIONS_OPTION, VERSION } from '../protocol/constants.ts'
 import { FrameReader } from '../protocol/frame.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Status, statusName } from '../protocol/status.ts'
+import { resolveHosts } from '../util/hosts.ts'
 import { md5 } from '../util/md5.ts'
 import type { SessionParameters } from './cluster.ts'
+import { dialFirst } from './dial.ts'
 
 const CONNECT_TIMEOUT_MS = 2000
+/** From one master to the next that is said to lead. */
+const REDIRECTS_MAX = 3
 const REGISTER_TIMEOUT_MS = 5000
 const CLOSE_TIMEOUT_MS = 500
 const SILENCE_MS = 10_000
 const NOP_AFTER_MS = 2000
 const RECONNECT_MS = 2000
 /** A master that was restarted or has handed over is back within seconds: then every moment counts. */
-const FIRST_RECONNECT_MS = 100
-const EARLY_RECONNECT_MS = 400
-const EARLY_ATTEMPTS = 30
+const FIRST_RECONNECT_MS = 10
+const EARLY_RECONNECT_MS = 200
+const EARLY_ATTEMPTS = 60
 const TICK_MS = 1000
 const TIME_SYNC_MS = 60_000
 const MAX_PAYLOAD_BYTES = 0xffffffff
@@ -29,7 +33,7 @@ const FIRST_ATTEMPTS = 10
 const OLDEST_MASTER = 0x02010e
 
 export interface SessionOptions {
-  /** Names or addresses, tried in order. */
+  /** Names or addresses of masters, tried in turn; the one that leads is found. */
   hosts: readonly string[]
   port: number
   bindHost: string | undefined
@@ -51,6 +55,17 @@ export interface SessionOptions {
 /** There is no session, and why. */
 export class SessionError extends Error {
   override readonly name = 'SessionError'
+}
+
+/** This master does not lead; another one may. */
+class NotTheLeader extends Error {
+  override readonly name = 'NotTheLeader'
+  readonly leader: string | undefined
+
+  constructor(leader: string | undefined) {
+    super(`this master is not the leader; the leader is ${leader ?? 'unknown'}`)
+    this.leader = leader
+  }
 }
 
 /** What the master tells without being asked. */
@@ -95,6 +110,10 @@ export class MasterSession {
   #timeOffsetMs = 0
   #closing = false
   #served = false
+  /** Which master the next attempt begins with. */
+  #attempts = 0
+  /** The highest that a master named; 0: of a master alone. */
+  #epoch = 0
   /** The master is of our kind: it keeps fine times, and knows the flags of renameat2. */
   extended = false
   /** The session goes on at a master that answers a repeated question as it did the first time. */
@@ -219,46 +238,56 @@ export class MasterSession {
     this.#timer = this.#env.clock.every(TICK_MS, () => this.#tick())
   }
 
-  /** Connects to the first host that answers. @throws Error */
-  async #dial(): Promise<Registration> {
-    const { hosts, port, bindHost } = this.#options
-    let problem: unknown = new Error('no master is named')
-    for (const host of hosts) {
-      try {
-        for (const address of await this.#env.net.resolve(host)) {
-          try {
-            const bind = bindHost === undefined ? {} : { bindHost }
-            const connection = await this.#env.net.connect(address, port, { timeoutMs: CONNECT_TIMEOUT_MS, ...bind })
-            return new Registration(this.#env, connection)
-          } catch (error) {
-            problem = error
-          }
-        }
-      } catch (error) {
-        problem = error
-      }
-    }
-    throw problem
+  /** All addresses of all masters; another one first each time, because one that answers may not be the right one. */
+  async #addresses(): Promise<string[]> {
+    const { hosts } = this.#options
+    const addresses = await resolveHosts(host => this.#env.net.resolve(host), hosts)
+    const first = this.#attempts++ % addresses.length
+    return [...addresses.slice(first), ...addresses.slice(0, first)]
+  }
+
+  /** @throws Error when none answers */
+  async #dial(addresses: readonly string[]): Promise<Registration> {
+    const { port, bindHost } = this.#options
+    const bind = bindHost === undefined ? {} : { bindHost }
+    const connection = await dialFirst(this.#env, addresses, port, { timeoutMs: CONNECT_TIMEOUT_MS, ...bind })
+    return new Registration(this.#env, connection)
   }
 
   /**
-   * Makes a session, or goes on with ours.
+   * Makes a session, or goes on with ours, at the master that leads.
    * @param again we have a session
    * @throws SessionError when the master refuses, other Errors when it can't be reached
    */
   async #register(again: boolean): Promise<void> {
-    const registration = await this.#dial()
-    try {
-      const same = again && (await this.#reconnect(registration))
-      if (!same) await this.#newSession(registration)
-      this.extended = (await registration.askExtensions()) === EXTENSIONS
-      this.#repeatsAnswers = same && this.extended
-      this.#serve(registration)
-      if (again) this.#news.renewed(same)
-    } catch (error) {
-      registration.destroy()
-      throw error
+    let addresses = await this.#addresses()
+    for (let hop = 0; ; hop++) {
+      const registration = await this.#dial(addresses)
+      try {
+        return await this.#registerAt(registration, again)
+      } catch (error) {
+        registration.destroy()
+        if (!(error instanceof NotTheLeader) || error.leader === undefined || hop === REDIRECTS_MAX) throw error
+        addresses = [error.leader]
+      }
     }
+  }
+
+  async #registerAt(registration: Registration, again: boolean): Promise<void> {
+    const same = again && (await this.#reconnect(registration))
+    if (!same) await this.#newSession(registration)
+    this.extended = (await registration.askOption(EXTENSIONS_OPTION)) === EXTENSIONS
+    if (this.extended) this.#checkEpoch(Number(await registration.askOption(EPOCH_OPTION)))
+    this.#repeatsAnswers = same && this.extended
+    this.#attempts--
+    this.#serve(registration)
+    if (again) this.#news.renewed(same)
+  }
+
+  /** A leader that was replaced and has not noticed is not listened to. @throws Error */
+  #checkEpoch(epoch: number): void {
+    if (epoch < this.#epoch) throw new Error(`this master leads epoch ${epoch}, and ${this.#epoch} has begun`)
+    this.#epoch = epoch
   }
 
   /** @returns whether the old session goes on */
@@ -267,7 +296,9 @@ export class MasterSession {
     u32.write(out, this.sessionId)
     u32.write(out, VERSION)
     if (this.metaId !== 0n) u64.write(out, this.metaId)
-    const input = new Reader(await registration.ask(cltoma.RegisterCode.RECONNECT, out.take()))
+    const answer = await registration.ask(cltoma.RegisterCode.RECONNECT, out.take())
+    refuseRedirect(answer)
+    const input = new Reader(answer)
     const version = input.left === 5 ? u32.read(input) : this.masterVersion
     const status = u8.read(input)
     if (status === Status.OK) {
@@ -302,9 +333,9 @@ export class MasterSession {
   }
 
   #accept(answer: Buffer): void {
+    refuseRedirect(answer)
     const input = new Reader(answer)
     if (input.left === 1) throw new SessionError(refusalText(u8.read(input)))
-    if (input.left === 4) throw new Error('this master is not the leader')
     const { meta } = this.#options
     if (!(meta ? [19, 27] : [35, 43, 45, 49]).includes(answer.length)) {
       throw new SessionError(`mfsmaster answered with ${answer.length} bytes: its version is not understood`)
@@ -471,6 +502,12 @@ function writeText(out: Writer, text: string): void {
   bytes.copy(out.buffer, out.reserve(bytes.length))
 }
 
+/** An answer of four bytes is the address of the leader, zero when it is not known. @throws NotTheLeader */
+function refuseRedirect(answer: Buffer): void {
+  if (answer.length !== 4) return
+  throw new NotTheLeader(answer.readUInt32BE(0) === 0 ? undefined : [...answer].join('.'))
+}
+
 /** The answer to the challenge (spec client-master 2.4). */
 function passcodeFor(challenge: Buffer, digest: Buffer): Buffer {
   if (challenge.length !== 32) throw new SessionError('mfsmaster sent no challenge for the password')
@@ -532,9 +569,9 @@ class Registration {
     return this.#ask(cltoma.fuseRegister.encode({ blob, kind, body }))
   }
 
-  /** What the master says of extensions; nothing when it is the original. */
-  async askExtensions(): Promise<string> {
-    const answer = await this.#ask(cltoma.getConfig.encode({ msgid: 1, option: EXTENSIONS_OPTION }))
+  /** What the master says of an option of ours; nothing when it is the original. */
+  async askOption(option: string): Promise<string> {
+    const answer = await this.#ask(cltoma.getConfig.encode({ msgid: 1, option }))
     return matocl.configValue.decode(answer).value
   }
 

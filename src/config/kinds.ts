@@ -30,6 +30,16 @@ export const host: Kind<string> = {
   print: value => value,
 }
 
+/** Several names or addresses of the same service, with commas or blanks between them. */
+export const hosts: Kind<string> = {
+  form: 'host names or IPv4 addresses',
+  parse: written =>
+    /^[A-Za-z0-9._,; -]*[A-Za-z0-9._-]$/.test(written)
+      ? { value: written }
+      : { wrong: 'write host names or IPv4 addresses, with commas between them' },
+  print: value => value,
+}
+
 /** A local address; `*` is any. */
 export const listenHost: Kind<string> = {
   form: '* or a local host name or IPv4 address',

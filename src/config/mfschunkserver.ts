@@ -1,6 +1,6 @@
 // mfschunkserver.cfg (spec daemons-and-config 4.2).
 import { CONFIG_ROOT, commonOptions } from './common.ts'
-import { flag, host, labels, listenHost, optionalText, path, port, real, size, whole } from './kinds.ts'
+import { flag, hosts, labels, listenHost, optionalText, path, port, real, size, whole } from './kinds.ts'
 import { configFile, type Values } from './option.ts'
 
 export const chunkserverConfigFile = configFile({
@@ -89,7 +89,7 @@ export const chunkserverConfigFile = configFile({
     },
     LABELS: { kind: labels, default: 0, doc: 'Labels for storage classes.' },
     BIND_HOST: { kind: listenHost, default: '*', doc: 'Local address of the connection to the master.' },
-    MASTER_HOST: { kind: host, default: 'mfsmaster', doc: 'The master.' },
+    MASTER_HOST: { kind: hosts, default: 'mfsmaster', doc: 'The master, or all masters of a cluster: a,b,c.' },
     MASTER_PORT: { kind: port, default: 9420, doc: 'Its port for chunkservers.' },
     MASTER_TIMEOUT: {
       kind: whole({ min: 0, max: 65535 }),

@@ -1,6 +1,6 @@
 // mfsmetalogger.cfg (spec daemons-and-config 5).
 import { commonOptions } from './common.ts'
-import { host, listenHost, port, whole } from './kinds.ts'
+import { hosts, listenHost, port, whole } from './kinds.ts'
 import { configFile, type Values } from './option.ts'
 
 export const metaloggerConfigFile = configFile({
@@ -22,7 +22,7 @@ export const metaloggerConfigFile = configFile({
       doc: 'Time between attempts to connect.',
     },
     BIND_HOST: { kind: listenHost, default: '*', doc: 'Local address of the connection to the master.' },
-    MASTER_HOST: { kind: host, default: 'mfsmaster', doc: 'The master.' },
+    MASTER_HOST: { kind: hosts, default: 'mfsmaster', doc: 'The master, or all masters of a cluster: a,b,c.' },
     MASTER_PORT: { kind: port, default: 9419, doc: 'Its port for metaloggers.' },
     MASTER_TIMEOUT: {
       kind: whole({ min: 10, max: 65535 }),

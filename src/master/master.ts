@@ -38,6 +38,8 @@ export interface MasterLog {
   checkpointer: Checkpointer
   /** When a change counts as committed; without it: once it is durable here. */
   commitRule?: CommitRule
+  /** That this master leads; without it there are no others. */
+  epoch?: number
 }
 
 export class Master {
@@ -93,7 +95,11 @@ export class Master {
     return master
   }
 
-  private constructor(env: Env, options: MasterOptions, { state, journal, checkpointer, commitRule }: MasterLog) {
+  private constructor(
+    env: Env,
+    options: MasterOptions,
+    { state, journal, checkpointer, commitRule, epoch = 0 }: MasterLog,
+  ) {
     this.#env = env
     this.#options = options
     this.#journal = journal
@@ -112,6 +118,7 @@ export class Master {
       answers: this.answers,
       jobs: new TreeJobs(env, this.ledger, options.treeSlices),
       options: options.client,
+      epoch,
       reservations: new Map(),
     }
     this.#clients = new ClientPort(env, services, options.exports, { sustainSeconds: options.sessionSustainSeconds })

@@ -3,11 +3,13 @@
 import type { Env, Timer } from '../env/env.ts'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
 import { ProtocolError } from '../protocol/codec.ts'
+import { resolveHosts, splitHosts } from '../util/hosts.ts'
 import { type KeepOptions, MetaloggerFiles } from './files.ts'
 import { MasterLink, Refusal } from './link.ts'
 
 export interface MetaloggerOptions extends KeepOptions {
   dataFolder: string
+  /** Names or addresses of masters (util/hosts.ts), tried in turn: only the one that leads answers. */
   masterHost: string
   masterPort: number
   /** Undefined: any. */
@@ -19,6 +21,8 @@ export interface MetaloggerOptions extends KeepOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 1000
+/** Between two masters of a list. */
+const NEXT_MASTER_SECONDS = 0.2
 /** A master that was refused is asked again, because somebody may have put things right, but not at once. */
 const REFUSED_DELAY_SECONDS = 60
 
@@ -28,6 +32,8 @@ export class Metalogger {
   readonly #files: MetaloggerFiles
   #link: MasterLink | undefined
   #timer: Timer | undefined
+  /** Which of the masters is next; 0: a round is over. */
+  #turn = 0
   #stopped = false
   #running: Promise<void> = Promise.resolve()
 
@@ -79,16 +85,18 @@ export class Metalogger {
 
   /** One connection from its beginning to its end. @returns seconds to wait before the next */
   async #follow(): Promise<number> {
-    const { masterHost, masterPort, bindHost, reconnectSeconds } = this.#options
+    const { masterHost, masterPort, bindHost } = this.#options
     const { log, net } = this.#env
     try {
-      const [address = masterHost] = await net.resolve(masterHost)
+      const addresses = await resolveHosts(host => net.resolve(host), splitHosts(masterHost))
+      const address = addresses[this.#turn % addresses.length] as string
+      this.#turn = (this.#turn + 1) % addresses.length
       const options = { timeoutMs: CONNECT_TIMEOUT_MS, ...(bindHost ? { bindHost } : {}) }
       const connection = await net.connect(address, masterPort, options)
       this.#link = new MasterLink(this.#env, this.#files, this.#options, connection)
       if (this.#stopped) this.#link.close()
       await this.#link.run()
-      return reconnectSeconds
+      return this.#pauseSeconds()
     } catch (error) {
       if (error instanceof Refusal) {
         log.error(`ALARM: ${error.message}. The files in ${this.#files.folder} stay as they are.`)
@@ -96,10 +104,14 @@ export class Metalogger {
       }
       if (!isOfTheWorld(error)) throw error
       if (!this.#stopped) log.warning(`master ${masterHost}:${masterPort}: ${error.message}`)
-      return reconnectSeconds
+      return this.#pauseSeconds()
     } finally {
       this.#link = undefined
     }
+  }
+
+  #pauseSeconds(): number {
+    return this.#turn > 0 ? NEXT_MASTER_SECONDS : this.#options.reconnectSeconds
   }
 }
 

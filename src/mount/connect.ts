@@ -4,6 +4,7 @@ import { ClusterSession } from '../client/cluster-session.ts'
 import { SessionError } from '../client/master-session.ts'
 import { giveUpMs } from '../client/retry.ts'
 import type { Env } from '../env/env.ts'
+import { splitHosts } from '../util/hosts.ts'
 import { type Connect, ConnectError } from './main.ts'
 import type { MountCommand } from './options.ts'
 
@@ -28,7 +29,7 @@ async function connect(
   const session = await ClusterSession.connect(
     env,
     {
-      hosts: values.mfsmaster.split(/[\s,;]+/).filter(host => host !== ''),
+      hosts: splitHosts(values.mfsmaster),
       port: Number(values.mfsport),
       bindHost: values.mfsbind,
       info: mountPoint,

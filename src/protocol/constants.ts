@@ -16,6 +16,9 @@ export const EXTENSIONS_OPTION = 'ELKFS_EXTENSIONS'
 /** What a master of ours answers: fine times, and the flags of renameat2. */
 export const EXTENSIONS = '1'
 
+/** Asked of a master of ours: the epoch that it leads, 0 where it is the only one. */
+export const EPOCH_OPTION = 'ELKFS_EPOCH'
+
 /** Whether a peer with this version text knows the messages that the original has not: those from 0x7000 on. */
 export const isElkfsVersion = (text: string) => text.includes('-elkfs')
 

@@ -28,6 +28,19 @@ async function checkRedirects(lab: Lab): Promise<void> {
   assert.equal(lab.shell('client', `printf 'before\\nafter\\n' | cmp - ${lab.mountPoint}/redirected`), 0)
 }
 
+/** Our mount knows all masters and no virtual address: it finds the one that leads, and the next one. */
+async function checkListOfMasters(lab: Lab): Promise<void> {
+  const folder = join(lab.folder, 'listed')
+  mkdirSync(folder)
+  await lab.mountOurs(folder)
+  assert.equal(lab.shell('client', `echo one > ${folder}/listed`), 0)
+  for (const fault of ['switchover', 'kill'] as const) {
+    await inflict(lab, fault)
+    assert.equal(lab.shell('client', `timeout 30 sh -c 'echo ${fault} >> ${folder}/listed'`), 0)
+  }
+  assert.equal(lab.shell('client', `printf 'one\\nswitchover\\nkill\\n' | cmp - ${lab.mountPoint}/listed`), 0)
+}
+
 test('a real mount on the virtual address survives every fault of the leader', {
   skip: whyNot() ?? false,
 }, async () => {
@@ -35,6 +48,7 @@ test('a real mount on the virtual address survives every fault of the leader', {
   try {
     await lab.open()
     await checkRedirects(lab)
+    await checkListOfMasters(lab)
     startLoad(lab, WRITERS)
     for (const fault of faults) {
       const ms = await inflict(lab, fault)

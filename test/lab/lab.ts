@@ -209,6 +209,14 @@ export class Lab {
     return this.shell('client', `mfsmount ${folder} -H ${master}`) === 0
   }
 
+  /** Mounts with our own mount, which is told all masters and needs no virtual address. */
+  async mountOurs(folder: string): Promise<void> {
+    this.#mounts.add(folder)
+    const masters = masterHosts.map(addressOf).join(',')
+    this.#start('our-mount', 'client', process.execPath, [source('cli/mfsmount.ts'), folder, '-H', masters, '-f'])
+    await this.until('our mount', 60, () => this.shell('client', `mountpoint -q ${folder}`) === 0)
+  }
+
   /** @returns the exit code */
   shell(host: Host, line: string): number | null {
     const command = [`--net=/run/netns/${this.#namespace(host)}`, 'sh', '-c', line]

@@ -8,6 +8,7 @@ import { VERSION, versionNumber } from '../../protocol/constants.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matocs from '../../protocol/matocs.ts'
+import { resolveHosts, splitHosts } from '../../util/hosts.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
 import type { ChunkStore } from '../disks/chunk-store.ts'
 import type { Identity } from '../identity.ts'
@@ -18,6 +19,8 @@ import type { Reports } from './reports.ts'
 const MAX_PAYLOAD_BYTES = 10_000
 const MAX_QUEUED_BYTES = 64 << 20
 const CONNECT_MS = 1000
+/** Between two masters of a list. */
+const NEXT_MASTER_MS = 100
 const DEFAULT_TIMEOUT_MS = 10_000
 const NOP_EVERY_MS = 1000
 const LOAD_EVERY_MS = 5000
@@ -32,6 +35,7 @@ const REBALANCE_STATE_SINCE = versionNumber(3, 0, 62)
 const LoadState = { OK: 1, OVERLOADED: 2, REBALANCE: 3 } as const
 
 export interface MasterLinkOptions {
+  /** Names or addresses of masters (util/hosts.ts), tried in turn. */
   readonly masterHost: string
   readonly masterPort: number
   readonly bindHost: string
@@ -66,6 +70,8 @@ export class MasterLink {
   #retry: Timer | undefined
   #connecting = false
   #stopped = false
+  /** Which of the masters is next; 0: a round is over. */
+  #turn = 0
   /** The leader, when a master that is none named it. */
   #leader: string | undefined
 
@@ -125,7 +131,7 @@ export class MasterLink {
     this.#connecting = true
     const { masterHost, masterPort, bindHost } = this.options
     try {
-      const [address = masterHost] = this.#leader ? [this.#leader] : await this.#env.net.resolve(masterHost)
+      const address = this.#leader ?? (await this.#nextAddress())
       const bind = bindHost === '*' ? {} : { bindHost }
       const connection = await this.#env.net.connect(address, masterPort, { timeoutMs: CONNECT_MS, ...bind })
       if (this.#stopped) return connection.destroy()
@@ -138,6 +144,14 @@ export class MasterLink {
     } finally {
       this.#connecting = false
     }
+  }
+
+  /** Of all masters that are named, one after the other. @throws Error when none is known */
+  async #nextAddress(): Promise<string> {
+    const addresses = await resolveHosts(host => this.#env.net.resolve(host), splitHosts(this.options.masterHost))
+    const address = addresses[this.#turn % addresses.length] as string
+    this.#turn = (this.#turn + 1) % addresses.length
+    return address
   }
 
   #begin(connection: Connection): void {
@@ -157,7 +171,8 @@ export class MasterLink {
   #again(): void {
     if (this.#stopped) return
     this.#retry?.cancel()
-    const delayMs = this.#leader ? 0 : this.options.reconnectionDelaySeconds * 1000
+    const roundMs = this.#turn > 0 ? NEXT_MASTER_MS : this.options.reconnectionDelaySeconds * 1000
+    const delayMs = this.#leader ? 0 : roundMs
     this.#retry = this.#env.clock.after(delayMs, () => void this.#connect())
   }
 }

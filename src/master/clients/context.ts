@@ -43,6 +43,8 @@ export interface ClientServices {
   jobs: TreeJobs
   news: News
   options: ClientOptions
+  /** That this master leads; 0: there are no others. */
+  epoch: number
   /** Ends of append reservations, beyond the length of the file (spec client-master 5.6, TRUNCATE). */
   reservations: Map<Inode, number>
 }

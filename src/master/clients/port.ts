@@ -7,7 +7,14 @@ import type { Inode, SessionId } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import type { Message } from '../../protocol/codec.ts'
 import { ProtocolError, Reader } from '../../protocol/codec.ts'
-import { EXTENDED_VERSION, EXTENSIONS, EXTENSIONS_OPTION, VERSION, VERSION_TEXT } from '../../protocol/constants.ts'
+import {
+  EPOCH_OPTION,
+  EXTENDED_VERSION,
+  EXTENSIONS,
+  EXTENSIONS_OPTION,
+  VERSION,
+  VERSION_TEXT,
+} from '../../protocol/constants.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
@@ -294,7 +301,8 @@ class ClientLink implements AnswerLink {
   #onGetConfig({ msgid, option }: { msgid: number; option: string }): void {
     const extends_ = option === EXTENSIONS_OPTION && this.sessionId !== 0 && !this.isTool
     this.#ledger.whenCommitted(() => {
-      this.send(matocl.configValue.encode({ msgid, value: extends_ ? EXTENSIONS : '' }))
+      const epoch = option === EPOCH_OPTION ? String(this.#port.services.epoch) : ''
+      this.send(matocl.configValue.encode({ msgid, value: extends_ ? EXTENSIONS : epoch }))
       if (extends_) this.version = EXTENDED_VERSION
     })
   }

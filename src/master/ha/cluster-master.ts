@@ -133,7 +133,8 @@ export class ClusterMaster implements LeadingProgram {
     this.#informGuard()
     const env = this.#doors.envOf(() => leadership.certain())
     const commitRule = (version: number, action: () => void) => leadership.whenCommitted(version, action)
-    this.#master = await Master.lead(env, this.#options, { state, journal, checkpointer, commitRule })
+    const { epoch } = leadership
+    this.#master = await Master.lead(env, this.#options, { state, journal, checkpointer, commitRule, epoch })
   }
 
   pause(): void {

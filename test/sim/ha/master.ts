@@ -180,6 +180,8 @@ class Service {
   }
 
   close(): void {
+    this.#isPaused = true
+    this.#ledger.end()
     this.#housekeeping.cancel()
     for (const connection of this.#connections) connection.destroy()
   }
