@@ -1,5 +1,5 @@
 // The kinds of values that options have.
-import { parseIpv4 } from '../util/ipv4.ts'
+import { formatIpv4, parseIpv4, parseNetwork } from '../util/ipv4.ts'
 import type { Kind, Parsed } from './option.ts'
 import { parseSize, printSize } from './units.ts'
 
@@ -247,4 +247,19 @@ export const urls: Kind<readonly string[]> = {
     return areRight ? { value } : { wrong: 'write http://HOST:PORT for each, separated by commas' }
   },
   print: value => value.join(','),
+}
+
+/** First and last addresses, as numbers. */
+export type Networks = readonly (readonly [from: number, to: number])[]
+
+/** Addresses of machines, as in mfsexports.cfg. */
+export const networks: Kind<Networks> = {
+  form: 'networks separated by commas, such as 10.1.0.0/16,10.2.0.7; * for all addresses',
+  parse(written) {
+    const found = written.split(',').map(part => parseNetwork(part.trim()))
+    const value = found.filter(network => network !== undefined)
+    return value.length === found.length ? { value } : { wrong: 'write *, 10.1.2.3, 10.1.0.0/16 or 10.1.0.1-10.1.0.9' }
+  },
+  print: value =>
+    value.map(([from, to]) => (from === 0 && to === 0xffffffff ? '*' : `${formatIpv4(from)}-${formatIpv4(to)}`)).join(),
 }

@@ -8,6 +8,8 @@ import {
   fourLimits,
   ipv4,
   listenHost,
+  type Networks,
+  networks,
   optionalText,
   path,
   port,
@@ -36,6 +38,13 @@ export const masterConfigFile = configFile({
       kind: path,
       default: `${CONFIG_ROOT}/mfs/mfstopology.cfg`,
       doc: 'Which machines are near each other; read again at each reload.',
+    },
+    MONITOR_COMMANDS_FROM: {
+      kind: networks,
+      default: [[0, 0xffffffff]] as Networks,
+      doc:
+        'Addresses from which commands of monitors are taken (mfscli -C, the web page): removing chunkservers and ' +
+        'sessions, maintenance. Others may only look. The original takes them from anybody who reaches its port.',
     },
     BACK_LOGS: { kind: whole({ min: 0, max: 1000 }), default: 50, doc: 'Older changelogs kept.' },
     METADATA_SAVE_FREQ: {

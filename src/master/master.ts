@@ -121,7 +121,10 @@ export class Master {
       epoch,
       reservations: new Map(),
     }
-    this.#clients = new ClientPort(env, services, options.exports, { sustainSeconds: options.sessionSustainSeconds })
+    this.#clients = new ClientPort(env, services, options.exports, {
+      sustainSeconds: options.sessionSustainSeconds,
+      commandsFrom: options.monitorCommandsFrom,
+    })
     this.#chunkservers = new ChunkserverPort(env, this.ledger, this.chunks, {
       timeoutSeconds: options.chunkserverTimeoutSeconds,
       onServersChanged: () => this.#clients.invalidateChunkCaches(),

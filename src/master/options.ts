@@ -1,4 +1,5 @@
 // What the master is told at start and at reload.
+import type { Networks } from '../config/kinds.ts'
 import type { MasterConfig } from '../config/mfsmaster.ts'
 import type { SyncMode } from '../journal/journal.ts'
 import type { RecoveryListener } from '../journal/recovery.ts'
@@ -37,6 +38,8 @@ export interface MasterOptions {
   chunkserverTimeoutSeconds: number
   sessionSustainSeconds: number
   inodeReuseDelaySeconds: number
+  /** Where commands of monitors may come from. */
+  monitorCommandsFrom: Networks
   client: ClientOptions
 }
 
@@ -61,6 +64,7 @@ export function masterOptions(config: MasterConfig, exports: Exports): MasterOpt
     chunkserverTimeoutSeconds: config.MATOCS_TIMEOUT,
     sessionSustainSeconds: config.SESSION_SUSTAIN_TIME,
     inodeReuseDelaySeconds: config.INODE_REUSE_DELAY,
+    monitorCommandsFrom: config.MONITOR_COMMANDS_FROM,
     client: {
       atimeMode: config.ATIME_MODE,
       maxHardLinks: config.MAX_ALLOWED_HARD_LINKS,

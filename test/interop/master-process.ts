@@ -30,6 +30,7 @@ const options = {
   chunkserverTimeoutSeconds: 10,
   sessionSustainSeconds: 86400,
   inodeReuseDelaySeconds: 86400,
+  monitorCommandsFrom: [[0, 0xffffffff]],
   client: { atimeMode: 2, maxHardLinks: 32767, quotaGraceSeconds: 604_800 },
 } as const
 const master = await Master.start(env, options, error => {

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import * as cltoma from '../../src/protocol/cltoma.ts'
 import * as matocl from '../../src/protocol/matocl.ts'
 import { Status } from '../../src/protocol/status.ts'
+import { parseNetwork } from '../../src/util/ipv4.ts'
 import { MasterAndClients, type RawClient } from './master-and-clients.ts'
 
 const ROOT = 1
@@ -112,3 +113,37 @@ story('nobody can end the session of somebody else', async world => {
   assert.ok(world.state.sessions.get(other.sessionId))
   assert.equal((await other.lookup(ROOT, 'x')).status, Status.ENOENT)
 })
+
+test('commands of monitors come from the addresses that MONITOR_COMMANDS_FROM names, and from no others', async () => {
+  const trusted = parseNetwork('10.9.8.0/24') as [number, number]
+  const world = new MasterAndClients(1, { monitorCommandsFrom: [trusted] })
+  await world.play(async () => {
+    await world.start()
+    const command = cltoma.csservCommand.encode({ command: 0, ip: 1, port: 2 })
+    const answerTo = async (address: string) => {
+      const monitor = await world.connect(address)
+      monitor.talk.send(command)
+      const { payload } = await monitor.talk.next([matocl.csservCommand.code])
+      return matocl.csservCommand.decode(payload).status
+    }
+    assert.equal(await answerTo('10.9.9.100'), Status.EPERM)
+    assert.equal(await answerTo('10.9.8.7'), Status.NOTFOUND)
+    const looks = await world.connect('10.9.9.100')
+    looks.talk.send(cltoma.info.encode({}))
+    await looks.talk.next([matocl.info.code])
+  })
+})
+
+story(
+  'a mount that is away for an hour after the master was killed finds its session and open files again',
+  async world => {
+    const client = await world.mount()
+    const inode = inodeOf(await client.create(ROOT, 'f'))
+    world.kill()
+    await world.start()
+    await pause(world, 3_600_000)
+    const again = await world.connect()
+    assert.equal(await again.reconnect(client.sessionId), Status.OK)
+    assert.deepEqual([...world.state.openFiles.inodesOf(client.sessionId)], [inode])
+  },
+)

@@ -1,4 +1,5 @@
 // The port for clients: connections, registration, dispatch (spec client-master 1, 2).
+import type { Networks } from '../../config/kinds.ts'
 import type { Env, Timer } from '../../env/env.ts'
 import type { Connection, Listener } from '../../env/net.ts'
 import { SessionFlag } from '../../metadata/decision.ts'
@@ -22,6 +23,7 @@ import { parseIpv4 } from '../../util/ipv4.ts'
 import { type ClientPeer, type ClientServices, type News, RequestContext } from './context.ts'
 import type { Exports } from './exports.ts'
 import { fileHandlers } from './file-handlers.ts'
+import { isMonitorCommand, refusedCommand } from './monitor-commands.ts'
 import { answerMonitor } from './monitoring.ts'
 import { namespaceHandlers } from './namespace-handlers.ts'
 import type { AnswerLink } from './recent-answers.ts'
@@ -43,6 +45,8 @@ const handlers = new Map([...namespaceHandlers, ...fileHandlers, ...toolHandlers
 export interface ClientPortOptions {
   /** How long a disconnected session keeps its open files and locks (SESSION_SUSTAIN_TIME). */
   sustainSeconds: number
+  /** Where commands of monitors may come from. */
+  commandsFrom: Networks
 }
 
 export class ClientPort implements News {
@@ -116,6 +120,11 @@ export class ClientPort implements News {
     for (const link of this.#links) {
       if (link.sessionId !== 0 && sessions.get(link.sessionId)?.exportsChecksum !== exports.checksum) link.destroy()
     }
+  }
+
+  takesCommandsFrom(address: string): boolean {
+    const ip = parseIpv4(address) ?? 0
+    return this.#options.commandsFrom.some(([from, to]) => ip >= from && ip <= to)
   }
 
   isConnected(id: SessionId): boolean {
@@ -277,6 +286,10 @@ class ClientLink implements AnswerLink {
         const microseconds = Math.floor(this.#port.env.clock.nowMs() * 1000)
         return this.send(matocl.fuseTimeSync.encode({ ...(msgid === undefined ? {} : { msgid }), microseconds }))
       }
+    }
+    if (isMonitorCommand(type) && !this.#port.takesCommandsFrom(this.remoteAddress)) {
+      this.#port.env.log.warning(`monitor ${this.remoteAddress}: MONITOR_COMMANDS_FROM does not allow its commands`)
+      return this.send(refusedCommand(type))
     }
     const monitored = answerMonitor(this.#port, type, payload)
     // An order of a monitor is answered when it is durable.
