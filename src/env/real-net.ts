@@ -2,6 +2,23 @@ import { lookup } from 'node:dns/promises'
 import { createServer, type Server, Socket } from 'node:net'
 import type { Connection, ConnectionHandlers, Net } from './net.ts'
 
+/** Small messages of one turn go out together, when there are as many bytes of them or the turn ends. */
+const GATHERED_BYTES_MAX = 64 * 1024
+/** Longer ones are not copied. */
+const SMALL_BYTES = 8 * 1024
+
+/** Connections with messages that go out at the end of this turn. */
+let gathering: RealConnection[] = []
+
+function sendGathered(): void {
+  const connections = gathering
+  gathering = []
+  for (const connection of connections) connection.flush()
+}
+
+// Whoever has written and ends the process in the same turn has sent it.
+process.on('exit', sendGathered)
+
 class RealConnection implements Connection {
   readonly remoteAddress: string
   readonly remotePort: number
@@ -10,6 +27,9 @@ class RealConnection implements Connection {
   #handlers: ConnectionHandlers | undefined
   #error: Error | undefined
   #closed = false
+  /** Small messages of this turn. */
+  #gathered: Buffer[] = []
+  #gatheredBytes = 0
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -19,8 +39,7 @@ class RealConnection implements Connection {
     socket.setNoDelay(true)
     socket.pause()
     socket.on('data', (bytes: Buffer) => this.#handlers?.data(bytes))
-    socket.on('drain', () => this.#handlers?.drain?.())
-    socket.on('end', () => socket.end())
+    socket.on('end', () => this.end())
     socket.on('error', error => {
       this.#error = error
     })
@@ -31,7 +50,7 @@ class RealConnection implements Connection {
   }
 
   get queuedBytes(): number {
-    return this.#socket.writableLength
+    return this.#socket.writableLength + this.#gatheredBytes
   }
 
   handle(handlers: ConnectionHandlers): void {
@@ -41,16 +60,48 @@ class RealConnection implements Connection {
   }
 
   write(bytes: Buffer): void {
-    if (!this.#closed) this.#socket.write(bytes)
+    if (this.#closed) return
+    if (bytes.length > SMALL_BYTES) {
+      this.flush()
+      this.#give(bytes)
+      return
+    }
+    if (this.#gathered.length === 0 && gathering.push(this) === 1) process.nextTick(sendGathered)
+    this.#gathered.push(bytes)
+    this.#gatheredBytes += bytes.length
+    if (this.#gatheredBytes > GATHERED_BYTES_MAX) this.flush()
+  }
+
+  /** Hands what was gathered to the system: one message as it is, several as one. */
+  flush(): void {
+    const gathered = this.#gathered
+    const bytes = this.#gatheredBytes
+    if (gathered.length === 0) return
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    if (!this.#closed) this.#give(gathered.length === 1 ? (gathered[0] as Buffer) : Buffer.concat(gathered, bytes))
+  }
+
+  #give(bytes: Buffer, taken?: () => void): void {
+    if (!taken && !this.#handlers?.drain) {
+      this.#socket.write(bytes)
+      return
+    }
+    // The socket's own event of this kind comes only when very much has waited.
+    this.#socket.write(bytes, error => {
+      if (error) return
+      taken?.()
+      if (this.queuedBytes === 0) this.#handlers?.drain?.()
+    })
   }
 
   writev(buffers: readonly Buffer[], taken?: () => void): void {
     if (this.#closed || buffers.length === 0) return
+    this.flush()
+    const last = buffers.length - 1
     this.#socket.cork()
-    buffers.forEach((buffer, i) => {
-      if (taken && i === buffers.length - 1) this.#socket.write(buffer, error => error || taken())
-      else this.#socket.write(buffer)
-    })
+    for (let i = 0; i < last; i++) this.#socket.write(buffers[i] as Buffer)
+    this.#give(buffers[last] as Buffer, taken)
     this.#socket.uncork()
   }
 
@@ -63,11 +114,14 @@ class RealConnection implements Connection {
   }
 
   end(): void {
+    this.flush()
     this.#socket.end()
   }
 
   destroy(error?: Error): void {
     this.#error ??= error
+    // What was written before has left this program, as far as the system took it at once.
+    this.flush()
     this.#socket.destroy()
   }
 }
@@ -91,11 +145,12 @@ export function listenOnDescriptor(descriptor: number, onConnection: (connection
 export const realNet: Net = {
   listen(host, port, onConnection) {
     return new Promise((resolve, reject) => {
-      const server = createServer({ pauseOnConnect: true }, socket => onConnection(new RealConnection(socket)))
-      const sockets = new Set<Socket>()
-      server.on('connection', socket => {
-        sockets.add(socket)
-        socket.on('close', () => sockets.delete(socket))
+      const connections = new Set<RealConnection>()
+      const server = createServer({ pauseOnConnect: true }, socket => {
+        const connection = new RealConnection(socket)
+        connections.add(connection)
+        socket.on('close', () => connections.delete(connection))
+        onConnection(connection)
       })
       server.once('error', reject)
       server.listen({ host: host === '*' ? '0.0.0.0' : host, port, backlog: 100 }, () => {
@@ -107,7 +162,7 @@ export const realNet: Net = {
           close: () =>
             new Promise<void>(done => {
               server.close(() => done())
-              for (const socket of sockets) socket.destroy()
+              for (const connection of connections) connection.destroy()
             }),
         })
       })
