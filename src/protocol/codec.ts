@@ -95,16 +95,17 @@ export type Shape<F> = { [K in Exclude<keyof F, OptionalKeys<F>>]: Value<F[K]> }
   [K in OptionalKeys<F>]?: Value<F[K]>
 }
 
-// Byte by byte, without the checks of Buffer's methods: the callers have made sure of the room.
+// Byte by byte, without the checks of Buffer's methods: the callers have made sure of the room. Codecs of several
+// fields may use them, too, where a call for each field shows in a profile.
 
-function putU32(buffer: Buffer, at: number, value: number): void {
+export function putU32(buffer: Buffer, at: number, value: number): void {
   buffer[at] = value >>> 24
   buffer[at + 1] = value >>> 16
   buffer[at + 2] = value >>> 8
   buffer[at + 3] = value
 }
 
-function getU32(buffer: Buffer, at: number): number {
+export function getU32(buffer: Buffer, at: number): number {
   const high = (buffer[at] as number) * 0x1000000
   return high + (((buffer[at + 1] as number) << 16) | ((buffer[at + 2] as number) << 8) | (buffer[at + 3] as number))
 }

@@ -166,7 +166,7 @@ const edgeId: Codec<bigint | undefined> = {
 export const fuseReaddir = messageOf(429, 'MATOCL_FUSE_READDIR', statusOr({ edgeId, entries: rest }))
 export const direntPlus = record({ name, inode: u32, attributes })
 /** A number, or before 1.7.32 a letter. */
-const nodeType: Codec<number> = {
+export const nodeType: Codec<number> = {
   layout: '8',
   write: (out, value) => u8.write(out, out.version < V1_7_32 ? typeLetter(value) : value),
   read: input => u8.read(input),

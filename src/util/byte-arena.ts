@@ -35,6 +35,14 @@ export class ByteArena {
     return (this.#pages[Math.floor(handle / PAGE_UNITS)] as Buffer).toString('latin1', start, start + length)
   }
 
+  /** Writes the stored string of `length` bytes to `target`, which has the room. */
+  copy(handle: number, length: number, target: Uint8Array, at: number): void {
+    const start = (handle % PAGE_UNITS) * UNIT_BYTES
+    const page = this.#pages[Math.floor(handle / PAGE_UNITS)] as Buffer
+    // Byte by byte: most are shorter than what a call into the system's copy costs.
+    for (let i = 0; i < length; i++) target[at + i] = page[start + i] as number
+  }
+
   /** Whether the stored string of `length` bytes is `text`. */
   equals(handle: number, length: number, text: string): boolean {
     if (text.length !== length) return false

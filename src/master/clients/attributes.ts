@@ -4,8 +4,9 @@ import { type Actor, SessionFlag } from '../../metadata/decision.ts'
 import { allowedCombinations, shownMode } from '../../metadata/namespace/access.ts'
 import { linkCount } from '../../metadata/namespace/tree.ts'
 import type { State } from '../../metadata/state.ts'
-import { Eattr, type Inode, NodeType } from '../../metadata/types.ts'
+import { Eattr, type Inode, isFileType, NodeType } from '../../metadata/types.ts'
 import { type Attributes, MattrFlag } from '../../protocol/attributes.ts'
+import { nanosecondsOf, secondsOf } from '../../protocol/fine-times.ts'
 import { knowsOpenFlags, LookupFlag } from '../../protocol/matocl.ts'
 
 const PROTECTED = Eattr.UNDELETABLE | Eattr.APPENDONLY | Eattr.IMMUTABLE
@@ -19,32 +20,33 @@ export interface Asker extends Actor {
 /** @param parent the directory that the request went through, 0 when there was none */
 export function attributesOf(state: State, asker: Asker, inode: Inode, parent: Inode = 0): Attributes {
   const { nodes } = state
+  const { atime, mtime, ctime } = nodes
   const eattr = nodes.eattr.get(inode)
   const type = nodes.type(inode)
   const noowner = (eattr & Eattr.NOOWNER) !== 0 && asker.uid !== 0
   // A default ACL above narrows the stored mode of a link, as in the original; links have all rights on Linux.
   const mode = type === NodeType.SYMLINK ? 0o777 : shownMode(state, inode)
   const owner = (mode >> 6) & 7
+  const [atimeMore, mtimeMore, ctimeMore] = [atime.more(inode), mtime.more(inode), ctime.more(inode)]
   return {
-    flags: flagsOf(state, asker, inode, parent),
+    flags: flagsOf(state, asker, inode, eattr, parent),
     type: type >= NodeType.TRASH ? NodeType.FILE : type,
     mode: noowner ? (mode & 0o7700) | (owner << 3) | owner : mode,
     uid: shownOwner(asker, noowner, nodes.uid.get(inode), asker.uid, asker.originalUid),
     gid: shownOwner(asker, noowner, nodes.gid.get(inode), asker.gids[0] ?? 0, asker.originalGid),
-    atime: nodes.atime.get(inode),
-    mtime: nodes.mtime.get(inode),
-    ctime: nodes.ctime.get(inode),
+    atime: secondsOf(atime.low(inode), atimeMore),
+    mtime: secondsOf(mtime.low(inode), mtimeMore),
+    ctime: secondsOf(ctime.low(inode), ctimeMore),
     nlink: type >= NodeType.TRASH ? 0 : linkCount(state, inode),
-    length: shownLength(state, inode),
+    length: shownLength(state, inode, type),
     winattr: nodes.winattr.get(inode),
-    atimeNs: nodes.atime.nanoseconds(inode),
-    mtimeNs: nodes.mtime.nanoseconds(inode),
-    ctimeNs: nodes.ctime.nanoseconds(inode),
+    atimeNs: nanosecondsOf(atimeMore),
+    mtimeNs: nanosecondsOf(mtimeMore),
+    ctimeNs: nanosecondsOf(ctimeMore),
   }
 }
 
-function flagsOf({ nodes, xattrs, acls }: State, asker: Asker, inode: Inode, parent: Inode): number {
-  const eattr = nodes.eattr.get(inode)
+function flagsOf({ nodes, xattrs, acls }: State, asker: Asker, inode: Inode, eattr: number, parent: Inode): number {
   const mapall = (asker.sessionFlags & SessionFlag.MAPALL) !== 0
   let flags = eattr & Eattr.NODATACACHE ? MattrFlag.DIRECTMODE : MattrFlag.ALLOWDATACACHE
   if (eattr & (Eattr.NOOWNER | Eattr.NOATTRCACHE) || mapall) flags |= MattrFlag.NOACACHE
@@ -61,8 +63,8 @@ function shownOwner(asker: Asker, noowner: boolean, stored: number, mapped: numb
   return stored
 }
 
-function shownLength({ nodes, lists }: State, inode: Inode): number {
-  switch (nodes.type(inode)) {
+function shownLength({ nodes, lists }: State, inode: Inode, type: NodeType | 0): number {
+  switch (type) {
     case NodeType.DIRECTORY:
       return directoryLength(lists.stats(nodes.directoryRow(inode)).length)
     case NodeType.SYMLINK:
@@ -71,7 +73,7 @@ function shownLength({ nodes, lists }: State, inode: Inode): number {
     case NodeType.CHARDEV:
       return nodes.rdev(inode)
     default:
-      return nodes.isFile(inode) ? nodes.length.get(inode) : 0
+      return isFileType(type) ? nodes.length.get(inode) : 0
   }
 }
 

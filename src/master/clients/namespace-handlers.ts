@@ -16,9 +16,9 @@ import {
 import { accessEntry, decideSetattr, resolveOpened } from '../../metadata/namespace/decide-attributes.ts'
 import { parentOf, parentOfEdge, pathOf, statsOf } from '../../metadata/namespace/tree.ts'
 import { type Inode, NodeType, ROOT } from '../../metadata/types.ts'
-import { type Attributes, MattrFlag } from '../../protocol/attributes.ts'
+import { type Attributes, attributes as attributesCodec, MattrFlag } from '../../protocol/attributes.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
-import { type Message, Writer } from '../../protocol/codec.ts'
+import { type Message, name as nameCodec, u32, Writer } from '../../protocol/codec.ts'
 import { versionNumber } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
@@ -255,6 +255,9 @@ const EDGE_DOTDOT = 1n
 const EDGE_END = 0x7fffffffffffffffn
 const MAX_LISTING_BYTES = 0xffff0000
 
+/** Its memory is not used again, only what is left of it. */
+const listingWriter = new Writer()
+
 function onReaddir(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, caller, flags, page } = context.decode(cltoma.fuseReaddir, payload)
   const { maxEntries, edgeId } = page ?? { maxEntries: 0xffffffff, edgeId: EDGE_START }
@@ -270,16 +273,37 @@ function onReaddir(context: RequestContext, payload: Buffer): void {
   if (edgeId === EDGE_START && !may(state, asker, directory, plus ? MODE_R | MODE_X : MODE_R))
     return fail(Status.EACCES)
   touch(context, directory)
-  const out = new Writer()
+  const out = listingWriter
   out.version = context.version
-  const write = (name: string, child: Inode) => {
-    const shown = context.shown(child)
-    if (plus)
-      matocl.direntPlus.write(out, { name, inode: shown, attributes: attributesOf(state, asker, child, directory) })
-    else matocl.dirent.write(out, { name, inode: shown, type: state.nodes.type(child) })
+  // Without an object or a string for each entry: what matocl.direntPlus and matocl.dirent declare.
+  const writeNode = (child: Inode) => {
+    u32.write(out, context.shown(child))
+    if (plus) attributesCodec.write(out, attributesOf(state, asker, child, directory))
+    else matocl.nodeType.write(out, state.nodes.type(child))
   }
-  const next = list(context, directory, edgeId, maxEntries, write, () => out.position - out.start > MAX_LISTING_BYTES)
+  const entries: EntryWriter = {
+    named(name, child) {
+      nameCodec.write(out, name)
+      writeNode(child)
+    },
+    edge(edge) {
+      const bytes = state.edges.nameBytes(edge)
+      const at = out.reserve(1 + bytes)
+      out.buffer[at] = bytes
+      state.edges.copyName(edge, out.buffer, at + 1)
+      writeNode(state.edges.child.get(edge))
+    },
+    isFull: () => out.position - out.start > MAX_LISTING_BYTES,
+  }
+  const next = list(context, directory, edgeId, maxEntries, entries)
   context.answer(matocl.fuseReaddir, { msgid, ...(page && { edgeId: next }), entries: out.take() })
+}
+
+/** Where the entries of a listing go. */
+interface EntryWriter {
+  named(name: string, child: Inode): void
+  edge(edge: number): void
+  isFull(): boolean
 }
 
 /** Writes entries from an edge id on. Returns the id to go on with. */
@@ -288,19 +312,18 @@ function list(
   directory: Inode,
   from: bigint,
   maxEntries: number,
-  write: (name: string, child: Inode) => void,
-  isFull: () => boolean,
+  out: EntryWriter,
 ): bigint {
   const { edges, lists, nodes } = state
   const row = nodes.directoryRow(directory)
   let left = maxEntries
   if (from === EDGE_START) {
     if (left-- <= 0) return EDGE_START
-    write('.', directory)
+    out.named('.', directory)
   }
   if (from <= EDGE_DOTDOT) {
     if (left-- <= 0) return EDGE_DOTDOT
-    write('..', directory === session.rootInode ? directory : parentOf(state, directory) || directory)
+    out.named('..', directory === session.rootInode ? directory : parentOf(state, directory) || directory)
   }
   let edge = lists.head.get(row)
   if (from > EDGE_DOTDOT) {
@@ -309,11 +332,11 @@ function list(
     else while (edge !== 0 && edges.id(edge) < from) edge = edges.next.get(edge)
   }
   for (; edge !== 0; edge = edges.next.get(edge)) {
-    if (left-- <= 0 || isFull()) {
+    if (left-- <= 0 || out.isFull()) {
       edges.remember(edge)
       return edges.id(edge)
     }
-    write(edges.name(edge), edges.child.get(edge))
+    out.edge(edge)
   }
   return EDGE_END
 }

@@ -57,6 +57,11 @@ export class EdgeTable {
     return this.#names.text(this.#nameAt.get(edge), this.#nameBytes.get(edge))
   }
 
+  /** Writes the bytes of the name to `target`, which has room for nameBytes(). */
+  copyName(edge: number, target: Uint8Array, at: number): void {
+    this.#names.copy(this.#nameAt.get(edge), this.#nameBytes.get(edge), target, at)
+  }
+
   nameBytes(edge: number): number {
     return this.#nameBytes.get(edge)
   }
