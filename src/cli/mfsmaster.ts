@@ -78,7 +78,7 @@ async function start({
   return {
     stop: () => master.stop(),
     reload: async changed => {
-      master.reloadExports(loadExports(changed, log))
+      master.reconfigure(masterOptions(changed, loadExports(changed, log)))
       master.setTopology(loadTopology(changed, log))
     },
     info: () => {
@@ -105,7 +105,7 @@ async function startInCluster(
   log.info(`member ${cluster.name} of cluster ${cluster.cluster}: listen on port ${config.HA_LISTEN_PORT}`)
   return {
     stop: () => master.stop(),
-    reload: async changed => master.reloadExports(loadExports(changed, log)),
+    reload: async changed => master.reconfigure(masterOptions(changed, loadExports(changed, log))),
     info: () => log.notice(master.info()),
   }
 }
@@ -166,7 +166,11 @@ await runDaemon({
   configFile: masterConfigFile,
   openFiles: 16384,
   restoreSwitches: true,
-  reloads: ['EXPORTS_FILENAME', 'TOPOLOGY_FILENAME'],
+  reloads: [
+    ...['EXPORTS_FILENAME', 'TOPOLOGY_FILENAME'],
+    ...['BACK_LOGS', 'BACK_META_KEEP_PREVIOUS', 'METADATA_SAVE_FREQ'],
+    ...['CHANGELOG_SIZE_MAX', 'CHANGELOG_PRESERVE_SECONDS'],
+  ],
   start,
   restore,
 })

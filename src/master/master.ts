@@ -20,7 +20,6 @@ import { AFTERMATH_SECONDS } from './chunks/aftermath.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
 import { DataCache } from './clients/data-cache.ts'
-import type { Exports } from './clients/exports.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
@@ -44,7 +43,7 @@ export interface MasterLog {
 
 export class Master {
   readonly #env: Env
-  readonly #options: MasterOptions
+  #options: MasterOptions
   readonly #journal: Journal
   readonly #clients: ClientPort
   readonly #chunkservers: ChunkserverPort
@@ -186,8 +185,12 @@ export class Master {
     this.chunks.setTopology(topology)
   }
 
-  reloadExports(exports: Exports): void {
-    this.#clients.reload(exports)
+  /** Takes on who may do what, what is kept how long, and when checkpoints are made; the rest stays as it was. */
+  reconfigure(options: MasterOptions): void {
+    this.#options = { ...this.#options, keepPrevious: options.keepPrevious }
+    this.#clients.reload(options.exports)
+    this.#checkpointer.reconfigure(options)
+    this.#metaloggers.keepChanges(options.preserveSeconds)
   }
 
   get connectedChunkservers(): number {

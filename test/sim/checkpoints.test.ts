@@ -157,3 +157,19 @@ story('a clean stop leaves all in metadata.mfs, and the next start has nothing t
   assert.match(said(world, /loaded /).at(-1) as string, /metadata\.mfs and 0 changes/)
   assert.equal(said(world, /stored and verified/).length, 0)
 })
+
+story('a reload takes on when checkpoints are made and how much is kept', async (world, client) => {
+  const stored = () => said(world, /stored and verified/).length
+  await makeFolders(client, 'a', 5)
+  await sleep(world, 2000)
+  assert.equal(stored(), 0)
+  world.reconfigure({ changelogBytesMax: 1, keepPrevious: 3, backLogs: 2 })
+  for (let round = 1; round <= 6; round++) {
+    await makeFolders(client, `b${round}-`, 2)
+    await until(world, () => stored() === round)
+  }
+  const kept = async (pattern: RegExp) => (await world.host.disk.list(FOLDER)).filter(name => pattern.test(name)).sort()
+  const backs = ['metadata.mfs.back', 'metadata.mfs.back.1', 'metadata.mfs.back.2', 'metadata.mfs.back.3']
+  assert.deepEqual(await kept(/^metadata\.mfs\.back/), backs)
+  assert.deepEqual(await kept(/^changelog\.[1-9]\d*\.mfs$/), ['changelog.1.mfs', 'changelog.2.mfs'])
+})

@@ -92,7 +92,12 @@ export class MasterAndClients {
 
   reloadExports(text: string): void {
     this.exports = text
-    this.master.reloadExports(exportsOf(text))
+    this.reconfigure()
+  }
+
+  /** What `mfsmaster reload` does with a changed configuration. */
+  reconfigure(changes: Partial<MasterOptions> = {}): void {
+    this.master.reconfigure({ ...this.#options(), ...changes })
   }
 
   /** Runs an async story on virtual time. */

@@ -16,7 +16,6 @@ import {
 } from '../../journal/checkpoint-files.ts'
 import { VERSION_TEXT } from '../../protocol/constants.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
-import type { Exports } from '../clients/exports.ts'
 import { Master } from '../master.ts'
 import type { MasterOptions } from '../options.ts'
 import { DataFolder } from './data-folder.ts'
@@ -48,6 +47,7 @@ export class ClusterMaster implements LeadingProgram {
   #options: MasterOptions
   #arbiter: EtcdArbiter | undefined
   #member: Member | undefined
+  #store: DataFolder | undefined
   #master: Master | undefined
   #leadership: Leadership | undefined
   /** The one whose clients have been asked to come by the virtual address. */
@@ -90,6 +90,7 @@ export class ClusterMaster implements LeadingProgram {
     const store = new DataFolder(this.#env, dataFolder, { sync, checkpoints: this.#options }, error =>
       this.fatal(error),
     )
+    this.#store = store
     const replica = await store.open()
     const { name, cluster, address, lease, etcd, member } = this.#cluster
     const arbiter = new EtcdArbiter(clock, new Gateway(etcd), name, {
@@ -237,9 +238,11 @@ export class ClusterMaster implements LeadingProgram {
 
   // --- for the daemon
 
-  reloadExports(exports: Exports): void {
-    this.#options = { ...this.#options, exports }
-    this.#master?.reloadExports(exports)
+  /** As Master.reconfigure(), whether it leads or follows. */
+  reconfigure(options: MasterOptions): void {
+    this.#options = options
+    this.#store?.reconfigure(options)
+    this.#master?.reconfigure(options)
   }
 
   info(): string {

@@ -115,7 +115,8 @@ export interface DataFolderOptions extends JournalOptions {
 export class DataFolder implements ReplicaStore {
   readonly #env: Env
   readonly #folder: string
-  readonly #options: DataFolderOptions
+  #options: DataFolderOptions
+  #replica: DiskReplica | undefined
   readonly #onFailure: (error: JournalError) => void
 
   /** @param onFailure the journal of an open replica has failed */
@@ -133,11 +134,18 @@ export class DataFolder implements ReplicaStore {
     const recovered = await this.#recover()
     const { sync, checkpoints } = this.#options
     const replica = new DiskReplica(this.#env, this.#folder, recovered?.state, epochs, { sync }, this.#onFailure)
+    this.#replica = replica
     if (!recovered || !checkpoints) return replica
     const { state, checkpointVersion, replayed } = recovered
     replica.checkpointer = new Checkpointer(this.#env, replica.journal, state, checkpointVersion, checkpoints)
     if (replayed > LONG_REPLAY) void replica.checkpointer.save()
     return replica
+  }
+
+  /** For the replica that is open and those that will be. */
+  reconfigure(checkpoints: CheckpointOptions): void {
+    this.#options = { ...this.#options, checkpoints }
+    this.#replica?.checkpointer?.reconfigure(checkpoints)
   }
 
   /** What the files hold; undefined when there are none. */

@@ -37,3 +37,16 @@ test('memory is bounded whatever the time', () => {
   assert.equal(memory.from(36, 1), undefined)
   assert.equal(memory.from(37, 100)?.length, 64)
 })
+
+test('another time to keep takes effect on what is there', () => {
+  const memory = memoryOf(1000, 10)
+  memory.keepFor(3)
+  memory.add({ id: 110, body: 'next' }, 10)
+  assert.equal(memory.oldest, 107)
+  memory.keepFor(0)
+  memory.add({ id: 111, body: 'not kept' }, 11)
+  memory.keepFor(3)
+  memory.add({ id: 112, body: 'kept' }, 12)
+  assert.equal(memory.from(110, 5), undefined)
+  assert.equal(memory.oldest, 112)
+})

@@ -9,7 +9,7 @@ export interface Change {
 const BYTES_MAX = 64 << 20
 
 export class ChangeMemory {
-  readonly #keepSeconds: number
+  #keepSeconds: number
   #changes: (Change & { atSecond: number })[] = []
   /** Older ones are forgotten; their places are cleared from time to time. */
   #first = 0
@@ -33,6 +33,15 @@ export class ChangeMemory {
       this.#changes = this.#changes.slice(this.#first)
       this.#first = 0
     }
+  }
+
+  /** Shorter takes effect with the next change, 0 at once: then what is kept would soon have a gap behind it. */
+  keepFor(seconds: number): void {
+    this.#keepSeconds = seconds
+    if (seconds > 0) return
+    this.#changes = []
+    this.#first = 0
+    this.#bytes = 0
   }
 
   /** Number of the oldest change that is kept. */

@@ -50,6 +50,11 @@ export class MetaloggerPort {
     return this.#links.size
   }
 
+  /** Changes are kept for so many seconds from now on. */
+  keepChanges(seconds: number): void {
+    this.#memory.keepFor(seconds)
+  }
+
   /** The changelog is cut here: what was committed before is in the older file, what comes after in a new one. */
   rotated(): void {
     this.#hand('rotate')

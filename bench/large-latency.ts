@@ -1,0 +1,242 @@
+// How long metadata operations take at a master of ours with a large tree: at rest, and while it makes a checkpoint.
+//   node bench/large-latency.ts FILE [SECONDS [PER_SECOND]]
+// FILE is a metadata.mfs of bench/large-metadata.ts. A client asks over loopback at a steady rate, whatever the answers
+// take; SECONDS is the time at rest, and the checkpoint gives the other one.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MasterSession } from '../src/client/master-session.ts'
+import { realEnv } from '../src/env/real.ts'
+import * as cltoma from '../src/protocol/cltoma.ts'
+import * as matocl from '../src/protocol/matocl.ts'
+import { PER_FOLDER } from './large-tree.ts'
+
+const PORT = 29_419
+const PROGRAM = join(import.meta.dirname, '../bin/mfsmaster')
+const CALLER = { uid: 0, gids: [0] }
+const FILE_TYPE = 1
+/** The first folder of the tree; its files follow all folders. */
+const FIRST_FOLDER = 2
+const FIRST_PAGE = { maxEntries: 100, edgeId: 0n }
+
+class Daemon {
+  readonly folder: string
+  readonly #process: ChildProcess
+  #said = ''
+
+  constructor(checkpoint: string) {
+    this.folder = mkdtempSync(join(dirname(checkpoint), 'elkfs-latency-'))
+    // The master renames and removes its checkpoints, and never writes into them.
+    linkSync(checkpoint, join(this.folder, 'metadata.mfs'))
+    writeFileSync(join(this.folder, 'mfsexports.cfg'), '* / rw,alldirs,maproot=0:0\n')
+    this.#configure('512MiB')
+    this.#process = spawn(PROGRAM, ['-c', join(this.folder, 'mfsmaster.cfg'), '-f', 'start'], { stdio: 'pipe' })
+    this.#process.stderr?.on('data', text => {
+      this.#said += text
+    })
+  }
+
+  get pid(): number {
+    return this.#process.pid as number
+  }
+
+  #configure(changelogBytesMax: string): void {
+    const ports = ['MATOCL', 'MATOCS', 'MATOML'].flatMap((name, i) => [
+      `${name}_LISTEN_HOST = 127.0.0.1`,
+      `${name}_LISTEN_PORT = ${PORT + i}`,
+    ])
+    const rest = ['WORKING_USER = root', 'WORKING_GROUP = root', `DATA_PATH = ${this.folder}`]
+    const exports = `EXPORTS_FILENAME = ${join(this.folder, 'mfsexports.cfg')}`
+    const lines = [...ports, ...rest, exports, `CHANGELOG_SIZE_MAX = ${changelogBytesMax}`, '']
+    writeFileSync(join(this.folder, 'mfsmaster.cfg'), lines.join('\n'))
+  }
+
+  /** Waits until it has said so much. */
+  async until(what: RegExp): Promise<string> {
+    for (;;) {
+      const found = what.exec(this.#said)
+      if (found) return found[0]
+      if (this.#process.exitCode !== null) throw new Error(`the master ended: ${this.#said}`)
+      await sleep(50)
+    }
+  }
+
+  /** A changelog of one byte is too long: that begins a checkpoint. Resolves, when it is stored, to what was said of it. */
+  async checkpoint(): Promise<string> {
+    this.#configure('1B')
+    process.kill(this.pid, 'SIGHUP')
+    await sleep(3000)
+    this.#configure('512MiB')
+    process.kill(this.pid, 'SIGHUP')
+    return this.until(/checkpoint of version.*|ALARM.*|no checkpoint was made.*/)
+  }
+
+  residentMib(): number {
+    return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) / 1024)
+  }
+
+  async end(): Promise<void> {
+    const ended = new Promise(resolve => this.#process.once('exit', resolve))
+    if (this.#process.exitCode === null) {
+      this.#process.kill('SIGKILL')
+      await ended
+    }
+    rmSync(this.folder, { recursive: true })
+  }
+}
+
+/** The mix, over the whole tree. Each operation is some of the hundred. */
+class Load {
+  readonly #session: MasterSession
+  readonly #folders: number
+  readonly #files: number
+  readonly #mine: { parent: number; name: string }[] = []
+  #made = 0
+  #latencies = new Map<string, number[]>()
+  #failed = 0
+
+  constructor(session: MasterSession, files: number) {
+    this.#session = session
+    this.#files = files
+    this.#folders = Math.ceil(files / PER_FOLDER)
+  }
+
+  /** Operations at a steady rate until `isDone`; latencies in milliseconds, by operation. */
+  async run(perSecond: number, isDone: () => boolean): Promise<Map<string, number[]>> {
+    this.#latencies = new Map()
+    const started = performance.now()
+    const pending: Promise<void>[] = []
+    for (let issued = 0; !isDone(); ) {
+      await sleep(1)
+      const due = Math.floor(((performance.now() - started) / 1000) * perSecond)
+      for (; issued < due; issued++) pending.push(this.#one())
+    }
+    await Promise.all(pending)
+    if (this.#failed > 0) throw new Error(`${this.#failed} operations failed`)
+    return this.#latencies
+  }
+
+  async #one(): Promise<void> {
+    const draw = Math.random() * 100
+    if (draw < 40) return this.#time('getattr', this.#getattr())
+    if (draw < 65) return this.#time('lookup', this.#lookup())
+    if (draw < 70) return this.#time('readdir of 100', this.#readdir())
+    if (draw < 80 || this.#mine.length === 0) return this.#time('create', this.#create())
+    if (draw < 90) return this.#time('unlink', this.#unlink())
+    return this.#time('rename', this.#rename())
+  }
+
+  async #time(operation: string, answer: Promise<{ status?: number | undefined } | undefined>): Promise<void> {
+    const startMs = performance.now()
+    const { status = 0 } = (await answer) ?? { status: -1 }
+    if (status !== 0) this.#failed++
+    const list = this.#latencies.get(operation) ?? []
+    this.#latencies.set(operation, list)
+    list.push(performance.now() - startMs)
+  }
+
+  #someFile(): number {
+    return Math.floor(Math.random() * this.#files)
+  }
+
+  #someFolder(): number {
+    return FIRST_FOLDER + Math.floor(Math.random() * this.#folders)
+  }
+
+  #getattr() {
+    const inode = FIRST_FOLDER + this.#folders + this.#someFile()
+    return this.#session.ask(cltoma.fuseGetattr, { inode, opened: 0, uid: 0, gid: 0 }, matocl.fuseGetattr)
+  }
+
+  #lookup() {
+    const file = this.#someFile()
+    const parent = FIRST_FOLDER + Math.floor(file / PER_FOLDER)
+    const name = `f${String(file).padStart(15, '0')}`
+    return this.#session.ask(cltoma.fuseLookup, { parent, name, caller: CALLER }, matocl.fuseLookup)
+  }
+
+  #readdir() {
+    const question = { inode: this.#someFolder(), caller: CALLER, flags: 0, page: FIRST_PAGE }
+    return this.#session.ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
+  }
+
+  #newName(): string {
+    return `new-${String(this.#made++).padStart(12, '0')}`
+  }
+
+  async #create() {
+    const place = { parent: this.#someFolder(), name: this.#newName() }
+    const question = { ...place, type: FILE_TYPE, mode: 0o644, umask: 0, caller: CALLER, rdev: 0 }
+    const answer = await this.#session.ask(cltoma.fuseMknod, question, matocl.fuseMknod)
+    this.#mine.push(place)
+    return answer
+  }
+
+  #takeMine() {
+    const at = Math.floor(Math.random() * this.#mine.length)
+    return this.#mine.splice(at, 1)[0] as { parent: number; name: string }
+  }
+
+  #unlink() {
+    return this.#session.ask(cltoma.fuseUnlink, { ...this.#takeMine(), caller: CALLER }, matocl.fuseUnlink)
+  }
+
+  async #rename() {
+    const source = this.#takeMine()
+    const target = { parent: this.#someFolder(), name: this.#newName() }
+    const names = { parentSource: source.parent, nameSource: source.name, parentTarget: target.parent }
+    const question = { ...names, nameTarget: target.name, caller: CALLER, mode: 0 }
+    const answer = await this.#session.ask(cltoma.fuseRename, question, matocl.fuseRename)
+    this.#mine.push(target)
+    return answer
+  }
+}
+
+function report(title: string, latencies: Map<string, number[]>): void {
+  const line = (operation: string, list: number[]) => {
+    const sorted = list.toSorted((a, b) => a - b)
+    const at = (part: number) => (sorted[Math.floor(part * (sorted.length - 1))] as number).toFixed(2).padStart(9)
+    const columns = [0.5, 0.99, 0.999, 1].map(at).join('')
+    console.log(`${title.padEnd(12)} ${operation.padEnd(16)} ${String(list.length).padStart(7)} ${columns}`)
+  }
+  console.log(`${''.padEnd(37)}   p50      p99    p99.9      max  (ms)`)
+  for (const [operation, list] of [...latencies].sort()) line(operation, list)
+  line('all', [...latencies.values()].flat())
+}
+
+const [file = '', seconds = '60', perSecond = '500'] = process.argv.slice(2)
+const quiet = () => {}
+const env = realEnv({ debug: quiet, info: quiet, notice: quiet, warning: console.error, error: console.error })
+const news = { chunkHasChanged: quiet, lengthHasChanged: quiet, serversHaveChanged: quiet, renewed: quiet }
+const daemon = new Daemon(file)
+try {
+  await daemon.until(/main master server module: listen/)
+  const session = await MasterSession.connect(
+    env,
+    {
+      ...{ hosts: ['127.0.0.1'], port: PORT, bindHost: undefined, info: '/bench', folder: '/', meta: false },
+      ...{ passwordDigest: undefined, rememberPassword: false, patient: false, giveUpMs: 60_000 },
+    },
+    news,
+  )
+  const { inodes = 0 } = (await session.ask(cltoma.fuseStatfs, {}, matocl.fuseStatfs)) ?? {}
+  console.log(`${inodes} inodes, ${daemon.residentMib()} MiB resident`)
+  const load = new Load(session, Math.floor((inodes - 1) * (PER_FOLDER / (PER_FOLDER + 1))))
+  const until = (ms: number) => {
+    const end = performance.now() + ms
+    return () => performance.now() >= end
+  }
+  await load.run(Number(perSecond), until(3000))
+  report('at rest', await load.run(Number(perSecond), until(Number(seconds) * 1000)))
+  let said: string | undefined
+  const checkpoint = daemon.checkpoint().then(text => {
+    said = text
+  })
+  report('checkpoint', await load.run(Number(perSecond), () => said !== undefined))
+  await checkpoint
+  console.log(said)
+  await session.close()
+} finally {
+  await daemon.end()
+}
