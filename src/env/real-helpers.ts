@@ -1,10 +1,11 @@
 // Helpers as processes: `node helper-process.ts MODULE`, input as a line on its stdin, messages and result as lines on
 // its stdout. Its stdin stays open: when it ends, so does the helper, for then this process is gone.
-import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
 import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Helper, Helpers, Job } from './env.ts'
 import type { Log } from './log.ts'
+import { type SpawnedProcess, spawnProcess } from './spawn.ts'
 
 /** What a helper tells: a message for the log, or its end. */
 export type HelperLine =
@@ -21,7 +22,14 @@ export function realHelpers(log: Log): Helpers {
 }
 
 function startHelper<I, O>(log: Log, job: Job<I, O>, input: I): Helper<O> {
-  const child = spawn(process.execPath, [PROGRAM.pathname, job.module], { stdio: ['pipe', 'pipe', 'pipe'] })
+  let child: SpawnedProcess
+  try {
+    child = spawnProcess(process.execPath, [PROGRAM.pathname, job.module])
+  } catch (error) {
+    return { result: Promise.reject(error), cancel: () => {} }
+  }
+  // Not to hear of it only means that the helper has ended, which is heard of below.
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on('error', () => {})
   let words = ''
   let end: HelperLine | undefined
   child.stderr.on('data', text => {
@@ -32,16 +40,16 @@ function startHelper<I, O>(log: Log, job: Job<I, O>, input: I): Helper<O> {
     if (line.kind === 'log') log[line.level](line.message)
     else end = line
   })
-  // Not to hear of the input only means that the helper has ended, which is heard of below.
-  child.stdin.on('error', () => {})
   child.stdin.write(`${JSON.stringify(input)}\n`)
-  const result = new Promise<O>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code, signal) => {
-      if (end?.kind === 'done') resolve(end.output as O)
-      else if (end?.kind === 'failed') reject(Object.assign(new Error(end.message), { code: end.code }))
-      else reject(new Error(`the helper process ended with ${signal ?? `code ${code}`}${words && `: ${words.trim()}`}`))
-    })
+  const result = child.ended.then(({ code, signal }) => {
+    child.stdin.destroy()
+    if (end?.kind === 'done') return end.output as O
+    if (end?.kind === 'failed') throw Object.assign(new Error(end.message), { code: end.code })
+    const how = signal === 0 ? `code ${code}` : signalName(signal)
+    throw new Error(`the helper process ended with ${how}${words && `: ${words.trim()}`}`)
   })
-  return { result, cancel: () => void child.kill('SIGKILL') }
+  return { result, cancel: () => child.kill() }
 }
+
+const signalName = (number: number) =>
+  Object.entries(constants.signals).find(([, signal]) => signal === number)?.[0] ?? `signal ${number}`
