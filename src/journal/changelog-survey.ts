@@ -2,16 +2,8 @@
 // missing, which are there more than once.
 
 import type { Disk } from '../env/disk.ts'
-import { ChangelogFile, type ChangelogLine, changeIdOf } from './changelog-reader.ts'
-
-/** A line of a changelog with its change number. */
-export interface NumberedLine extends ChangelogLine {
-  id: number
-  path: string
-}
-
-/** For messages: which line of which file. */
-export const placeOf = ({ path, offset, id }: NumberedLine) => `${path}, byte ${offset}, change ${id}`
+import { ChangelogFile, type ChangelogLine } from './changelog-reader.ts'
+import { mergedRuns, type NumberedLine, type StrangeLine } from './merged-changelogs.ts'
 
 /** Consecutive changes that are there, `to` included. */
 export interface Run {
@@ -39,72 +31,31 @@ export interface Survey {
 
 const CONFLICTS_MAX = 10
 
-interface Source {
-  file: ChangelogFile
-  lines: AsyncGenerator<ChangelogLine>
-  next: NumberedLine
+/** Lines of several changelogs, merged; a file ends where its numbers stop rising. */
+export async function* mergedLines(
+  disk: Disk,
+  paths: readonly string[],
+  notes: string[] = [],
+): AsyncGenerator<NumberedLine> {
+  const files = paths.map(path => new ChangelogFile(disk, path))
+  const endOfFile = (line: StrangeLine) => {
+    notes.push(`${line.path}, byte ${line.offset}: ${whatIsStrange(line)}; the rest of the file is not used`)
+    return false
+  }
+  for await (const run of mergedRuns(
+    files.map(file => ({ file })),
+    endOfFile,
+  )) {
+    yield* run
+  }
+  for (const { path, tornTail } of files) {
+    if (tornTail) notes.push(`${path}: ends with ${tornTail.bytes.length} bytes of an unfinished line, not used`)
+  }
 }
 
-/** Lines of several changelogs, in the order of their change numbers; of equal ones those of an earlier file first. */
-export class MergedChangelogs {
-  readonly #files: ChangelogFile[]
-  /** What could not be used. Complete when the lines have come to their end. */
-  readonly notes: string[] = []
-
-  constructor(disk: Disk, paths: readonly string[]) {
-    this.#files = paths.map(path => new ChangelogFile(disk, path))
-  }
-
-  async *lines(): AsyncGenerator<NumberedLine> {
-    const opened = this.#files.map(file => ({ file, lines: file.lines() }))
-    try {
-      const sources: Source[] = []
-      for (const { file, lines } of opened) {
-        const next = await this.#advance(file, lines, -1)
-        if (next) sources.push({ file, lines, next })
-      }
-      yield* this.#merge(sources)
-    } finally {
-      for (const { lines } of opened) await lines.return(undefined)
-    }
-    for (const { path, tornTail } of this.#files) {
-      if (tornTail) this.notes.push(`${path}: ends with ${tornTail.bytes.length} bytes of an unfinished line, not used`)
-    }
-  }
-
-  async *#merge(sources: Source[]): AsyncGenerator<NumberedLine> {
-    while (sources.length > 0) {
-      sources.sort((a, b) => a.next.id - b.next.id)
-      const source = sources[0] as Source
-      const limit = sources[1]?.next.id ?? Infinity
-      // Mostly one file goes on for long before another one has its turn.
-      let next: NumberedLine | undefined = source.next
-      while (next && next.id <= limit) {
-        yield next
-        next = await this.#advance(source.file, source.lines, next.id)
-      }
-      if (next) source.next = next
-      else sources.shift()
-    }
-  }
-
-  /** The next line of a file; undefined at its end, and where its numbers stop rising. */
-  async #advance(
-    { path }: ChangelogFile,
-    lines: AsyncGenerator<ChangelogLine>,
-    previous: number,
-  ): Promise<NumberedLine | undefined> {
-    const { value: line, done } = await lines.next()
-    if (done) return undefined
-    const id = changeIdOf(line.text)
-    if (id !== undefined && id > previous) return { ...line, id, path }
-    const what =
-      id === undefined
-        ? `this is no changelog line: ${JSON.stringify(line.text.slice(0, 80))}`
-        : `change ${id} comes after change ${previous}`
-    this.notes.push(`${path}, byte ${line.offset}: ${what}; the rest of the file is not used`)
-    return undefined
-  }
+function whatIsStrange({ id, previous, text }: StrangeLine): string {
+  if (id === undefined) return `this is no changelog line: ${JSON.stringify(text.slice(0, 80))}`
+  return `change ${id} comes after change ${previous}`
 }
 
 /** The time stamp of a line, seconds; undefined when it has none. */
@@ -129,9 +80,8 @@ export async function surveyChangelogs(
     ...{ runs: [], files: new Map(), repeated: 0, conflicts: [], notes: [] },
     ...{ firstTime: undefined, lastTime: undefined, firstAfter: undefined },
   }
-  const merged = new MergedChangelogs(disk, paths)
   let last: NumberedLine | undefined
-  for await (const line of merged.lines()) {
+  for await (const line of mergedLines(disk, paths, survey.notes)) {
     tell(line)
     const { from } = survey.files.get(line.path) ?? { from: line.id }
     survey.files.set(line.path, { from, to: line.id })
@@ -146,7 +96,6 @@ export async function surveyChangelogs(
     else survey.runs.push({ from: line.id, to: line.id })
     noteTime(survey, line, time)
   }
-  survey.notes = merged.notes
   return survey
 }
 

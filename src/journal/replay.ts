@@ -8,9 +8,9 @@ import { ChangelogError } from '../metadata/changelog/fields.ts'
 import { ReplayError } from '../metadata/replay-error.ts'
 import type { State } from '../metadata/state.ts'
 import { changelogName, changelogPattern } from './changelog-files.ts'
-import { ChangelogFile, type ChangelogLine, changeIdOf } from './changelog-reader.ts'
+import { ChangelogFile, type ChangelogLine } from './changelog-reader.ts'
 import { checkedChangelog, type Damage, type SumRecord } from './changelog-sums.ts'
-import { type NumberedLine, placeOf } from './changelog-survey.ts'
+import { mergedRuns, type NumberedLine, placeOf, type StrangeLine } from './merged-changelogs.ts'
 import { isNil } from './nil-changes.ts'
 import { WholeRequests } from './whole-requests.ts'
 
@@ -56,15 +56,6 @@ export interface Replayed {
   notes: string[]
 }
 
-interface Source {
-  readonly file: ChangelogFile
-  readonly batches: AsyncGenerator<ChangelogLine[]>
-  readonly damages: readonly Damage[]
-  lines: ChangelogLine[]
-  at: number
-  id: number
-}
-
 export class Replay {
   readonly #disk: Disk
   readonly #state: State
@@ -89,16 +80,7 @@ export class Replay {
    */
   async run(folder: string): Promise<Replayed> {
     const files = await this.#choose(folder)
-    const opened: Source[] = []
-    try {
-      for (const { file, damages } of files) {
-        const source = { file, batches: file.batches(), damages, lines: [], at: 0, id: 0 }
-        if (await this.#advance(source)) opened.push(source)
-      }
-      await this.#merge(opened)
-    } finally {
-      for (const { batches } of opened) await batches.return(undefined)
-    }
+    await this.#merge(files)
     const torn: TornEnd[] = []
     for (const { file } of files) torn.push(...(await this.#tornEnd(file)))
     return { promised: this.#promised, torn, notes: this.#notes }
@@ -146,26 +128,34 @@ export class Replay {
   }
 
   /** Applies the lines of all files in the order of their change numbers. */
-  async #merge(sources: Source[]): Promise<void> {
-    while (sources.length > 0) {
-      sources.sort((a, b) => a.id - b.id)
-      const source = sources[0] as Source
-      const limit = sources[1]?.id ?? Infinity
-      // Mostly one file goes on for long before another one has its turn.
-      while (source.id <= limit) {
-        if (source.id >= this.#options.until) return
-        if (source.id > this.#expected) {
-          this.#notes.push(`${placeOf(lineOf(source))}: the changes ${this.#expected} to ${source.id - 1} are missing`)
-          this.#promised = Math.max(this.#promised, source.id + 1)
+  async #merge(files: readonly { file: ChangelogFile; damages: readonly Damage[] }[]): Promise<void> {
+    const { until } = this.#options
+    const isIn = (offset: number) => (damage: Damage) =>
+      damage.offset <= offset && offset < damage.offset + damage.bytes
+    const merged = files.map(({ file, damages }) => ({
+      file,
+      isDamaged: (offset: number) => damages.some(isIn(offset)),
+    }))
+    for await (const run of mergedRuns(merged, line => this.#goesOnBehind(line))) {
+      for (const line of run) {
+        if (line.id >= until) return
+        if (line.id > this.#expected) {
+          this.#notes.push(`${placeOf(line)}: the changes ${this.#expected} to ${line.id - 1} are missing`)
+          this.#promised = Math.max(this.#promised, line.id + 1)
           return
         }
-        if (source.id === this.#expected) this.#take(lineOf(source))
-        if (!(await this.#advance(source))) {
-          sources.shift()
-          break
-        }
+        if (line.id === this.#expected) this.#take(line)
       }
     }
+  }
+
+  #goesOnBehind({ path, offset, text, id, previous }: StrangeLine): boolean {
+    // A number that came before: that change has been taken, or was not wanted.
+    if (id !== undefined) return true
+    // It was some change, and whole: the state must get beyond it from another file.
+    this.#notes.push(`${path}, byte ${offset}: this is no changelog line: ${JSON.stringify(text.slice(0, 80))}`)
+    this.#promised = Math.max(this.#promised, previous + 2, this.#state.version + 1)
+    return false
   }
 
   /** Number of the next line that is wanted. */
@@ -208,36 +198,4 @@ export class Replay {
         `${this.#state.digest().toString(16)}, it had ${expected.toString(16)}). The files are kept; please report it.`,
     )
   }
-
-  /** Goes to the next line that is not in a damaged part; false at the end of what can be read. */
-  async #advance(source: Source): Promise<boolean> {
-    const { file, batches, damages } = source
-    const previous = source.id
-    for (;;) {
-      source.at++
-      if (source.at >= source.lines.length) {
-        const { value, done } = await batches.next()
-        if (done) return false
-        source.lines = value
-        source.at = 0
-      }
-      const { text, offset } = source.lines[source.at] as ChangelogLine
-      if (damages.some(damage => damage.offset <= offset && offset < damage.offset + damage.bytes)) continue
-      const id = changeIdOf(text)
-      if (id !== undefined) {
-        source.id = id
-        return true
-      }
-      // It was some change, and whole: the state must get beyond it from another file.
-      const shown = JSON.stringify(text.slice(0, 80))
-      this.#notes.push(`${file.path}, byte ${offset}: this is no changelog line: ${shown}`)
-      this.#promised = Math.max(this.#promised, previous + 2, this.#state.version + 1)
-      return false
-    }
-  }
-}
-
-const lineOf = ({ file, lines, at, id }: Source): NumberedLine => {
-  const { text, offset } = lines[at] as ChangelogLine
-  return { text, offset, id, path: file.path }
 }

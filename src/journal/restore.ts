@@ -9,15 +9,9 @@ import { ReplayError } from '../metadata/replay-error.ts'
 import type { State } from '../metadata/state.ts'
 import type { Seconds } from '../metadata/types.ts'
 import { dateText } from '../util/date-text.ts'
-import {
-  MergedChangelogs,
-  type NumberedLine,
-  placeOf,
-  type Run,
-  type Survey,
-  surveyChangelogs,
-} from './changelog-survey.ts'
+import { mergedLines, type Run, type Survey, surveyChangelogs } from './changelog-survey.ts'
 import { type CheckpointFile, inspectCheckpoint, loadCheckpoint } from './checkpoint-files.ts'
+import { type NumberedLine, placeOf } from './merged-changelogs.ts'
 import { RecoveryError } from './recovery.ts'
 import { WholeRequests } from './whole-requests.ts'
 
@@ -226,7 +220,7 @@ async function replay(
   progress: RestoreProgress,
 ): Promise<{ bad?: { line: NumberedLine; why: string }; held: number }> {
   const requests = new WholeRequests<NumberedLine>()
-  for await (const line of new MergedChangelogs(disk, changelogs).lines()) {
+  for await (const line of mergedLines(disk, changelogs)) {
     if (line.id < state.version + requests.heldCount) continue
     if (line.id > last) break
     for (const whole of requests.add(line)) {
