@@ -92,6 +92,8 @@ const root: Caller = { uid: 0, gids: [0] }
 /** What is known of an inode that somebody has open here. */
 interface OpenInode {
   count: number
+  /** Open files that may write. */
+  writers: number
   data: FileData
   locks: FileLocks
   /** Permission bits as last told: whether a write must clear set-uid or set-gid. */
@@ -103,6 +105,7 @@ interface OpenInode {
 interface OpenFile {
   inode: number
   state: OpenInode
+  writes: boolean
   append: boolean
   /** The answer of an OPEN that was sent behind the kernel's back: 0, or why writes must fail. */
   opened: Promise<Errno> | undefined
@@ -372,7 +375,7 @@ export class ClusterFileSystem implements FileSystem {
       const answer = await this.#cluster.truncate(inode, changes.handle !== undefined, caller, changes.size)
       if (answer.status !== undefined) return errnoOf(answer.status)
       latest = answer.attributes
-      if (changes.killPrivileges) await this.#killPrivileges(inode, latest, caller)
+      if (changes.killPrivileges) latest = (await this.#killPrivileges(inode, latest, caller)) ?? latest
     }
     let set = setAttributes(changes, this.#clock, this.#options.sugidClearMode)
     if (set.setmask === 0 && changes.size === undefined) {
@@ -389,7 +392,10 @@ export class ClusterFileSystem implements FileSystem {
     return this.#timed(inode, latest as NodeAttributes)
   }
 
-  /** chown(2) of neither owner nor group: like every other one it takes set-id bits away, and changes ctime. */
+  /**
+   * chown(2) of neither owner nor group: like every other one it takes set-id bits away, and changes ctime. The kernel
+   * says the same before a write or fallocate by somebody who is not the owner: when the file is open to write.
+   */
   async #chownOfNothing(inode: number, caller: Caller): Promise<ReturnType<typeof setAttributes> | Errno> {
     const answer = await this.#cluster.getattr(inode, true, root)
     if (answer.status !== undefined) return errnoOf(answer.status)
@@ -399,7 +405,10 @@ export class ClusterFileSystem implements FileSystem {
     if (type === TYPE_FOLDER || cleared === mode || this.#options.sugidClearMode === 0) {
       return setAttributes({ killPrivileges: false }, this.#clock, 0)
     }
-    return caller.uid === 0 || caller.uid === uid ? this.#onlyMode(cleared) : errno.EPERM
+    if (caller.uid === 0 || caller.uid === uid) return this.#onlyMode(cleared)
+    if (!this.#openInodes.get(inode)?.writers) return errno.EPERM
+    await this.#killPrivileges(inode, answer.attributes, caller)
+    return setAttributes({ killPrivileges: false }, this.#clock, 0)
   }
 
   access(request: Request, inode: number, mask: number): Answer {
@@ -524,19 +533,21 @@ export class ClusterFileSystem implements FileSystem {
   #register(inode: number, flags: number, openedFlags: number, attributes: NodeAttributes): Opened {
     const state = this.#openInodes.get(inode) ?? this.#newOpenInode(inode)
     state.count++
+    const writes = (flags & O_ACCMODE) !== 0
+    if (writes) state.writers++
     state.mode = attributes.mode
     state.gid = attributes.gid
     state.mayHaveCapability = (attributes.flags & MattrFlag.NOXATTR) === 0
     const append = (flags & O_APPEND) !== 0 || (openedFlags & OpenedFlag.APPENDONLY) !== 0
     const handle = this.#nextHandle++
-    this.#files.set(handle, { inode, state, append, opened: undefined })
+    this.#files.set(handle, { inode, state, writes, append, opened: undefined })
     return { handle, flags: this.#kernelFlags(openedFlags, append) }
   }
 
   #newOpenInode(inode: number): OpenInode {
     const data = this.#cluster.data(inode)
     const locks = new FileLocks(this.#cluster, inode, this.#clock)
-    const state = { count: 0, data, locks, mode: 0, gid: 0, mayHaveCapability: true }
+    const state = { count: 0, writers: 0, data, locks, mode: 0, gid: 0, mayHaveCapability: true }
     this.#openInodes.set(inode, state)
     return state
   }
@@ -577,6 +588,7 @@ export class ClusterFileSystem implements FileSystem {
     if (error !== 0) this.#log.error(`inode ${inode}: writing failed after the last close (errno ${error})`)
     if (flockOwner !== undefined) await state.locks.dropFlock(flockOwner)
     state.count--
+    if (file.writes) state.writers--
     if (state.count === 0) {
       await state.locks.dropEverything()
       if (state.count === 0 && this.#openInodes.get(inode) === state) this.#openInodes.delete(inode)
@@ -647,20 +659,28 @@ export class ClusterFileSystem implements FileSystem {
     return state.data.write(offset, data)
   }
 
-  /** Clears set-uid and set-gid as a write by somebody without the right to keep them does. */
-  async #killPrivileges(inode: number, { mode, gid }: { mode: number; gid: number }, caller: Caller): Promise<void> {
-    if (!isPrivileged(mode)) return
+  /**
+   * Clears set-uid and set-gid as a write by somebody without the right to keep them does.
+   * @returns the new attributes, when anything was cleared
+   */
+  async #killPrivileges(
+    inode: number,
+    { mode, gid }: { mode: number; gid: number },
+    caller: Caller,
+  ): Promise<NodeAttributes | undefined> {
+    if (!isPrivileged(mode)) return undefined
     // Set-gid without execution by the group is left to members of the group.
     const keepsSetGid = (mode & S_IXGRP) === 0 && caller.gids.includes(gid)
     const cleared = mode & ~(S_ISUID | (keepsSetGid ? 0 : S_ISGID))
-    if (cleared === mode) return
+    if (cleared === mode) return undefined
     const set = this.#onlyMode(cleared)
     let answer = await this.#cluster.setattr(inode, true, caller, set)
     if (answer.status !== undefined) answer = await this.#cluster.setattr(inode, true, root, set)
-    if (answer.status !== undefined) return
+    if (answer.status !== undefined) return undefined
     const state = this.#openInodes.get(inode)
     if (state) state.mode = answer.attributes.mode
     this.#lookups.delete(inode)
+    return answer.attributes
   }
 
   async fallocate(

@@ -9,6 +9,7 @@ import { installPackages } from './packages.ts'
 import { compileSyscalls, execute, normalized } from './posix/differential.ts'
 import { LocalDisk } from './posix/local-disk.ts'
 import { isMeant } from './posix/meant-differences.ts'
+import { pathTables } from './posix/path-tables.ts'
 import { tableIdentities, tables } from './posix/tables.ts'
 
 test('tables of system calls', { skip: whyNot() ?? false }, async t => {
@@ -24,7 +25,7 @@ test('tables of system calls', { skip: whyNot() ?? false }, async t => {
     cluster.mountOurs('-o', 'mfsdev,mfssuid')
     const places = [disk.mountPoint, cluster.mountPoint]
     const tolerates = isMeant('ours')
-    for (const [name, build] of Object.entries(tables)) {
+    for (const [name, build] of Object.entries({ ...tables, ...pathTables })) {
       await t.test(name, () => {
         const lines = build().flatMap(each => each.lines)
         const [expected = [], found = []] = places.map(place => execute(program, place, lines, tableIdentities))

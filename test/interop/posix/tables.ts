@@ -1,20 +1,20 @@
 // Systematic lists of system calls for syscalls.c: all pairs of kinds, all holders of rights, every limit. Each table is
 // a list of independent cases; every case works in a folder of its own.
 
-interface Case {
+export interface Case {
   lines: string[]
 }
 
 /** User and groups of the processes: root, an owner, somebody in a group with him, a stranger. */
-const [ROOT, OWNER, MEMBER, STRANGER] = [0, 1, 2, 4]
+export const [ROOT, OWNER, MEMBER, STRANGER] = [0, 1, 2, 4] as const
 export const tableIdentities = ['0:0', '1000:1000,2000', '1001:1001,2000', '1000:1000', '1002:1002']
-const uids = [0, 1000, 1001, 1000, 1002]
+export const uids = [0, 1000, 1001, 1000, 1002]
 
-const kinds = ['file', 'folder', 'full', 'fifo', 'char', 'block', 'socket', 'link', 'dangling'] as const
-type Kind = (typeof kinds)[number]
+export const kinds = ['file', 'folder', 'full', 'fifo', 'char', 'block', 'socket', 'link', 'dangling'] as const
+export type Kind = (typeof kinds)[number]
 
 /** Lines that make a node of that kind at a path, owned by a process. */
-function make(kind: Kind, path: string, by: number): string[] {
+export function make(kind: Kind, path: string, by: number): string[] {
   const own = by === ROOT ? [] : [`0 lchown ${path} ${uids[by]} ${uids[by]}`]
   switch (kind) {
     case 'file':
@@ -41,7 +41,7 @@ function make(kind: Kind, path: string, by: number): string[] {
 let folders = 0
 
 /** A case in a new folder: `at` gives paths below it. */
-function inFolder(build: (at: (name: string) => string, folder: string) => string[]): Case {
+export function inFolder(build: (at: (name: string) => string, folder: string) => string[]): Case {
   const folder = `case${folders++}`
   return { lines: [`0 mkdir ${folder} 0777`, ...build(name => `${folder}/${name}`, folder), `0 walk ${folder}`] }
 }
