@@ -253,6 +253,7 @@ export class LightServer {
     if (!this.disk.has(chunkId)) return Status.NOCHUNK
     if (this.disk.get(chunkId) !== from) return Status.WRONGVERSION
     this.disk.set(chunkId, to)
+    this.doomed.delete(chunkId)
     return Status.OK
   }
 
@@ -261,6 +262,8 @@ export class LightServer {
     if (!source?.isConnected) return Status.CANTCONNECT
     if (source.broken.has(chunkId)) return Status.CRC
     if (source.disk.get(chunkId) !== version) return Status.WRONGVERSION
+    // What could not be deleted has turned out to be there.
+    source.doomed.delete(chunkId)
     const status = this.#put(chunkId, version)
     const content = source.contents.get(chunkId)
     if (status === Status.OK && content !== undefined) this.contents.set(chunkId, content)

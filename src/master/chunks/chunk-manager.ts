@@ -68,7 +68,11 @@ export class ChunkManager implements ChunkService {
     const leases = new Leases(env.clock, ledger)
     const operations = new Operations(ledger, copies, row => this.#freed(row))
     const replications = new Replications(env, ledger, copies, (row, success) => this.#replicated(row, success))
-    const deletions = new Deletions(env, ledger, copies, () => this.#repairer.pump())
+    const deletions = new Deletions({
+      ...{ clock: env.clock, log: env.log, ledger, copies },
+      answered: () => this.#repairer.pump(),
+      mayTryAgain: row => this.#repairer.changed(row),
+    })
     this.#servers = servers
     this.#copies = copies
     this.#leases = leases
@@ -221,6 +225,7 @@ export class ChunkManager implements ChunkService {
     this.#servers.leave(server)
     this.#operations.serverLeft(server)
     this.#replications.serverLeft(server)
+    this.#deletions.serverLeft(server)
     this.#repairer.serversChanged()
     this.#sweep.startGone()
   }
@@ -356,7 +361,7 @@ export class ChunkManager implements ChunkService {
     const versions = this.#copies
       .present(row)
       .filter(copy => this.#copies.state(copy) === CopyState.WRONG_VERSION)
-      .map(copy => this.#copies.wrongVersion(copy))
+      .map(copy => this.#copies.ownVersion(copy))
     return Math.max(0, ...versions)
   }
 

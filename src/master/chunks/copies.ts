@@ -12,7 +12,7 @@ export const CopyState = {
   VALID: 1,
   /** Damaged, or in an unknown state: of no use to anybody. */
   INVALID: 2,
-  /** Good data of another version than the chunk's. */
+  /** Good data of another version than the chunk's; or of the same, when it is not certain that the copy is there. */
   WRONG_VERSION: 3,
   /** Its server was told to delete it. */
   DELETING: 4,
@@ -51,8 +51,8 @@ export class Copies {
   readonly #next = words32()
   readonly #slot = words16()
   readonly #state = bytes8()
-  /** Versions of copies that have another one than their chunk. */
-  readonly #wrongVersions = new Map<number, number>()
+  /** Versions of copies that need not have their chunk's. */
+  readonly #ownVersions = new Map<number, number>()
 
   /** @param changed is called whenever the copies of a chunk become others */
   constructor(servers: Servers, changed: (row: number) => void) {
@@ -81,9 +81,9 @@ export class Copies {
     return (this.#state.get(copy) & MARKED) !== 0
   }
 
-  /** Of a copy in state WRONG_VERSION. */
-  wrongVersion(copy: number): number {
-    return this.#wrongVersions.get(copy) ?? 0
+  /** Version of a copy in state WRONG_VERSION or DELETING; 0 when it is not known. */
+  ownVersion(copy: number): number {
+    return this.#ownVersions.get(copy) ?? 0
   }
 
   /** The record of a chunk on this connection of a server, or 0. */
@@ -95,32 +95,32 @@ export class Copies {
   }
 
   /** Adds a record; what an earlier connection of the same server had for the chunk goes. */
-  add(row: number, server: ChunkServer, state: CopyState, marked = false, wrongVersion = 0): void {
+  add(row: number, server: ChunkServer, state: CopyState, marked = false, ownVersion = 0): void {
     this.#dropEarlier(row, server)
     const copy = this.#rows.take()
     this.#slot.set(copy, server.slot)
     this.#next.set(copy, this.first(row))
     this.#first.set(row, copy)
     server.copies++
-    this.#write(copy, state, marked, wrongVersion)
+    this.#write(copy, state, marked, ownVersion)
     this.#changed(row)
   }
 
-  setState(row: number, copy: number, state: CopyState, wrongVersion = 0): void {
-    this.#write(copy, state, this.isMarked(copy), wrongVersion)
+  setState(row: number, copy: number, state: CopyState, ownVersion = 0): void {
+    this.#write(copy, state, this.isMarked(copy), ownVersion)
     this.#changed(row)
   }
 
   setMarked(row: number, copy: number, marked: boolean): void {
     if (this.isMarked(copy) === marked) return
-    this.#write(copy, this.state(copy), marked, this.wrongVersion(copy))
+    this.#write(copy, this.state(copy), marked, this.ownVersion(copy))
     this.#changed(row)
   }
 
-  #write(copy: number, state: CopyState, marked: boolean, wrongVersion: number): void {
+  #write(copy: number, state: CopyState, marked: boolean, ownVersion: number): void {
     this.#state.set(copy, state | (marked ? MARKED : 0))
-    if (state === CopyState.WRONG_VERSION) this.#wrongVersions.set(copy, wrongVersion)
-    else if (this.#wrongVersions.size > 0) this.#wrongVersions.delete(copy)
+    if (ownVersion !== 0) this.#ownVersions.set(copy, ownVersion)
+    else if (this.#ownVersions.size > 0) this.#ownVersions.delete(copy)
   }
 
   remove(row: number, gone: number): void {
@@ -129,7 +129,7 @@ export class Copies {
     if (before === 0) this.#first.set(row, this.next(gone))
     else this.#next.set(before, this.next(gone))
     this.server(gone).copies--
-    this.#wrongVersions.delete(gone)
+    this.#ownVersions.delete(gone)
     this.#rows.release(gone)
     this.#changed(row)
   }
@@ -211,7 +211,7 @@ export class Copies {
   /** Copies of a wrong version become good when it turns out to be the right one. */
   adoptVersion(row: number, version: number): void {
     for (let copy = this.first(row); copy !== 0; copy = this.next(copy)) {
-      if (this.state(copy) !== CopyState.WRONG_VERSION || this.wrongVersion(copy) !== version) continue
+      if (this.state(copy) !== CopyState.WRONG_VERSION || this.ownVersion(copy) !== version) continue
       this.setState(row, copy, CopyState.VALID)
     }
     this.unsettle(row)

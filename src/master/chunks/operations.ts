@@ -170,7 +170,7 @@ export class Operations {
     const { chunks } = this.#ledger.state
     const version = chunks.version.get(row) - 1
     const isUnchanged = (copy: number) =>
-      this.#copies.state(copy) === CopyState.WRONG_VERSION && this.#copies.wrongVersion(copy) === version
+      this.#copies.state(copy) === CopyState.WRONG_VERSION && this.#copies.ownVersion(copy) === version
     if (!this.#copies.present(row).some(isUnchanged)) return
     this.#ledger.commit({ op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version })
     this.#copies.adoptVersion(row, version)

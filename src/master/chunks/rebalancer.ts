@@ -2,14 +2,15 @@
 //
 // A cursor walks the chunks as long as servers are uneven and may take copies; when they are alike nothing is done.
 import type { ChunkTable } from '../../metadata/chunks/chunks.ts'
-import { isMovable, isUneven, planMove } from '../policy/rebalance.ts'
-import { LimitClass, type RepairChunk, type RepairRules } from '../policy/repair.ts'
+import { emptiestFirst, isMovable, isUneven, planMove } from '../policy/rebalance.ts'
+import type { RepairChunk, RepairRules } from '../policy/repair.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import type { Replications } from './replications.ts'
 import type { Servers } from './servers.ts'
 
-/** Less than a millisecond of work. */
+/** Less than a millisecond of work; and a twentieth of a processor. */
 const ROWS_AT_ONCE = 300
+const ROWS_PER_SECOND = 20_000
 
 export interface RebalanceParts {
   chunks: ChunkTable
@@ -24,11 +25,14 @@ export interface RebalanceParts {
   moved: () => void
 }
 
+/** `wait`: servers that could are at their limits. */
+type Found = 'move' | 'wait' | 'nothing'
+
 export class Rebalancer {
   readonly #parts: RebalanceParts
   #cursor = 1
-  /** The last look found nothing to move: the next is worth its cost only a moment later. */
-  #isResting = false
+  /** Rows that may still be looked at in this second. */
+  #rowsLeft = ROWS_PER_SECOND
 
   constructor(parts: RebalanceParts) {
     this.#parts = parts
@@ -36,36 +40,42 @@ export class Rebalancer {
 
   /** Starts the moves that can be started. */
   run(): void {
-    const { servers, chunks, acceptable } = this.#parts
-    if (this.#isResting || !this.#isAnyFree() || !isUneven(servers.connected, acceptable)) return
-    let moves = 0
-    for (let i = 0; i < ROWS_AT_ONCE && this.#isAnyFree(); i++) {
+    const { chunks, servers } = this.#parts
+    const rows = Math.min(ROWS_AT_ONCE, this.#rowsLeft)
+    if (rows === 0 || !this.#isWorthwhile()) return
+    const targets = emptiestFirst(servers.connected)
+    const found = new Set<Found>()
+    for (let i = 0; i < rows; i++) {
       if (this.#cursor >= chunks.rowLimit) this.#cursor = 1
-      if (this.#consider(this.#cursor++)) moves++
+      this.#rowsLeft--
+      const here = this.#consider(this.#cursor++, targets)
+      found.add(here)
+      if (here === 'move' && !this.#isWorthwhile()) return
     }
-    this.#isResting = moves === 0
+    // Where nothing can be moved at all, a look now and then is enough.
+    if (!found.has('move') && !found.has('wait')) this.#rowsLeft = 0
   }
 
   /** Once a second. */
   tick(): void {
-    this.#isResting = false
+    this.#rowsLeft = ROWS_PER_SECOND
   }
 
-  #isAnyFree(): boolean {
-    const limit = this.#parts.rules.writeLimits[LimitClass.REBALANCE]
-    return this.#parts.servers.connected.some(({ incoming }) => incoming < limit)
+  /** Whether any server may give a copy to one that is emptier. */
+  #isWorthwhile(): boolean {
+    const { servers, rules, acceptable } = this.#parts
+    return isUneven(servers.connected, rules, acceptable)
   }
 
-  /** @returns whether a copy of the chunk is being moved now */
-  #consider(row: number): boolean {
-    const { chunks, servers, replications, rules, acceptable, view, isIdle, moved } = this.#parts
-    if (chunks.id(row) === 0 || chunks.references.get(row) === 0 || !isIdle(row)) return false
+  #consider(row: number, targets: readonly ChunkServer[]): Found {
+    const { chunks, replications, rules, acceptable, view, isIdle, moved } = this.#parts
+    if (chunks.id(row) === 0 || chunks.references.get(row) === 0 || !isIdle(row)) return 'nothing'
     const chunk = view(row)
-    if (!isMovable(chunk)) return false
-    const move = planMove(chunk, servers.connected, rules, acceptable)
-    if (!move) return false
+    if (!isMovable(chunk)) return 'nothing'
+    const move = planMove(chunk, targets, rules, acceptable)
+    if (typeof move === 'string') return move
     replications.start(row, { ...move, blocks: false })
     moved()
-    return true
+    return 'move'
   }
 }

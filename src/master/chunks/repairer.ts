@@ -5,7 +5,6 @@
 // is over, and if it needs something, it waits in the queue of its priority. Queues are served whenever a server may be
 // free again: after every answer. So the cost follows the number of chunks that need work.
 import type { Env } from '../../env/env.ts'
-import type { LabelMasks } from '../../metadata/chunks/storage-classes.ts'
 import { bytes8 } from '../../util/column.ts'
 import { RowQueue } from '../../util/row-queue.ts'
 import type { Ledger } from '../ledger.ts'
@@ -26,6 +25,7 @@ import type { Leases } from './leases.ts'
 import type { Replications } from './replications.ts'
 import type { Servers } from './servers.ts'
 import type { Tally } from './tally.ts'
+import { classOf, wantedBy } from './wishes.ts'
 import type { WorkKind, WorkReport } from './work-report.ts'
 
 /** A chunk looked at costs a microsecond or two: so many at once keep nobody waiting for longer than a disk does. */
@@ -59,8 +59,6 @@ export interface RepairParts {
   /** Something useful to do while no chunk needs anything. */
   whenIdle: () => void
 }
-
-const UNKNOWN_CLASS: readonly LabelMasks[] = [[0, 0, 0, 0]]
 
 export class Repairer {
   readonly #env: Env
@@ -322,15 +320,17 @@ export class Repairer {
 
   /** A chunk as the rules of repair see it. */
   view(row: number): RepairChunk<ChunkServer> {
-    const { chunks, storageClasses } = this.#ledger.state
+    const { state } = this.#ledger
     const { awaited, ...copies } = this.#parts.copies.survey(row)
-    const isReferenced = chunks.references.get(row) > 0
-    const sclass = isReferenced ? storageClasses.get(chunks.sclassId(row)) : undefined
-    const labels = chunks.isArchived(row) ? sclass?.archive : sclass?.keep
+    const refused = copies.stale.filter(server => this.#parts.deletions.isRefused(row, server))
+    if (refused.length > 0) {
+      copies.stale = copies.stale.filter(server => !refused.includes(server))
+      copies.unsteady.push(...refused)
+    }
     return {
       ...copies,
-      wanted: isReferenced ? (labels ?? UNKNOWN_CLASS) : [],
-      mode: (sclass?.mode ?? 1) as 0 | 1 | 2,
+      wanted: wantedBy(state, row),
+      mode: (classOf(state, row)?.mode ?? 1) as 0 | 1 | 2,
       awaited: awaited.length,
       awaitedSoon: awaited.filter(server => this.#parts.servers.isBrieflyAway(server)).length,
     }

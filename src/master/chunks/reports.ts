@@ -42,7 +42,7 @@ export class Reports {
     // What is known of a copy stays; a server may tell of it late, before its answer to a later command.
     if (known !== 0) return copies.setMarked(row, known, marked)
     const isRight = version === ledger.state.chunks.version.get(row)
-    copies.add(row, server, isRight ? CopyState.VALID : CopyState.WRONG_VERSION, marked, version)
+    copies.add(row, server, isRight ? CopyState.VALID : CopyState.WRONG_VERSION, marked, isRight ? 0 : version)
     copies.unsettle(row)
     this.#parts.arrived(row)
   }

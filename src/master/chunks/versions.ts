@@ -4,6 +4,7 @@ import type { Ledger } from '../ledger.ts'
 import type { Aftermath } from './aftermath.ts'
 import { type Copies, CopyState } from './copies.ts'
 import type { Servers } from './servers.ts'
+import { wantedBy } from './wishes.ts'
 
 export interface VersionParts {
   log: Log
@@ -14,16 +15,33 @@ export interface VersionParts {
 }
 
 /**
- * The version that a chunk without good copies should have: the newest that is left, if it is the one right before or after
- * the recorded one and no server is missing. The master or the servers ended between the log and the copies then.
+ * The version that a chunk without good copies should have: the newest that is left, if it is the chunk's, or the one
+ * right before or after it and no server is missing. The master or the servers ended between the log and the copies then.
  * undefined when that can't be said.
  */
 function rightVersion(parts: VersionParts, row: number): number | undefined {
   const { ledger, copies, servers } = parts
+  const version = ledger.state.chunks.version.get(row)
+  const versions = copies
+    .present(row)
+    .filter(copy => copies.state(copy) === CopyState.WRONG_VERSION)
+    .map(copy => copies.ownVersion(copy))
+  const newest = Math.max(...versions)
+  // It could not be deleted, and has missed nothing: a write would have raised the version.
+  if (newest === version) return version
   if (!servers.knowAll) return neverRaised(parts, row)
-  const candidates = copies.present(row).filter(copy => copies.state(copy) === CopyState.WRONG_VERSION)
-  const newest = Math.max(...candidates.map(copy => copies.wrongVersion(copy)))
-  return Math.abs(newest - ledger.state.chunks.version.get(row)) === 1 ? newest : undefined
+  if (newest === version + 1) return newest
+  const alike = versions.filter(each => each === newest).length
+  return newest === version - 1 && areAll(parts, row, alike) ? newest : neverRaised(parts, row)
+}
+
+/**
+ * Whether so many copies of the version before are all that the chunk had. If others are damaged, or were lost, it is
+ * these that have what was written last; then a person must decide (mfsfilerepair).
+ */
+function areAll({ ledger, copies, servers }: VersionParts, row: number, count: number): boolean {
+  if (copies.present(row).some(copy => copies.state(copy) === CopyState.INVALID)) return false
+  return count >= Math.min(wantedBy(ledger.state, row).length, servers.connected.length)
 }
 
 /**
@@ -36,7 +54,7 @@ function neverRaised({ ledger, copies, aftermath }: VersionParts, row: number): 
   const told = aftermath.raisedOn(chunks.id(row), version + 1)
   const isAsBefore = (copy: number) =>
     copies.state(copy) === CopyState.WRONG_VERSION &&
-    copies.wrongVersion(copy) === version &&
+    copies.ownVersion(copy) === version &&
     told.includes(copies.server(copy).id)
   return copies.present(row).some(isAsBefore) ? version : undefined
 }
@@ -48,10 +66,12 @@ export function fixVersion(parts: VersionParts, row: number): boolean {
   const { ledger, copies, log } = parts
   const { chunks } = ledger.state
   const chunkId = chunks.id(row)
-  log.warning(
-    `chunk ${chunkId.toString(16)}: the newest copies have version ${version}, not ${chunks.version.get(row)}: taken as good`,
-  )
-  ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId, version })
+  const isOther = version !== chunks.version.get(row)
+  const what = isOther
+    ? `the newest copies have version ${version}, not ${chunks.version.get(row)}`
+    : 'the copy that is left was to be deleted'
+  log.warning(`chunk ${chunkId.toString(16)}: ${what}: taken as good`)
+  if (isOther) ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId, version })
   copies.adoptVersion(row, version)
   return true
 }

@@ -18,6 +18,7 @@ import type { Copies } from './copies.ts'
 import type { Leases, Waiter } from './leases.ts'
 import type { Operations } from './operations.ts'
 import type { Servers } from './servers.ts'
+import { wantedBy } from './wishes.ts'
 
 const MAX_COPIES_TOLD = 100
 /** A plain chunk of one copy, for a class that does not exist. */
@@ -173,10 +174,7 @@ export class Writes {
    * known (spec master-behaviour 4.4).
    */
   #isTooEarly(row: number, good: number): boolean {
-    const { chunks, storageClasses } = this.#state
-    const sclass = storageClasses.get(chunks.sclassId(row))
-    const wanted = (chunks.isArchived(row) ? sclass?.archive : sclass?.keep)?.length ?? 1
-    return good < wanted && this.#areCopiesToCome(row)
+    return good < wantedBy(this.#state, row).length && this.#areCopiesToCome(row)
   }
 
   /** Whether servers that are just coming may have copies that are not known yet. */

@@ -11,13 +11,17 @@ export interface Move<S> {
 /** A difference this many times the acceptable one gives a chunk the wider limits. */
 const FAR = 1.5
 
-/** Whether servers can still be made more alike: chunks of the fullest may go to the emptiest. */
-export function isUneven(servers: readonly RepairServer[], acceptable: number): boolean {
+/** Whether chunks of the fullest server that may be read from can go to the emptiest that may be written to. */
+export function isUneven(
+  servers: readonly RepairServer[],
+  { readLimits, writeLimits }: RepairRules,
+  acceptable: number,
+): boolean {
   let [least, most] = [1, 0]
-  for (const { isSound, isStrained, usage } of servers) {
+  for (const { isSound, isStrained, usage, incoming, outgoing } of servers) {
     if (!isSound || isStrained) continue
-    least = Math.min(least, usage)
-    most = Math.max(most, usage)
+    if (usage < least && incoming < writeLimits[LimitClass.REBALANCE]) least = usage
+    if (usage > most && outgoing < readLimits[LimitClass.REBALANCE]) most = usage
   }
   return most - least > acceptable
 }
@@ -28,24 +32,35 @@ export function isMovable<S>({ wanted, valid, marked, stale, unsteady, awaited }
   return valid.length > 0 && valid.length === wanted.length && others === 0
 }
 
-/** The move that evens out most; undefined when none does enough, or those that do are at their limits. */
+/** Servers in the order in which planMove() wants them: the emptiest first. */
+export function emptiestFirst<S extends RepairServer>(servers: readonly S[]): S[] {
+  return [...servers].sort((a, b) => a.usage - b.usage)
+}
+
+/** The move that evens out most; `nothing` when none does enough, `wait` when those that do are at their limits. */
 export function planMove<S extends RepairServer>(
   chunk: RepairChunk<S>,
   servers: readonly S[],
   rules: RepairRules,
   acceptable: number,
-): Move<S> | undefined {
-  let best: Move<S> | undefined
+): Move<S> | 'wait' | 'nothing' {
+  let best: Move<S> | 'wait' | 'nothing' = 'nothing'
   let bestDifference = acceptable
   const serves = servedBy(chunk, rules)
   for (const source of chunk.valid) {
     if (source.isStrained) continue
     for (const target of servers) {
       const difference = source.usage - target.usage
-      if (difference <= bestDifference || !isOpen(target, chunk)) continue
+      if (difference <= bestDifference) break
+      if (!isOpen(target, chunk)) continue
       const limit = difference > FAR * acceptable ? LimitClass.REBALANCE : LimitClass.REBALANCE_NEAR
-      if (source.outgoing >= rules.readLimits[limit] || target.incoming >= rules.writeLimits[limit]) continue
+      const isBusy = source.outgoing >= rules.readLimits[limit] || target.incoming >= rules.writeLimits[limit]
+      if (isBusy && best !== 'nothing') continue
       if (!isAllowed(chunk, source, target, serves.get(source), rules)) continue
+      if (isBusy) {
+        best = 'wait'
+        continue
+      }
       best = { source, target }
       bestDifference = difference
     }

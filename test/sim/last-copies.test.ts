@@ -1,0 +1,60 @@
+// The last good copy of a chunk is not always the one that the master thought it would be.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as matocs from '../../src/protocol/matocs.ts'
+import { Status } from '../../src/protocol/status.ts'
+import { ChunkWorld, type LightServer, worldOptions } from './chunk-world.ts'
+
+const room = 1000
+
+async function begin(servers: number): Promise<ChunkWorld> {
+  const world = new ChunkWorld(1, Array(servers).fill({ room }), worldOptions)
+  world.startAll()
+  await world.scheduler.run(15_000)
+  return world
+}
+
+function damage(world: ChunkWorld, server: LightServer, chunkId: number): void {
+  server.broken.add(chunkId)
+  if (server.link) world.manager.copyDamaged(server.link, chunkId)
+}
+
+const versionOf = (world: ChunkWorld, chunkId: number) => {
+  const { chunks } = world.ledger.state
+  return chunks.version.get(chunks.find(chunkId))
+}
+
+test('a copy that could not be deleted saves its chunk when all others are lost', async () => {
+  const world = await begin(3)
+  const inode = world.makeFile('f', 2)
+  assert.equal((await world.written(inode, 0)).status, Status.OK)
+  const [kept, other] = world.servers.filter(({ disk }) => disk.has(1)) as [LightServer, LightServer]
+  kept.refuses.set(matocs.remove.code, Status.IO)
+  other.refuses.set(matocs.remove.code, Status.IO)
+  const counts = { changed: 1, notChanged: 0, notPermitted: 0 }
+  world.ledger.commit({ op: 'SETGOAL', ts: world.ledger.now(), inode, uid: 0, goal: 1, mode: 0, ...counts })
+  await world.scheduler.run(5000)
+  const [doomed, last] = (kept.doomed.has(1) ? [kept, other] : [other, kept]) as [LightServer, LightServer]
+  assert.ok(doomed.doomed.has(1), 'one of the two is too many')
+  damage(world, last, 1)
+  await world.scheduler.run(5000)
+  assert.equal(world.goodCopies(1), 1)
+  const answer = await world.written(inode, 0)
+  assert.equal(answer.status, Status.OK)
+})
+
+test('a copy that missed a write is not taken as good because the one that has it is damaged', async () => {
+  const world = await begin(2)
+  const inode = world.makeFile('f', 2)
+  assert.equal((await world.written(inode, 0)).status, Status.OK)
+  const [stale, last] = world.servers as [LightServer, LightServer]
+  stale.stop()
+  assert.equal((await world.written(inode, 0)).status, Status.OK)
+  const version = versionOf(world, 1)
+  damage(world, last, 1)
+  stale.start()
+  await world.scheduler.run(30_000)
+  assert.equal(versionOf(world, 1), version)
+  assert.equal((await world.written(inode, 0)).status, Status.CHUNKLOST)
+  assert.deepEqual([stale.disk.has(1), last.disk.has(1)], [true, true], 'nothing is deleted')
+})
