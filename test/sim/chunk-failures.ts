@@ -72,13 +72,14 @@ class FailureStory {
   #fail(): void {
     const { scheduler, servers } = this.world
     const server = servers[scheduler.between(0, servers.length - 1)] as LightServer
-    const kind = scheduler.between(0, 6)
+    const kind = scheduler.between(0, 7)
     if (!server.isConnected) return server.start()
     if (kind <= 1) return this.#disconnect(server, scheduler.between(0, 1) === 0)
     if (kind === 2) return this.#flap(server)
     if (kind === 3) return this.#damage(server)
     if (kind === 4) return this.#lose(server)
     if (kind === 5) return this.#refuse(server)
+    if (kind === 6) return server.hang(scheduler.between(1000, 100_000))
     this.#restartEmpty(server)
   }
 

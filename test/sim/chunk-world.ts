@@ -22,6 +22,8 @@ const CHUNK_BYTES = 64 << 20
 const CHUNKS_A_FILE = 50
 /** A server looks at its commands that often: what came in between is carried out in one go. */
 const TURN_MS = 4
+/** One that hangs looks so often whether it still does. */
+const LOOKED_UP_MS = 100
 const REGISTERED_AT_ONCE = 10_000
 
 const defaults = chunkOptions(parseConfig(masterConfigFile, '', '').values)
@@ -95,6 +97,7 @@ export class LightServer {
   readonly #world: ChunkWorld
   #commands: Buffer[] = []
   #isTurnDue = false
+  #silentUntilMs = 0
   #leftMs = -1000
 
   constructor(world: ChunkWorld, id: number, options: LightServerOptions) {
@@ -150,6 +153,7 @@ export class LightServer {
     this.link = undefined
     this.#leftMs = this.#world.scheduler.nowMs
     this.#commands = []
+    this.#silentUntilMs = 0
     this.doomed.clear()
     this.#world.manager.serverLeft(link)
   }
@@ -168,13 +172,28 @@ export class LightServer {
     if (packet.readUInt32BE(0) === matocs.remove.code) this.#toldToDelete(packet.readUIntBE(10, 6))
     if (this.#isTurnDue) return
     this.#isTurnDue = true
-    this.#world.scheduler.at(TURN_MS, () => {
-      this.#isTurnDue = false
-      const commands = this.#commands
-      this.#commands = []
-      for (const command of commands) this.#carryOut(command)
-      this.#tellSpace()
-    })
+    this.#world.scheduler.at(TURN_MS, () => this.#turn())
+  }
+
+  #turn(): void {
+    if (this.isSilent) {
+      this.#world.scheduler.at(LOOKED_UP_MS, () => this.#turn())
+      return
+    }
+    this.#isTurnDue = false
+    const commands = this.#commands
+    this.#commands = []
+    for (const command of commands) this.#carryOut(command)
+    this.#tellSpace()
+  }
+
+  /** Carries nothing out for so long, and does all of it then. */
+  hang(ms: number): void {
+    this.#silentUntilMs = this.#world.scheduler.nowMs + ms
+  }
+
+  get isSilent(): boolean {
+    return this.#world.scheduler.nowMs < this.#silentUntilMs
   }
 
   #toldToDelete(chunkId: number): void {
@@ -377,7 +396,7 @@ export class ChunkWorld {
   /** The write is acknowledged when all servers of the chain have it. */
   #writeOn(chunkId: number, copies: readonly { ip: number }[]): void {
     const chain = copies.map(({ ip }) => this.servers.find(server => server.ip === ip) as LightServer)
-    if (!chain.every(({ isConnected }) => isConnected)) return
+    if (!chain.every(({ isConnected, isSilent }) => isConnected && !isSilent)) return
     const content = (this.contents.get(chunkId) ?? 0) + 1
     this.contents.set(chunkId, content)
     for (const server of chain) server.contents.set(chunkId, content)

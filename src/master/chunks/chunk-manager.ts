@@ -66,7 +66,10 @@ export class ChunkManager implements ChunkService {
     const servers = new Servers(env.clock, ledger, options)
     const copies = new Copies(servers, row => this.#repairer.changed(row))
     const leases = new Leases(env.clock, ledger)
-    const operations = new Operations(ledger, copies, row => this.#freed(row))
+    const operations = new Operations({
+      ...{ clock: env.clock, log: env.log, ledger, copies },
+      ended: row => this.#freed(row),
+    })
     const replications = new Replications(env, ledger, copies, (row, success) => this.#replicated(row, success))
     const deletions = new Deletions({
       ...{ clock: env.clock, log: env.log, ledger, copies },
@@ -97,6 +100,8 @@ export class ChunkManager implements ChunkService {
     const repairParts = {
       ...{ servers, copies, leases, replications, deletions, isBusy, fixVersion: fix, report },
       tally: this.tally,
+      isUnclear: (row: number, server: ChunkServer) =>
+        operations.isUnanswered(row, server) || deletions.isRefused(row, server),
       whenIdle: () => this.#rebalancer.run(),
     }
     this.#repairer = new Repairer(env, ledger, repairParts, rules, options.replicationsDelaySeconds)
@@ -251,15 +256,25 @@ export class ChunkManager implements ChunkService {
 
   /** A server answers a create, version, duplicate or truncate command. */
   commandAnswered(server: ChunkServer, chunkId: ChunkId, status: number): void {
+    this.#heard(server)
     this.#operations.answered(server, chunkId, status)
   }
 
   deleteAnswered(server: ChunkServer, chunkId: ChunkId, status: number): void {
+    this.#heard(server)
     this.#deletions.answered(server, chunkId, status)
   }
 
   replicateAnswered(server: ChunkServer, chunkId: ChunkId, version: number, status: number): void {
+    this.#heard(server)
     this.#replications.answered(server, chunkId, version, status)
+  }
+
+  /** It answers again: what it was spared may go on. */
+  #heard(server: ChunkServer): void {
+    if (!server.isSilent) return
+    server.isSilent = false
+    this.#repairer.serversChanged()
   }
 
   // --- all chunks
@@ -319,6 +334,8 @@ export class ChunkManager implements ChunkService {
   tick(): void {
     for (const row of this.#leases.tick()) this.#writes.lockEnded(row)
     this.#leases.wakeAll()
+    this.#operations.tick()
+    this.#deletions.tick()
     this.#replications.tick()
     const settled = this.#servers.settle()
     for (const { id } of settled) if (this.#servers.bury(id)) this.#sweep.startGone()

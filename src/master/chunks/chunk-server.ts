@@ -11,6 +11,9 @@ export type LoadState = (typeof LoadState)[keyof typeof LoadState]
  */
 export type Presence = 'connected' | 'away' | 'dead'
 
+/** A command that is not answered for so long is gone on without; the original waits for ever. */
+export const UNANSWERED_MS = 30_000
+
 /** A share of the space above this that is free lets a server take copies (spec master-behaviour 6.4). */
 const FULL_SHARE = 0.01
 
@@ -59,6 +62,8 @@ export class ChunkServer {
   /** It gets less to do after a heavy load. */
   isSpared = false
   inMaintenance = false
+  /** It left a command unanswered, and nothing was heard since. */
+  isSilent = false
   /** Its copies are not waited for any more where a chunk has only one other. */
   isLongAway = false
   /** Records in the table of copies. */
@@ -111,8 +116,8 @@ export class ChunkServer {
     return this.loadState === LoadState.OVERLOADED
   }
 
-  /** Better left alone: it is overloaded, in a grace period after that, or about to be stopped. */
+  /** Better left alone: it is overloaded, in a grace period after that, does not answer, or is about to be stopped. */
   get isStrained(): boolean {
-    return this.isOverloaded || this.isSpared || this.inMaintenance
+    return this.isOverloaded || this.isSpared || this.isSilent || this.inMaintenance
   }
 }

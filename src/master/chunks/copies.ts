@@ -55,6 +55,9 @@ export class Copies {
   readonly #ownVersions = new Map<number, number>()
 
   /** @param changed is called whenever the copies of a chunk become others */
+  /** Versions that a copy may have which missed a write, where the chunk has a lower one. */
+  readonly #spoilt = new Map<number, number>()
+
   constructor(servers: Servers, changed: (row: number) => void) {
     this.#servers = servers
     this.#changed = changed
@@ -167,6 +170,7 @@ export class Copies {
   forget(row: number): void {
     this.#purge(row, () => true)
     this.#marks.set(row, 0)
+    this.#spoilt.delete(row)
   }
 
   // --- what they amount to
@@ -229,11 +233,23 @@ export class Copies {
 
   /** All good copies have a version that nobody else can have. What is elsewhere is worthless from now on. */
   settle(row: number): void {
+    this.#spoilt.delete(row)
     this.#marks.set(row, this.#marks.get(row) | SETTLED)
     this.#purge(row, ({ presence }) => presence !== 'connected')
   }
 
   unsettle(row: number): void {
     this.#marks.set(row, this.#marks.get(row) & ~SETTLED)
+  }
+
+  /** A copy somewhere may have this version, which the chunk does not have after all: it must not get it again. */
+  spoilVersion(row: number, version: number): void {
+    this.#spoilt.set(row, Math.max(version, this.spoiltVersion(row)))
+    this.unsettle(row)
+  }
+
+  /** The highest version that must not be used; 0 when there is none. */
+  spoiltVersion(row: number): number {
+    return this.#spoilt.get(row) ?? 0
   }
 }

@@ -1,10 +1,15 @@
 // What several servers are told to do with the copies of a chunk: create, raise the version, duplicate, cut
 // (spec master-behaviour 4.5). A chunk has one operation at a time, and it ends with all good copies alike.
+//
+// A server that does not answer in time is gone on without, as if it had failed. What it answers later is not lost: it
+// tells what its copy is (#answeredLate).
+import type { Clock } from '../../env/env.ts'
+import type { Log } from '../../env/log.ts'
 import type { ChunkId } from '../../metadata/types.ts'
 import * as matocs from '../../protocol/matocs.ts'
 import { Status } from '../../protocol/status.ts'
 import type { Ledger } from '../ledger.ts'
-import type { ChunkServer } from './chunk-server.ts'
+import { type ChunkServer, UNANSWERED_MS } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
 
 /** `make` brings copies into being, `change` raises the version of those that are there. */
@@ -13,29 +18,56 @@ type OperationKind = 'make' | 'change'
 /** Status of the whole; at once OK when some servers carried it out and all good copies are alike. */
 export type OperationEnd = (status: Status) => void
 
-interface Operation {
+/** A change of copies: they have the version `from` before, and the chunk's afterwards. */
+interface Change {
+  servers: readonly ChunkServer[]
+  from: number
+  command: (server: ChunkServer) => Buffer
+  end: OperationEnd
+}
+
+/** What a server was told to do with a copy, and which version that has before and after. */
+interface Told {
   kind: OperationKind
+  from: number
+  to: number
+}
+
+interface Operation extends Told {
   servers: readonly ChunkServer[]
   pending: Set<ChunkServer>
+  /** Monotonic milliseconds of when the servers were told. */
+  toldMs: number | undefined
   succeeded: number
   /** Statuses of those that did not carry it out. */
   failures: number[]
   end: OperationEnd
 }
 
+export interface OperationParts {
+  clock: Clock
+  log: Log
+  ledger: Ledger
+  copies: Copies
+  /** A chunk is free again. */
+  ended: (row: number) => void
+}
+
 export class Operations {
+  readonly #parts: OperationParts
   readonly #ledger: Ledger
   readonly #copies: Copies
-  readonly #ended: (row: number) => void
+  /** In the order in which they began. */
   readonly #running = new Map<number, Operation>()
+  /** What was gone on without, by server and chunk. */
+  readonly #unanswered = new Map<ChunkServer, Map<ChunkId, Told>>()
   /** Rows that another chunk is being copied from. */
   readonly #held = new Set<number>()
 
-  /** @param ended is called when a chunk is free again */
-  constructor(ledger: Ledger, copies: Copies, ended: (row: number) => void) {
-    this.#ledger = ledger
-    this.#copies = copies
-    this.#ended = ended
+  constructor(parts: OperationParts) {
+    this.#parts = parts
+    this.#ledger = parts.ledger
+    this.#copies = parts.copies
   }
 
   isBusy(row: number): boolean {
@@ -49,7 +81,7 @@ export class Operations {
 
   release(row: number): void {
     this.#held.delete(row)
-    this.#ended(row)
+    this.#parts.ended(row)
   }
 
   /** New copies, of the chunk's version, on servers that have none. */
@@ -60,64 +92,107 @@ export class Operations {
     end: OperationEnd,
   ): void {
     for (const server of servers) this.#copies.add(row, server, CopyState.BUSY)
-    this.#start('make', row, servers, command, end)
+    this.#start('make', row, { servers, from: 0, command, end })
   }
 
-  /** Raises the version of the copies on these servers to the chunk's: it was raised by one just now. */
-  change(
-    row: number,
-    servers: readonly ChunkServer[],
-    command: (server: ChunkServer) => Buffer,
-    end: OperationEnd,
-  ): void {
-    for (const server of servers) this.#copies.setState(row, this.#copies.find(row, server), CopyState.BUSY)
-    this.#start('change', row, servers, command, end)
+  /** Brings the copies on these servers to the version of the chunk, which was raised just now. */
+  change(row: number, change: Change): void {
+    for (const server of change.servers) this.#copies.setState(row, this.#copies.find(row, server), CopyState.BUSY)
+    this.#start('change', row, change)
   }
 
   /** As change(), with nothing but the version. */
-  raiseVersion(row: number, servers: readonly ChunkServer[], end: OperationEnd): void {
+  raiseVersion(row: number, servers: readonly ChunkServer[], from: number, end: OperationEnd): void {
     const { chunks } = this.#ledger.state
-    const [chunkId, version] = [chunks.id(row), chunks.version.get(row)]
-    const command = matocs.setVersion.encode({ chunkId, version, previousVersion: version - 1 })
-    this.change(row, servers, () => command, end)
+    const command = matocs.setVersion.encode({
+      chunkId: chunks.id(row),
+      version: chunks.version.get(row),
+      previousVersion: from,
+    })
+    this.change(row, { servers, from, command: () => command, end })
   }
 
   /** Tells the servers, once the lines that say so are durable. */
-  #start(
-    kind: OperationKind,
-    row: number,
-    servers: readonly ChunkServer[],
-    command: (server: ChunkServer) => Buffer,
-    end: OperationEnd,
-  ): void {
-    const operation: Operation = { kind, servers, pending: new Set(servers), succeeded: 0, failures: [], end }
+  #start(kind: OperationKind, row: number, { servers, from, command, end }: Change): void {
+    const to = this.#ledger.state.chunks.version.get(row)
+    const told = { kind, from, to, toldMs: undefined }
+    const operation: Operation = { ...told, servers, pending: new Set(servers), succeeded: 0, failures: [], end }
     this.#running.set(row, operation)
     this.#ledger.whenCommitted(() => {
+      operation.toldMs = this.#parts.clock.monotonicMs()
       for (const server of servers) if (operation.pending.has(server)) server.send(command(server))
     })
   }
 
   answered(server: ChunkServer, chunkId: ChunkId, status: number): void {
+    const late = this.#unanswered.get(server)?.get(chunkId)
+    if (late) return this.#answeredLate(server, chunkId, late, status)
     const row = this.#ledger.state.chunks.find(chunkId)
     const operation = this.#running.get(row)
-    if (!operation?.pending.has(server)) return
+    if (!operation?.pending.delete(server)) return
     const copy = this.#copies.find(row, server)
     if (status === Status.OK) {
       operation.succeeded++
       if (copy !== 0) this.#copies.setState(row, copy, CopyState.VALID)
     } else {
       operation.failures.push(status)
-      if (copy !== 0) this.#failed(row, copy, operation.kind, status)
+      if (copy !== 0) this.#failed(row, copy, operation, status)
     }
-    this.#advance(row, operation, server)
+    this.#advance(row, operation)
   }
 
   /** NOTDONE is a promise that nothing was changed; after any other failure the copy may be in any state. */
-  #failed(row: number, copy: number, kind: OperationKind, status: number): void {
+  #failed(row: number, copy: number, { kind, from }: Told, status: number): void {
     if (status !== Status.NOTDONE) return this.#copies.setState(row, copy, CopyState.INVALID)
     if (kind === 'make') return this.#copies.remove(row, copy)
-    const version = this.#ledger.state.chunks.version.get(row) - 1
-    this.#copies.setState(row, copy, CopyState.WRONG_VERSION, version)
+    this.#copies.setState(row, copy, CopyState.WRONG_VERSION, from)
+  }
+
+  /** Whether it is not known what the copy on this server is, because a command is not answered. */
+  isUnanswered(row: number, server: ChunkServer): boolean {
+    return this.#unanswered.get(server)?.has(this.#ledger.state.chunks.id(row)) ?? false
+  }
+
+  /**
+   * The chunk was gone on with meanwhile. Its version is still the same only if no other server carried it out, so that
+   * nothing was written since, and the copy is a good one.
+   */
+  #answeredLate(server: ChunkServer, chunkId: ChunkId, told: Told, status: number): void {
+    this.#unanswered.get(server)?.delete(chunkId)
+    const { chunks } = this.#ledger.state
+    const row = chunks.find(chunkId)
+    const copy = this.#copies.find(row, server)
+    if (copy === 0 || this.#copies.state(copy) !== CopyState.INVALID) return
+    this.#copies.unsettle(row)
+    if (status !== Status.OK) return this.#failed(row, copy, told, status)
+    if (chunks.version.get(row) === told.to) this.#copies.setState(row, copy, CopyState.VALID)
+    else this.#copies.setState(row, copy, CopyState.WRONG_VERSION, told.to)
+  }
+
+  /** Once a second: goes on without those that do not answer. */
+  tick(): void {
+    const now = this.#parts.clock.monotonicMs()
+    for (const [row, operation] of [...this.#running]) {
+      if (operation.toldMs === undefined || now - operation.toldMs < UNANSWERED_MS) return
+      const servers = [...operation.pending]
+      operation.pending.clear()
+      for (const server of servers) this.#goOnWithout(row, operation, server)
+      this.#advance(row, operation)
+    }
+  }
+
+  #goOnWithout(row: number, operation: Operation, server: ChunkServer): void {
+    const chunkId = this.#ledger.state.chunks.id(row)
+    this.#parts.log.warning(
+      `chunk ${chunkId.toString(16)}: ${server.name} has not answered for ${UNANSWERED_MS / 1000} s: going on without its copy`,
+    )
+    server.isSilent = true
+    const { kind, from, to } = operation
+    const chunks = this.#unanswered.get(server) ?? new Map<ChunkId, Told>()
+    this.#unanswered.set(server, chunks.set(chunkId, { kind, from, to }))
+    operation.failures.push(Status.DELAYED)
+    const copy = this.#copies.find(row, server)
+    if (copy !== 0) this.#copies.setState(row, copy, CopyState.INVALID)
   }
 
   /**
@@ -125,27 +200,27 @@ export class Operations {
    * the new version, will miss what is written from now on, so the others must get another one.
    */
   serverLeft(server: ChunkServer): void {
+    this.#unanswered.delete(server)
     for (const [row, operation] of [...this.#running]) {
       if (!operation.servers.includes(server)) continue
       operation.failures.push(Status.DISCONNECTED)
-      if (operation.pending.has(server)) this.#advance(row, operation, server)
+      if (operation.pending.delete(server)) this.#advance(row, operation)
       else operation.succeeded--
     }
   }
 
-  #advance(row: number, operation: Operation, server: ChunkServer): void {
-    operation.pending.delete(server)
+  #advance(row: number, operation: Operation): void {
     if (operation.pending.size > 0) return
     this.#running.delete(row)
     if (operation.succeeded === 0) {
-      if (operation.kind === 'change') this.#takeBack(row)
+      if (operation.kind === 'change') this.#takeBack(row, operation)
       operation.end(failureOf(operation.failures))
     } else if (operation.failures.length > 0) return this.#raiseAgain(row, operation.end)
     else {
       this.#copies.settle(row)
       operation.end(Status.OK)
     }
-    this.#ended(row)
+    this.#parts.ended(row)
   }
 
   /**
@@ -156,24 +231,39 @@ export class Operations {
     if (good.length === 0) {
       // All that succeeded have left since.
       end(Status.NOTDONE)
-      return this.#ended(row)
+      return this.#parts.ended(row)
     }
     const { chunks } = this.#ledger.state
-    const version = chunks.version.get(row) + 1
-    const entry = { op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version } as const
+    const from = chunks.version.get(row)
+    const entry = { op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version: from + 1 } as const
     this.#ledger.commit(entry, { raisedOn: good.map(({ id }) => id) })
-    this.raiseVersion(row, good, end)
+    this.raiseVersion(row, good, from, end)
   }
 
-  /** No copy has the new version, and some are as they were: then the old version is still the right one. */
-  #takeBack(row: number): void {
-    const { chunks } = this.#ledger.state
-    const version = chunks.version.get(row) - 1
+  /**
+   * No copy is known to have the new version, and some are as they were: then the old version is still the right one. Where
+   * it is not certain that nobody has the new one, that is never given to the chunk again.
+   */
+  #takeBack(row: number, { from, to, failures }: Operation): void {
     const isUnchanged = (copy: number) =>
-      this.#copies.state(copy) === CopyState.WRONG_VERSION && this.#copies.ownVersion(copy) === version
+      this.#copies.state(copy) === CopyState.WRONG_VERSION && this.#copies.ownVersion(copy) === from
     if (!this.#copies.present(row).some(isUnchanged)) return
-    this.#ledger.commit({ op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version })
-    this.#copies.adoptVersion(row, version)
+    if (failures.some(status => status !== Status.NOTDONE)) this.#copies.spoilVersion(row, to)
+    const chunkId = this.#ledger.state.chunks.id(row)
+    this.#ledger.commit({ op: 'SETVERSION', ts: this.#ledger.now(), chunkId, version: from })
+    this.#copies.adoptVersion(row, from)
+  }
+
+  /**
+   * To be called before the version of a chunk is raised by one: steps over one that a copy may have which missed a
+   * write. @returns the version that the good copies have now
+   */
+  skipSpoilt(row: number): number {
+    const { chunks } = this.#ledger.state
+    const [from, spoilt] = [chunks.version.get(row), this.#copies.spoiltVersion(row)]
+    if (spoilt <= from) return from
+    this.#ledger.commit({ op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version: spoilt })
+    return from
   }
 }
 

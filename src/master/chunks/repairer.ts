@@ -52,6 +52,8 @@ export interface RepairParts {
   deletions: Deletions
   /** Whether an operation on the chunk is under way. */
   isBusy: (row: number) => boolean
+  /** Whether nothing should be done with a useless copy for now. */
+  isUnclear: (row: number, server: ChunkServer) => boolean
   /** Makes copies of a wrong version count as good when that is surely right. @returns whether it did */
   fixVersion: (row: number) => boolean
   report: WorkReport
@@ -322,10 +324,10 @@ export class Repairer {
   view(row: number): RepairChunk<ChunkServer> {
     const { state } = this.#ledger
     const { awaited, ...copies } = this.#parts.copies.survey(row)
-    const refused = copies.stale.filter(server => this.#parts.deletions.isRefused(row, server))
-    if (refused.length > 0) {
-      copies.stale = copies.stale.filter(server => !refused.includes(server))
-      copies.unsteady.push(...refused)
+    const unclear = copies.stale.filter(server => this.#parts.isUnclear(row, server))
+    if (unclear.length > 0) {
+      copies.stale = copies.stale.filter(server => !unclear.includes(server))
+      copies.unsteady.push(...unclear)
     }
     return {
       ...copies,

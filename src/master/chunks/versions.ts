@@ -71,6 +71,8 @@ export function fixVersion(parts: VersionParts, row: number): boolean {
     ? `the newest copies have version ${version}, not ${chunks.version.get(row)}`
     : 'the copy that is left was to be deleted'
   log.warning(`chunk ${chunkId.toString(16)}: ${what}: taken as good`)
+  // Another server may have carried out what this one did not.
+  if (version < chunks.version.get(row)) copies.spoilVersion(row, chunks.version.get(row))
   if (isOther) ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId, version })
   copies.adoptVersion(row, version)
   return true

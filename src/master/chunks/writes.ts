@@ -336,8 +336,9 @@ export class Writes {
   #raiseVersion(pending: Pending, row: number, good: ChunkServer[]): void {
     const { request } = pending
     const chunkId = this.#state.chunks.id(row)
+    const from = this.#parts.operations.skipSpoilt(row)
     this.#commitWrite(request, true, chunkId, good)
-    this.#parts.operations.raiseVersion(row, good, status => {
+    this.#parts.operations.raiseVersion(row, good, from, status => {
       // Without a change of the chunk of the file this only ends the lock.
       if (status !== Status.OK) this.#rollBack(request, row, chunkId)
       this.#answerWritten(row, status, pending)
@@ -403,12 +404,13 @@ export class Writes {
   #cut({ inode, index, session }: WriteRequest, row: number, good: ChunkServer[], length: number, end: End): void {
     const { chunks } = this.#state
     const chunkId = chunks.id(row)
+    const from = this.#parts.operations.skipSpoilt(row)
     const entry = { op: 'TRUNC', ts: this.#now(), inode, index, chunkId } as const
     this.#parts.ledger.commit(entry, { leaseOwner: session, raisedOn: idsOf(good) })
     this.#parts.leases.locked(row, session)
     const version = chunks.version.get(row)
-    const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: version - 1 })
-    this.#parts.operations.change(row, good, () => command, end)
+    const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: from })
+    this.#parts.operations.change(row, { servers: good, from, command: () => command, end })
   }
 
   #truncated({ inode, index }: WriteRequest, status: Status, answer: End): void {
