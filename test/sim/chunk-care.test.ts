@@ -27,12 +27,14 @@ async function begin({ servers, fill, options }: Setup): Promise<ChunkWorld> {
   return world
 }
 
-/** A class that wants one copy on a server of each of these label sets, for new chunks and for old ones. */
+/** Makes a class, or redefines it, that wants one copy on a server of each of these label sets, for new chunks and for old ones. */
 function makeClass(world: ChunkWorld, name: string, mode: number, ...masks: number[]): number {
-  const classId = world.ledger.state.storageClasses.nextId()
+  const { storageClasses } = world.ledger.state
+  const known = storageClasses.idOf(name)
+  const classId = known ?? storageClasses.nextId()
   const all = [...masks, ...masks, ...masks].flatMap(mask => [mask, 0, 0, 0])
   const counts = { createCount: masks.length, keepCount: masks.length, archiveCount: masks.length }
-  const rest = { isNew: true, mode, archiveDelayDays: 0, adminOnly: false, masks: all, classId }
+  const rest = { isNew: known === undefined, mode, archiveDelayDays: 0, adminOnly: false, masks: all, classId }
   world.ledger.commit({ op: 'SCSET', ts: world.ledger.now(), name, ...counts, ...rest } as Entry)
   return classId
 }
@@ -136,6 +138,21 @@ test('when a server with the wanted label comes, copies go there', async () => {
   assert.equal(late.disk.size, 20)
   assert.equal((world.servers[1] as LightServer).disk.size, 0)
   assert.deepEqual(world.unfinished(), [])
+})
+
+test('copies move at once when their class wants other servers or more copies', async () => {
+  const world = await begin({ servers: labelled(A, B, C, D) })
+  const inode = world.makeFile('f', makeClass(world, 'moved', STANDARD, A, B))
+  for (let index = 0; index < 20; index++) await world.written(inode, index)
+  await world.untilQuiet(600)
+  const filled = () => world.servers.map(({ disk }) => disk.size)
+  assert.deepEqual(filled(), [20, 20, 0, 0])
+  makeClass(world, 'moved', STANDARD, C, D)
+  await world.scheduler.run(30_000)
+  assert.deepEqual(filled(), [0, 0, 20, 20])
+  makeClass(world, 'moved', STANDARD, A, C, D)
+  await world.scheduler.run(30_000)
+  assert.deepEqual(filled(), [20, 0, 20, 20])
 })
 
 test('a strict class makes no chunk with a single copy', async () => {

@@ -62,7 +62,7 @@ export class ChunkManager implements ChunkService {
 
   constructor(env: Env, ledger: Ledger, options: ChunkOptions) {
     this.#ledger = ledger
-    const { chunks } = ledger.state
+    const { chunks, storageClasses } = ledger.state
     const servers = new Servers(env.clock, ledger, options)
     const copies = new Copies(servers, row => this.#repairer.changed(row))
     const leases = new Leases(env.clock, ledger)
@@ -125,6 +125,7 @@ export class ChunkManager implements ChunkService {
       done: () => this.#swept(),
     })
     for (const row of chunks.rows()) if (chunks.lockedTo.get(row) !== 0) leases.locked(row)
+    storageClasses.observer = { classChanged: () => this.#sweep.startEvery() }
     chunks.observer = { chunkChanged: row => this.#repairer.changed(row) }
     this.#sweep.startEvery()
   }

@@ -6,7 +6,7 @@ export const OR_GROUPS = 4
 export const CLASS_LIMIT = 255
 export const PREDEFINED_CLASSES = 9
 
-/** One wanted copy: an AND of up to four OR-masks of labels (bit 0 = A … bit 25 = Z); all 0 is any server. */
+/** One wanted copy: up to four sets of labels, of which a server must have one whole (bit 0 = A); all 0 is any server. */
 export type LabelMasks = readonly number[]
 
 export interface StorageClass {
@@ -26,9 +26,15 @@ function factOf({ name, adminOnly, mode, archiveDelayDays, create, keep, archive
 
 const anyServer = (copies: number): LabelMasks[] => Array.from({ length: copies }, () => [0, 0, 0, 0])
 
+export interface ClassObserver {
+  /** A class that there was before has become another one. */
+  classChanged(): void
+}
+
 export class StorageClasses {
   readonly #digest: Digest
   readonly #classes = new Map<number, StorageClass>()
+  observer: ClassObserver = { classChanged() {} }
   /** Numbers from here on were never used; deleted ones below are used again, lowest first. */
   #firstUnused = PREDEFINED_CLASSES + 1
 
@@ -63,10 +69,12 @@ export class StorageClasses {
   }
 
   set(id: number, sclass: StorageClass): void {
+    const wasThere = this.#classes.has(id)
     this.#forget(id)
     this.#digest.add(Fact.STORAGE_CLASS, id, 0, 0, factOf(sclass))
     this.#classes.set(id, sclass)
     this.#firstUnused = Math.max(this.#firstUnused, id + 1)
+    if (wasThere) this.observer.classChanged()
   }
 
   delete(id: number): void {
