@@ -56,6 +56,7 @@ class FailureStory {
     }
     for (const server of world.servers) {
       server.refuses.clear()
+      server.hang(0)
       server.start()
     }
     await world.untilQuiet(HOUR_SECONDS)

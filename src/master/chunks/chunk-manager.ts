@@ -378,7 +378,7 @@ export class ChunkManager implements ChunkService {
     if (isUntouchable || this.#copies.good(row).length > 0) return undefined
     const versions = this.#copies
       .present(row)
-      .filter(copy => this.#copies.state(copy) === CopyState.WRONG_VERSION)
+      .filter(copy => this.#copies.ownVersion(copy) !== 0)
       .map(copy => this.#copies.ownVersion(copy))
     return Math.max(0, ...versions)
   }
@@ -408,7 +408,7 @@ export class ChunkManager implements ChunkService {
   /** As CHECK tells it: 0 good, 1 marked for removal, 2 and 3 the same of a wrong version, 4 invalid. */
   #kindOf(copy: number): number {
     const state = this.#copies.state(copy)
-    if (state === CopyState.INVALID) return 4
+    if (state === CopyState.INVALID || state === CopyState.DOUBTFUL) return 4
     return (state === CopyState.WRONG_VERSION ? 2 : 0) + (this.#copies.isMarked(copy) ? 1 : 0)
   }
 }

@@ -12,7 +12,7 @@ export const CopyState = {
   VALID: 1,
   /** Damaged, or in an unknown state: of no use to anybody. */
   INVALID: 2,
-  /** Good data of another version than the chunk's; or of the same, when it is not certain that the copy is there. */
+  /** Good data of another version than the chunk's. */
   WRONG_VERSION: 3,
   /** Its server was told to delete it. */
   DELETING: 4,
@@ -20,6 +20,8 @@ export const CopyState = {
   BUSY: 5,
   /** Not there yet: its server was told to fetch it. */
   COPYING: 6,
+  /** It should have been deleted, and may be there all the same, as good as its version says. */
+  DOUBTFUL: 7,
 } as const
 export type CopyState = (typeof CopyState)[keyof typeof CopyState]
 
@@ -34,7 +36,7 @@ export interface Survey {
   valid: ChunkServer[]
   /** Valid, on disks marked for removal. */
   marked: ChunkServer[]
-  /** Invalid or of a wrong version. */
+  /** Invalid, doubtful or of a wrong version. */
   stale: ChunkServer[]
   /** Being deleted, busy or on their way. */
   unsteady: ChunkServer[]
@@ -57,6 +59,9 @@ export class Copies {
   /** @param changed is called whenever the copies of a chunk become others */
   /** Versions that a copy may have which missed a write, where the chunk has a lower one. */
   readonly #spoilt = new Map<number, number>()
+
+  /** Versions since which nothing was written, of chunks whose last change no server is known to have carried out. */
+  readonly #unwrittenSince = new Map<number, number>()
 
   constructor(servers: Servers, changed: (row: number) => void) {
     this.#servers = servers
@@ -84,7 +89,7 @@ export class Copies {
     return (this.#state.get(copy) & MARKED) !== 0
   }
 
-  /** Version of a copy in state WRONG_VERSION or DELETING; 0 when it is not known. */
+  /** Version of a copy in state WRONG_VERSION, DELETING or DOUBTFUL; 0 when it is not known. */
   ownVersion(copy: number): number {
     return this.#ownVersions.get(copy) ?? 0
   }
@@ -171,6 +176,7 @@ export class Copies {
     this.#purge(row, () => true)
     this.#marks.set(row, 0)
     this.#spoilt.delete(row)
+    this.#unwrittenSince.delete(row)
   }
 
   // --- what they amount to
@@ -184,8 +190,9 @@ export class Copies {
       if (server.presence === 'away') {
         if (state === CopyState.VALID && this.#servers.isAwaited(server)) survey.awaited.push(server)
       } else if (state === CopyState.VALID) (this.isMarked(copy) ? survey.marked : survey.valid).push(server)
-      else if (state === CopyState.INVALID || state === CopyState.WRONG_VERSION) survey.stale.push(server)
-      else survey.unsteady.push(server)
+      else if (state === CopyState.DELETING || state === CopyState.BUSY || state === CopyState.COPYING) {
+        survey.unsteady.push(server)
+      } else survey.stale.push(server)
     }
     return survey
   }
@@ -212,12 +219,16 @@ export class Copies {
     return present
   }
 
-  /** Copies of a wrong version become good when it turns out to be the right one. */
+  /** Copies on connected servers that are not good, and have this version. */
+  ofVersion(row: number, version: number, state: CopyState): number[] {
+    return this.present(row).filter(copy => this.state(copy) === state && this.ownVersion(copy) === version)
+  }
+
+  /** Copies of a wrong version become good when it turns out to be the right one; doubtful ones if there are no others. */
   adoptVersion(row: number, version: number): void {
-    for (let copy = this.first(row); copy !== 0; copy = this.next(copy)) {
-      if (this.state(copy) !== CopyState.WRONG_VERSION || this.ownVersion(copy) !== version) continue
-      this.setState(row, copy, CopyState.VALID)
-    }
+    const certain = this.ofVersion(row, version, CopyState.WRONG_VERSION)
+    const adopted = certain.length > 0 ? certain : this.ofVersion(row, version, CopyState.DOUBTFUL)
+    for (const copy of adopted) this.setState(row, copy, CopyState.VALID)
     this.unsettle(row)
   }
 
@@ -234,12 +245,22 @@ export class Copies {
   /** All good copies have a version that nobody else can have. What is elsewhere is worthless from now on. */
   settle(row: number): void {
     this.#spoilt.delete(row)
+    this.#unwrittenSince.delete(row)
     this.#marks.set(row, this.#marks.get(row) | SETTLED)
     this.#purge(row, ({ presence }) => presence !== 'connected')
   }
 
   unsettle(row: number): void {
     this.#marks.set(row, this.#marks.get(row) & ~SETTLED)
+  }
+
+  /** Nobody was told to write since the chunk had this version: copies with it, or a later one, miss nothing. */
+  noteUnwritten(row: number, since: number): void {
+    this.#unwrittenSince.set(row, Math.min(since, this.unwrittenSince(row) ?? since))
+  }
+
+  unwrittenSince(row: number): number | undefined {
+    return this.#unwrittenSince.get(row)
   }
 
   /** A copy somewhere may have this version, which the chunk does not have after all: it must not get it again. */

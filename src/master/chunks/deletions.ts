@@ -104,7 +104,7 @@ export class Deletions {
       const now = ledger.state.chunks.find(chunkId)
       if (now !== 0) mayTryAgain(now)
     })
-    copies.setState(row, copy, version === 0 ? CopyState.INVALID : CopyState.WRONG_VERSION, version)
+    copies.setState(row, copy, version === 0 ? CopyState.INVALID : CopyState.DOUBTFUL, version)
   }
 
   serverLeft(server: ChunkServer): void {

@@ -22,6 +22,8 @@ export type OperationEnd = (status: Status) => void
 interface Change {
   servers: readonly ChunkServer[]
   from: number
+  /** Version of when the chunk could be written last; `from`, unless this is the second try. */
+  writtenAt?: number
   command: (server: ChunkServer) => Buffer
   end: OperationEnd
 }
@@ -35,6 +37,7 @@ interface Told {
 
 interface Operation extends Told {
   servers: readonly ChunkServer[]
+  writtenAt: number
   pending: Set<ChunkServer>
   /** Monotonic milliseconds of when the servers were told. */
   toldMs: number | undefined
@@ -102,20 +105,20 @@ export class Operations {
   }
 
   /** As change(), with nothing but the version. */
-  raiseVersion(row: number, servers: readonly ChunkServer[], from: number, end: OperationEnd): void {
+  raiseVersion(row: number, servers: readonly ChunkServer[], from: number, end: OperationEnd, writtenAt = from): void {
     const { chunks } = this.#ledger.state
     const command = matocs.setVersion.encode({
       chunkId: chunks.id(row),
       version: chunks.version.get(row),
       previousVersion: from,
     })
-    this.change(row, { servers, from, command: () => command, end })
+    this.change(row, { servers, from, writtenAt, command: () => command, end })
   }
 
   /** Tells the servers, once the lines that say so are durable. */
-  #start(kind: OperationKind, row: number, { servers, from, command, end }: Change): void {
+  #start(kind: OperationKind, row: number, { servers, from, writtenAt = from, command, end }: Change): void {
     const to = this.#ledger.state.chunks.version.get(row)
-    const told = { kind, from, to, toldMs: undefined }
+    const told = { kind, from, to, writtenAt, toldMs: undefined }
     const operation: Operation = { ...told, servers, pending: new Set(servers), succeeded: 0, failures: [], end }
     this.#running.set(row, operation)
     this.#ledger.whenCommitted(() => {
@@ -215,7 +218,7 @@ export class Operations {
     if (operation.succeeded === 0) {
       if (operation.kind === 'change') this.#takeBack(row, operation)
       operation.end(failureOf(operation.failures))
-    } else if (operation.failures.length > 0) return this.#raiseAgain(row, operation.end)
+    } else if (operation.failures.length > 0) return this.#raiseAgain(row, operation)
     else {
       this.#copies.settle(row)
       operation.end(Status.OK)
@@ -226,9 +229,10 @@ export class Operations {
   /**
    * Some copies did not come along, and may be in any state: the good ones get one version more before anybody writes.
    */
-  #raiseAgain(row: number, end: OperationEnd): void {
+  #raiseAgain(row: number, { end, writtenAt }: Operation): void {
     const good = this.#copies.good(row)
     if (good.length === 0) {
+      this.#copies.noteUnwritten(row, writtenAt)
       // All that succeeded have left since.
       end(Status.NOTDONE)
       return this.#parts.ended(row)
@@ -237,17 +241,16 @@ export class Operations {
     const from = chunks.version.get(row)
     const entry = { op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version: from + 1 } as const
     this.#ledger.commit(entry, { raisedOn: good.map(({ id }) => id) })
-    this.raiseVersion(row, good, from, end)
+    this.raiseVersion(row, good, from, end, writtenAt)
   }
 
   /**
    * No copy is known to have the new version, and some are as they were: then the old version is still the right one. Where
    * it is not certain that nobody has the new one, that is never given to the chunk again.
    */
-  #takeBack(row: number, { from, to, failures }: Operation): void {
-    const isUnchanged = (copy: number) =>
-      this.#copies.state(copy) === CopyState.WRONG_VERSION && this.#copies.ownVersion(copy) === from
-    if (!this.#copies.present(row).some(isUnchanged)) return
+  #takeBack(row: number, { from, to, failures, writtenAt }: Operation): void {
+    this.#copies.noteUnwritten(row, writtenAt)
+    if (this.#copies.ofVersion(row, from, CopyState.WRONG_VERSION).length === 0) return
     if (failures.some(status => status !== Status.NOTDONE)) this.#copies.spoilVersion(row, to)
     const chunkId = this.#ledger.state.chunks.id(row)
     this.#ledger.commit({ op: 'SETVERSION', ts: this.#ledger.now(), chunkId, version: from })

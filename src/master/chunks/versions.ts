@@ -24,11 +24,13 @@ function rightVersion(parts: VersionParts, row: number): number | undefined {
   const version = ledger.state.chunks.version.get(row)
   const versions = copies
     .present(row)
-    .filter(copy => copies.state(copy) === CopyState.WRONG_VERSION)
+    .filter(copy => [CopyState.WRONG_VERSION, CopyState.DOUBTFUL].some(state => copies.state(copy) === state))
     .map(copy => copies.ownVersion(copy))
   const newest = Math.max(...versions)
   // It could not be deleted, and has missed nothing: a write would have raised the version.
   if (newest === version) return version
+  const since = copies.unwrittenSince(row)
+  if (since !== undefined && newest >= Math.max(1, since) && newest < version) return newest
   if (!servers.knowAll) return neverRaised(parts, row)
   if (newest === version + 1) return newest
   const alike = versions.filter(each => each === newest).length
