@@ -51,7 +51,7 @@ for (const seed of seeds) {
 }
 
 test('a million chunks on 50 servers find back to their goal after failures (seed 1)', async () => {
-  const report = await playFailures({ seed: 1, servers: 50, chunks: 1_000_000, failures: 4 })
+  const report = await playFailures({ seed: 1, servers: 50, chunks: 1_000_000, failures: 8 })
   assert.deepEqual(report.wrongs, [])
   assert.ok(report.copies > 10_000)
 })
