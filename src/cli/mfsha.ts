@@ -1,5 +1,6 @@
 // The command mfsha: who leads, and who shall.
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { masterConfigFile } from '../config/mfsmaster.ts'
 import { findConfigFile, loadConfig } from '../daemon/config-file.ts'
@@ -12,8 +13,9 @@ const USAGE = `usage: mfsha [-c FILE] [-H HOST[:PORT]] COMMAND
 
   status               how this master and its cluster are; --json for programs
   switchover [NAME]    the leader hands over to a follower in sync (NAME, or the one that is furthest); nothing is lost
-  demote               the same, for scripts
-  promote [--force]    this master leads, if nobody does and it is in sync; --force: although changes may be missing
+  demote               the same, for scripts; with HA_MODE = keepalived it leads no more even if nobody can take over
+  promote [--force]    this master leads, if nobody does and it is in sync; --force: although changes may be missing.
+                       With HA_MODE = keepalived the other master is asked to hand over first
   keepalived-config    a configuration of keepalived whose virtual address follows the leader:
                        --address IP/BITS --interface DEVICE --peers IP[,IP]... [--priority N] [--router-id N]
   check FILE...        names what can lose data or split the cluster in a keepalived.conf and its scripts
@@ -110,8 +112,14 @@ function whole(name: string, text: string | undefined, otherwise: number): numbe
   return value
 }
 
+/** How keepalived calls this program: it has no PATH and no working directory to rely on. */
+function ownCommand(config: string | undefined): string {
+  const { path } = findConfigFile('mfsmaster', config)
+  return `${process.execPath} ${resolve(process.argv[1] ?? 'mfsha')} -c ${resolve(path ?? '')}`
+}
+
 function printKeepalivedConfig(given: Given): number {
-  const { HA_ADDRESS, DATA_PATH } = readConfig(given.config)
+  const { HA_ADDRESS, HA_MODE, DATA_PATH } = readConfig(given.config)
   const { address, interface: device, peers } = given
   if (!address || !device || !peers) throw new UsageError('keepalived-config needs --address, --interface and --peers')
   if (!HA_ADDRESS) throw new UsageError('mfsmaster.cfg does not set HA_ADDRESS: the own address of this machine')
@@ -125,6 +133,7 @@ function printKeepalivedConfig(given: Given): number {
       priority: whole('priority', given.priority, 100),
       routerId: whole('router-id', given['router-id'], 51),
       dataFolder: DATA_PATH,
+      ...(HA_MODE === 'keepalived' ? { mfsha: ownCommand(given.config) } : {}),
     }),
   )
   return Exit.OK

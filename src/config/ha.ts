@@ -4,9 +4,9 @@ import type { Option } from './option.ts'
 
 export const haOptions = {
   HA_MODE: {
-    kind: word(['none', 'etcd']),
-    default: 'none' as 'none' | 'etcd',
-    doc: 'How several masters agree who leads: not at all (a single master), or by etcd.',
+    kind: word(['none', 'etcd', 'keepalived']),
+    default: 'none' as 'none' | 'etcd' | 'keepalived',
+    doc: 'How several masters agree who leads: not at all (a single master), by etcd, or two of them as keepalived says.',
     needsRestart: true,
   },
   HA_CLUSTER: {
@@ -25,6 +25,12 @@ export const haOptions = {
     kind: ipv4,
     default: undefined as string | undefined,
     doc: 'Own address of this machine (not the virtual one), at which other masters, clients and chunkservers reach it.',
+    needsRestart: true,
+  },
+  HA_PEER: {
+    kind: ipv4,
+    default: undefined as string | undefined,
+    doc: 'With HA_MODE = keepalived: the own address of the other master.',
     needsRestart: true,
   },
   HA_VIRTUAL_ADDRESS: {

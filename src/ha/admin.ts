@@ -9,6 +9,10 @@ export type AdminCommand =
   | { readonly command: 'promote'; readonly force: boolean }
   | { readonly command: 'demote' }
   | { readonly command: 'switchover'; readonly target?: string }
+  /** Of two masters without a third vote, one to the other: nothing of an epoch below counts any more. */
+  | { readonly command: 'fence'; readonly epoch: number }
+  /** The leader of this epoch goes on without the one that it tells this. */
+  | { readonly command: 'outOfSync'; readonly epoch: number }
 
 export interface FollowerStatus {
   readonly name: string
@@ -26,6 +30,10 @@ export interface MemberStatus {
   readonly software: string
   readonly epoch: number
   readonly version: number
+  /** The last epoch in its log. */
+  readonly logEpoch: number
+  /** It listens to no leader of an epoch below. */
+  readonly fence: number
   /** Of a leader: what is committed; of a follower: what the leader told. */
   readonly committed: number
   readonly metaId: string
@@ -56,7 +64,7 @@ export function parseCommand(text: string): AdminCommand {
   } catch (cause) {
     throw new ProtocolError('the command of mfsha is no JSON', { cause })
   }
-  const { command, target, force } = given
+  const { command, target, force, epoch } = given
   switch (command) {
     case 'status':
     case 'demote':
@@ -65,6 +73,10 @@ export function parseCommand(text: string): AdminCommand {
       return { command, force: force === true }
     case 'switchover':
       return typeof target === 'string' ? { command, target } : { command }
+    case 'fence':
+    case 'outOfSync':
+      if (Number.isSafeInteger(epoch)) return { command, epoch: epoch as number }
+      throw new ProtocolError(`${command} without an epoch`)
     default:
       throw new ProtocolError(`mfsha sent an unknown command: ${String(command).slice(0, 40)}`)
   }

@@ -1,10 +1,26 @@
 // Who decides which master leads: etcd, or where there is no third vote, whoever calls mfsha.
+import type { AdminAnswer } from './admin.ts'
+import type { EpochTable } from './epochs.ts'
 import type { LeaderRecord, LogRecord, MemberId } from './records.ts'
 
 /** What is known of the cluster at one moment. */
 export interface View {
   readonly leader: LeaderRecord | undefined
   readonly log: LogRecord | undefined
+  /** Of two masters, the other one does not answer although its machine can be reached. */
+  readonly isPeerMute?: boolean
+}
+
+/** A member that might lead. */
+export interface Candidate {
+  readonly self: MemberId
+  readonly version: number
+  readonly epochs: EpochTable
+  readonly metaId: bigint
+  /** What is wrong with its state. */
+  readonly unfit: string | undefined
+  /** Milliseconds since it last knew for certain that it was in sync; undefined: not since it was started. */
+  readonly inSyncAgeMs: number | undefined
 }
 
 /** No view can be had now; why, for people. */
@@ -22,9 +38,15 @@ export interface ArbiterEvents {
 }
 
 export interface Arbiter {
+  /** Whether a member that may lead does so by itself; else it waits until it is told to. */
+  readonly isAutomatic: boolean
   events: ArbiterEvents | undefined
   /** @throws ArbiterError */
   view(): Promise<View>
+  /** @returns why a member may not take the lead when nobody has it, for people; undefined when it may */
+  whyNot(candidate: Candidate, view: View): string | undefined
+  /** Number of an epoch that begins after `after`. */
+  nextEpoch(after: number): number
   /** Takes the lead, if all is still as in `view`. False: somebody was faster, or it is not known. */
   stand(view: View, log: LogRecord): Promise<boolean>
   /** Whether this member certainly is the only leader, right now. */
@@ -33,6 +55,10 @@ export interface Arbiter {
   recordInSync(inSync: readonly MemberId[]): Promise<boolean>
   /** Gives up the lead. */
   resign(): Promise<void>
+  /** The lead was given up for the other one: where nobody stands by himself it is told. */
+  handedOver(): void
+  /** Asks the leader to hand over to the member of this name; undefined where that is no way to take the lead. */
+  requestLead(name: string): Promise<AdminAnswer | undefined>
   /** Ends what a former life of this member left behind: `view` names it as leader, but it does not lead. @throws ArbiterError */
   clearFormerLead(view: View): Promise<void>
   /** Tells others how this member is. */

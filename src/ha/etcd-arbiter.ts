@@ -1,6 +1,6 @@
 // Leadership by etcd: the key `leader` hangs on the leader's lease, the key `log` is changed only by its holder.
 import type { Clock } from '../env/env.ts'
-import { type Arbiter, ArbiterError, type ArbiterEvents, type View } from './arbiter.ts'
+import { type Arbiter, ArbiterError, type ArbiterEvents, type Candidate, type View } from './arbiter.ts'
 import { type Etcd, EtcdError, type EtcdValue, type EtcdWatch, type Guard } from './etcd.ts'
 import { Lease, type LeaseOptions } from './lease.ts'
 import {
@@ -12,6 +12,7 @@ import {
   parseLog,
   recordText,
 } from './records.ts'
+import { whyNotStand } from './standing.ts'
 
 export interface EtcdArbiterOptions {
   /** All keys begin with it: `/elkfs/CLUSTER/`. */
@@ -31,6 +32,7 @@ interface EtcdView extends View {
 const RETRY_MS = 100
 
 export class EtcdArbiter implements Arbiter {
+  readonly isAutomatic = true
   events: ArbiterEvents | undefined
   readonly #clock: Clock
   readonly #etcd: Etcd
@@ -159,6 +161,21 @@ export class EtcdArbiter implements Arbiter {
     if (this.#held?.leaderRevision !== leaderRevision) return false
     this.#held = { log, leaderRevision, logRevision }
     return true
+  }
+
+  whyNot(candidate: Candidate, view: View): string | undefined {
+    return whyNotStand(candidate, view)
+  }
+
+  nextEpoch(after: number): number {
+    return after + 1
+  }
+
+  /** Whoever may lead sees by itself that nobody does. */
+  handedOver(): void {}
+
+  async requestLead(): Promise<undefined> {
+    return undefined
   }
 
   async resign(): Promise<void> {

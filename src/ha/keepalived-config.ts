@@ -14,6 +14,8 @@ export interface KeepalivedOptions {
   routerId: number
   /** DATA_PATH of the master. */
   dataFolder: string
+  /** With HA_MODE = keepalived: the beginning of a command line of mfsha. */
+  mfsha?: string
 }
 
 /** Fresh for so long: the master writes the file twice a second. */
@@ -26,8 +28,15 @@ export function leaderCheck(dataFolder: string): string {
   return `/bin/sh -c '[ "$(cat ${file})" = 1 ] || [ ${age} -le ${FRESH_SECONDS} ]'`
 }
 
+/** Keepalived says who leads: whoever gets the address, and only as long as he has it. */
+function notifyLines(mfsha: string): string {
+  const lines = [`notify_master "${mfsha} promote"`]
+  for (const state of ['backup', 'fault', 'stop']) lines.push(`notify_${state} "${mfsha} demote"`)
+  return lines.map(line => `\n    ${line}`).join('')
+}
+
 export function keepalivedConfig(options: KeepalivedOptions): string {
-  const { virtualAddress, device, ownAddress, peers, priority, routerId, dataFolder } = options
+  const { virtualAddress, device, ownAddress, peers, priority, routerId, dataFolder, mfsha } = options
   return `# Made by mfsha keepalived-config. The same on all masters but for priority, unicast_src_ip and unicast_peer.
 global_defs {
     vrrp_version 3
@@ -36,7 +45,7 @@ global_defs {
     script_user root
 }
 
-# 0: the master on this machine leads. Written by the master itself.
+# 0: the master on this machine ${mfsha === undefined ? 'leads' : 'leads or could lead'}. Written by the master itself.
 track_file elkfs_role {
     file ${dataFolder}/not-leader
     weight 0
@@ -72,6 +81,6 @@ ${peers.map(peer => `        ${peer}`).join('\n')}
     }
     virtual_ipaddress {
         ${virtualAddress} dev ${device}
-    }
+    }${mfsha === undefined ? '' : notifyLines(mfsha)}
 }`
 }

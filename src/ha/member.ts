@@ -14,12 +14,12 @@ import { VERSION, VERSION_TEXT } from '../protocol/constants.ts'
 import * as matoma from '../protocol/matoma.ts'
 import { type AdminAnswer, type AdminCommand, type MemberStatus, parseCommand } from './admin.ts'
 import { type Arbiter, ArbiterError, type View } from './arbiter.ts'
+import { lastEpoch } from './epochs.ts'
 import { Following, type FollowingEnd, type FollowingOptions } from './following.ts'
 import { Leadership, type LeadershipOptions } from './leadership.ts'
 import { isProof, Link, proofOf } from './link.ts'
 import { type LeaderRecord, type LogRecord, type MemberId, memberId, memberName } from './records.ts'
 import type { Replica, ReplicaStore } from './replica.ts'
-import { whyNotStand } from './standing.ts'
 
 /** The master around the log: what it does only while it leads. */
 export interface LeadingProgram {
@@ -78,6 +78,12 @@ export class Member {
   #mustFetch = false
   #unfit: string | undefined
   #holdOffUntilMs = 0
+  /** Somebody said that this master shall lead; counts where none does so by himself. */
+  #isWanted = false
+  /** When it was last certain that this follower was in sync, by the monotonic clock. */
+  #inSyncAtMs: number | undefined
+  /** As of the last look: this master leads, or could. */
+  isFit = false
   readonly #startedMs: number
   #listener: Listener | undefined
   readonly #visitors = new Set<Link>()
@@ -135,7 +141,7 @@ export class Member {
     }
     this.#timers = [
       clock.every(pollMs, () => this.look()),
-      clock.every(leadership.heartbeatMs, () => this.#following?.tick()),
+      clock.every(leadership.heartbeatMs, () => this.#tick()),
       clock.every(ANNOUNCE_MS, () => void this.#announce()),
     ]
     void this.#announce()
@@ -177,6 +183,12 @@ export class Member {
     })
   }
 
+  #tick(): void {
+    const following = this.#following
+    following?.tick()
+    if (following?.isInSync && following.heardMs !== undefined) this.#inSyncAtMs = following.heardMs
+  }
+
   /** One change of role at a time, in the order asked for. */
   #task<T>(action: () => Promise<T>): Promise<T> {
     const done = this.#tasks.then(action)
@@ -216,6 +228,10 @@ export class Member {
       return this.#setWaiting(this.role === 'leading' ? undefined : `it is not known who leads: ${error.message}`)
     }
     const { leader } = view
+    if (view.isPeerMute) this.#refreshInSync()
+    const isHeldOff = this.#env.clock.monotonicMs() < this.#holdOffUntilMs
+    this.isFit =
+      this.role === 'leading' || (!isHeldOff && (leader ? this.#isInSync() : this.#whyNot(view) === undefined))
     if (this.role === 'leading') {
       const isMine = leader?.member === this.id && leader.epoch === this.leadership?.epoch
       if (!isMine) await this.#leave('another member leads')
@@ -239,6 +255,10 @@ export class Member {
     }
   }
 
+  #isInSync(): boolean {
+    return this.#following?.isInSync === true
+  }
+
   #setLeader(leader: LeaderRecord | undefined): void {
     if (this.leader?.member === leader?.member && this.leader?.epoch === leader?.epoch) return
     this.leader = leader
@@ -253,8 +273,8 @@ export class Member {
   // --- following
 
   #follow(leader: LeaderRecord): void {
-    // Somebody else has had the chance.
-    this.#holdOffUntilMs = 0
+    // Somebody else has had the chance. Where an address decides, it must have the time to go there.
+    if (this.#arbiter.isAutomatic) this.#holdOffUntilMs = 0
     this.#setLeader(leader)
     this.#setWaiting(undefined)
     const { member, epoch } = leader
@@ -343,14 +363,30 @@ export class Member {
     // Whoever led the last epoch does not any more: nothing of it is taken or acknowledged from here on.
     if (view.log) this.#raiseFence(view.log.epoch + 1)
     const why = this.#whyNot(view)
-    this.#setWaiting(why)
-    if (why === undefined && this.#env.clock.monotonicMs() >= this.#holdOffUntilMs) await this.#stand(view)
+    const isToldTo = this.#arbiter.isAutomatic || this.#isWanted
+    this.#setWaiting(why ?? (isToldTo ? undefined : 'nobody has said "mfsha promote" here, which keepalived does'))
+    if (why === undefined && isToldTo && this.#env.clock.monotonicMs() >= this.#holdOffUntilMs) await this.#stand(view)
+  }
+
+  #inSyncAgeMs(): number | undefined {
+    return this.#inSyncAtMs === undefined ? undefined : this.#env.clock.monotonicMs() - this.#inSyncAtMs
+  }
+
+  /**
+   * The other master of two does not answer, but its machine does: whatever it does next, it can tell this one before it
+   * goes on without it. Only while it is not too late: nobody knows what happened after that.
+   */
+  #refreshInSync(): void {
+    const nowMs = this.#env.clock.monotonicMs()
+    if ((this.#inSyncAgeMs() ?? Number.POSITIVE_INFINITY) <= this.#options.leadership.silenceMs)
+      this.#inSyncAtMs = nowMs
   }
 
   #whyNot(view: View): string | undefined {
     const { version, metaId, epochs } = this.#replica
     if (this.#options.anyCandidate && version > 0) return undefined
-    const why = whyNotStand({ self: this.id, version, epochs, unfit: this.#unfit }, view)
+    const inSyncAgeMs = this.#inSyncAgeMs()
+    const why = this.#arbiter.whyNot({ self: this.id, version, epochs, metaId, unfit: this.#unfit, inSyncAgeMs }, view)
     const isNew = !view.log && metaId === 0n
     const tooEarly = this.#env.clock.monotonicMs() - this.#startedMs < this.#options.newFileSystemAfterMs
     return why ?? (isNew && tooEarly ? 'a new file system is begun only if no other master has one' : undefined)
@@ -359,11 +395,14 @@ export class Member {
   async #stand(view: View): Promise<void> {
     this.#setRole('standing')
     const replica = this.#replica
-    const epoch = Math.max(view.log?.epoch ?? 0, replica.seen) + 1
+    const epoch = this.#arbiter.nextEpoch(Math.max(view.log?.epoch ?? 0, replica.seen, this.#fence - 1))
     this.#raiseFence(epoch)
     await this.#untilDurable()
     const log: LogRecord = { epoch, firstVersion: replica.version, leader: this.id, inSync: [this.id] }
-    if (!(await this.#arbiter.stand(view, log))) {
+    const isElected = await this.#arbiter.stand(view, log)
+    // The other one of two may have been faster meanwhile.
+    if (isElected && this.#fence > epoch) await this.#arbiter.resign()
+    if (!isElected || this.#fence > epoch) {
       this.#setRole('following')
       this.#env.clock.after(SETTLE_POLL_MS, () => this.look())
       return
@@ -429,6 +468,7 @@ export class Member {
   /** As a follower, with the log read anew. */
   async #comeBack(): Promise<void> {
     if (this.#isStopping) return
+    this.#inSyncAtMs = undefined
     await this.#replica.close()
     this.#replica = await this.#store.open()
     this.#setRole('following')
@@ -459,7 +499,11 @@ export class Member {
       return { ok: false, text: `${memberName(successor)} has not caught up in ${SETTLE_MS} ms: nothing was changed` }
     }
     this.#holdOffUntilMs = this.#env.clock.monotonicMs() + this.#options.holdOffMs
-    await this.#stepDown(`handed over to ${memberName(successor)}`, () => this.#untilSomebodyLeads())
+    this.#isWanted = false
+    await this.#stepDown(`handed over to ${memberName(successor)}`, () => {
+      this.#arbiter.handedOver()
+      return this.#untilSomebodyLeads()
+    })
     // Whoever asked for it need not wait for this.
     void this.#task(() => this.#comeBack())
     return { ok: true, text: `handed over to ${memberName(successor)}` }
@@ -495,14 +539,45 @@ export class Member {
     return false
   }
 
+  /** Does not lead any more, whether there is somebody who can take over or not. */
+  demote(): Promise<AdminAnswer> {
+    return this.#task(async () => {
+      this.#isWanted = false
+      const isLeading = this.role === 'leading'
+      const answer = await this.#handOver(undefined)
+      if (this.#arbiter.isAutomatic || answer.ok) return answer
+      if (!isLeading) return { ok: true, text: answer.text }
+      await this.#leave('told so by mfsha demote')
+      return { ok: true, text: `this master does not lead any more, and ${answer.text}` }
+    })
+  }
+
+  /** Has the leader hand over to this member. @returns the view after that, or why it will not */
+  async #requestLead(leader: LeaderRecord): Promise<View | string> {
+    const { clock } = this.#env
+    let refusal: string | undefined
+    void this.#arbiter.requestLead(this.#name).then(answer => {
+      if (answer?.ok !== true) refusal = answer?.text ?? 'hand over there with "mfsha switchover"'
+    })
+    for (const untilMs = clock.monotonicMs() + SETTLE_MS; clock.monotonicMs() < untilMs && refusal === undefined; ) {
+      await clock.sleep(SETTLE_POLL_MS)
+      const view = await this.#arbiter.view()
+      if (!view.leader) return view
+    }
+    return `${memberName(leader.member)} leads: ${refusal ?? 'it does not hand over'}`
+  }
+
   /** Leads although it may lack changes that were acknowledged. */
   promote(isForced: boolean): Promise<AdminAnswer> {
     return this.#task(async () => {
+      this.#isWanted = true
       if (this.role === 'leading') return { ok: true, text: 'this master leads already' }
-      const view = await this.#arbiter.view()
+      let view = await this.#arbiter.view()
       if (this.role !== 'following' || this.#isChangingFolder) return { ok: false, text: `this master is ${this.role}` }
       if (view.leader && view.leader.member !== this.id) {
-        return { ok: false, text: `${memberName(view.leader.member)} leads: hand over there with "mfsha switchover"` }
+        const result = await this.#requestLead(view.leader)
+        if (typeof result === 'string') return { ok: false, text: result }
+        view = result
       }
       const why = this.#whyNot(view)
       if (this.#replica.version === 0) return { ok: false, text: why ?? 'there is no metadata here' }
@@ -563,14 +638,35 @@ export class Member {
       case 'promote':
         return this.promote(command.force)
       case 'demote':
-        return this.#task(() => this.#handOver(undefined))
+        return this.demote()
+      case 'fence':
+        return this.#onFence(command.epoch)
+      case 'outOfSync':
+        return this.#onOutOfSync(command.epoch)
       case 'switchover':
         return this.switchOver(command.target)
     }
   }
 
+  /** Not in turn with changes of role: the other one waits for the answer, and may be asked the same by this one. */
+  #onFence(epoch: number): AdminAnswer {
+    // An equal one is the same attempt again: the two never draw the same number.
+    if (this.role === 'leading' || epoch < this.#fence) {
+      return { ok: false, text: `epoch ${epoch} cannot begin: this master is ${this.role} and has seen ${this.#fence}` }
+    }
+    this.#raiseFence(epoch)
+    return { ok: true, text: `nothing below epoch ${epoch} counts any more` }
+  }
+
+  #onOutOfSync(epoch: number): AdminAnswer {
+    if (this.#fence > epoch || this.role === 'leading') return { ok: false, text: `epoch ${this.#fence} has begun` }
+    this.#inSyncAtMs = undefined
+    this.#following?.close('the leader goes on without this master')
+    return { ok: true, text: 'this master does not count as in sync any more' }
+  }
+
   status(): MemberStatus {
-    const { version, seen, metaId } = this.#replica
+    const { version, seen, metaId, epochs } = this.#replica
     const { leadership, leader, waiting } = this
     const following = this.#following
     return {
@@ -580,6 +676,8 @@ export class Member {
       software: VERSION_TEXT,
       epoch: leadership?.epoch ?? seen,
       version,
+      logEpoch: lastEpoch(epochs),
+      fence: this.#fence,
       committed: leadership?.committed ?? following?.committed ?? 0,
       metaId: metaId.toString(16),
       ...(leader ? { leader: memberName(leader.member), leaderAddress: leader.address } : {}),

@@ -1,15 +1,7 @@
 // Whether a member may take the lead when nobody has it. Pure.
-import type { View } from './arbiter.ts'
-import { type EpochTable, lastEpoch } from './epochs.ts'
-import { type MemberId, memberName } from './records.ts'
-
-export interface Candidate {
-  readonly self: MemberId
-  readonly version: number
-  readonly epochs: EpochTable
-  /** What is wrong with its state. */
-  readonly unfit: string | undefined
-}
+import type { Candidate, View } from './arbiter.ts'
+import { lastEpoch } from './epochs.ts'
+import { memberName } from './records.ts'
 
 /** @returns why it may not, for people; undefined when it may */
 export function whyNotStand({ self, version, epochs, unfit }: Candidate, { log }: View): string | undefined {

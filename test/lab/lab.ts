@@ -35,6 +35,12 @@ export class Lab {
   readonly #prefix = `elklab${process.pid}`
   readonly #processes = new Map<string, ChildProcess>()
   readonly #mounts = new Set<string>()
+  readonly #mode: 'etcd' | 'keepalived'
+
+  /** @param mode HA_MODE of the masters; keepalived: there is no etcd */
+  constructor(mode: 'etcd' | 'keepalived' = 'etcd') {
+    this.#mode = mode
+  }
 
   /** @throws Error with what a command said */
   async open(): Promise<void> {
@@ -44,13 +50,13 @@ export class Lab {
     this.#ip('-n', this.#namespace('switch'), 'link', 'add', 'br0', 'type', 'bridge')
     this.#ip('-n', this.#namespace('switch'), 'link', 'set', 'br0', 'up')
     for (const host of Object.keys(hosts) as Host[]) this.#addHost(host)
-    for (const host of etcdHosts) this.#startEtcd(host)
+    if (this.#mode === 'etcd') for (const host of etcdHosts) this.#startEtcd(host)
     for (const host of masterHosts) {
       this.makeDataFolder(host)
       this.startMaster(host)
     }
     writeFileSync(join(this.folder, 'exports.cfg'), '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
-    await this.until('a master leads', 60, () => this.leader())
+    if (this.#mode === 'etcd') await this.until('a master leads', 60, () => this.leader())
     for (const host of masterHosts) this.startKeepalived(host)
     this.#startChunkserver('chunk1', VIRTUAL_ADDRESS)
     // This one knows a master that may be a follower, and goes where it is sent.
@@ -144,7 +150,8 @@ export class Lab {
       'WORKING_GROUP=root',
       `DATA_PATH=${this.dataFolder(host)}`,
       `EXPORTS_FILENAME=${join(this.folder, 'exports.cfg')}`,
-      'HA_MODE=etcd',
+      `HA_MODE=${this.#mode}`,
+      `HA_PEER=${addressOf(otherMaster(host))}`,
       `HA_NAME=${host}`,
       `HA_ADDRESS=${addressOf(host)}`,
       `HA_VIRTUAL_ADDRESS=${VIRTUAL_ADDRESS}`,
@@ -178,6 +185,7 @@ export class Lab {
       priority: host === 'cobbler1' ? 100 : 99,
       routerId: 51,
       dataFolder: this.dataFolder(host),
+      ...(this.#mode === 'keepalived' ? { mfsha: this.#mfshaCommand(host) } : {}),
     })
     const config = this.#write(`${host}-keepalived.conf`, [text])
     const pids = ['--pid', '--vrrp_pid', '--checkers_pid'].flatMap(option => [
@@ -186,6 +194,9 @@ export class Lab {
     ])
     this.#start(`keepalived-${host}`, host, 'keepalived', ['-n', '-l', '-D', '-P', '-f', config, ...pids])
   }
+
+  #mfshaCommand = (host: MasterHost) =>
+    `${process.execPath} ${source('cli/mfsha.ts')} -c ${join(this.folder, `${host}.cfg`)}`
 
   #startChunkserver(host: 'chunk1' | 'chunk2', master: string): void {
     const [data, disk] = [join(this.folder, host), join(this.folder, `${host}-disk`)]
@@ -240,6 +251,7 @@ export class Lab {
   }
 
   leader(): MasterHost | undefined {
+    if (this.#mode === 'keepalived') return masterHosts.find(host => this.status(host)?.role === 'leading')
     return masterHosts.find(host => this.isRunning(host) && readTrack(this.dataFolder(host)) === '0')
   }
 

@@ -6,6 +6,7 @@ import { EtcdArbiter } from '../../ha/etcd-arbiter.ts'
 import { Gateway } from '../../ha/gateway.ts'
 import type { Leadership } from '../../ha/leadership.ts'
 import { type LeadingProgram, Member, type Role } from '../../ha/member.ts'
+import { PairArbiter } from '../../ha/pair-arbiter.ts'
 import type { LeaderRecord } from '../../ha/records.ts'
 import type { Replica } from '../../ha/replica.ts'
 import {
@@ -18,7 +19,7 @@ import { VERSION_TEXT } from '../../protocol/constants.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
 import { Master } from '../master.ts'
 import type { MasterOptions } from '../options.ts'
-import { DataFolder } from './data-folder.ts'
+import { DataFolder, pairRecord } from './data-folder.ts'
 import type { Guard, Guarded, GuardedPorts } from './guard.ts'
 import type { ClusterOptions } from './options.ts'
 import { redirectChunkserver, redirectClient, redirectMetalogger } from './redirect.ts'
@@ -45,7 +46,7 @@ export class ClusterMaster implements LeadingProgram {
   #guard: Guard | undefined
   #guarded = ''
   #options: MasterOptions
-  #arbiter: EtcdArbiter | undefined
+  #arbiter: EtcdArbiter | PairArbiter | undefined
   #member: Member | undefined
   #store: DataFolder | undefined
   #master: Master | undefined
@@ -92,13 +93,8 @@ export class ClusterMaster implements LeadingProgram {
     )
     this.#store = store
     const replica = await store.open()
-    const { name, cluster, address, lease, etcd, member } = this.#cluster
-    const arbiter = new EtcdArbiter(clock, new Gateway(etcd), name, {
-      prefix: `/elkfs/${cluster}/`,
-      address: { address, port: member.listenPort },
-      software: VERSION_TEXT,
-      lease,
-    })
+    const { name, member } = this.#cluster
+    const arbiter = await this.#openArbiter()
     this.#arbiter = arbiter
     await this.#openDoors()
     await this.#track('1')
@@ -106,11 +102,26 @@ export class ClusterMaster implements LeadingProgram {
       clock.every(TRACK_MS, () => void this.#track(this.#tracked)),
       clock.every(WATCH_MS, () => {
         this.#informGuard()
+        this.#offerAddress()
         void this.#callHome()
       }),
     ]
     this.#member = new Member(this.#env, name, replica, store, arbiter, this, member)
     await this.#member.start()
+  }
+
+  async #openArbiter(): Promise<EtcdArbiter | PairArbiter> {
+    const { name, cluster, address, arbiter, member } = this.#cluster
+    const { clock, disk } = this.#env
+    if (arbiter.kind === 'pair') {
+      return PairArbiter.open(this.#env, arbiter.pair, pairRecord(disk, this.#options.dataFolder))
+    }
+    return new EtcdArbiter(clock, new Gateway(arbiter.etcd), name, {
+      prefix: `/elkfs/${cluster}/`,
+      address: { address, port: member.listenPort },
+      software: VERSION_TEXT,
+      lease: arbiter.lease,
+    })
   }
 
   async #openDoors(): Promise<void> {
@@ -162,6 +173,13 @@ export class ClusterMaster implements LeadingProgram {
     if (role === 'leading') void this.#track('0')
   }
 
+  /** Where keepalived decides who leads, it may give the address to whoever could. */
+  #offerAddress(): void {
+    if (this.#arbiter?.isAutomatic !== false) return
+    const value = this.#member?.isFit ? '0' : '1'
+    if (value !== this.#tracked) void this.#track(value)
+  }
+
   /**
    * Those who were sent here by another master know this machine's own address only, and with it they would not notice
    * that the machine is gone. When the virtual address has come here they are asked to come again by that.
@@ -196,10 +214,11 @@ export class ClusterMaster implements LeadingProgram {
   }
 
   #legacy(leadership: Leadership): Guarded {
-    const { etcd, trackFile } = this.#cluster
-    const id = this.#arbiter?.lease
+    const { arbiter, trackFile } = this.#cluster
     const { successor } = leadership
-    return { trackFile, successor, ...(id === undefined ? {} : { lease: { id, etcd } }) }
+    const id = this.#arbiter instanceof EtcdArbiter ? this.#arbiter.lease : undefined
+    const lease = id === undefined || arbiter.kind !== 'etcd' ? {} : { lease: { id, etcd: arbiter.etcd } }
+    return { trackFile, successor, ...lease }
   }
 
   /** Somebody else may lead at once; then this process ends. */

@@ -3,6 +3,7 @@
 import type { Disk, DiskFile } from '../../env/disk.ts'
 import type { Env } from '../../env/env.ts'
 import { EPOCH_FILE, type EpochFile, type EpochTable, parseEpochFile, printEpochFile } from '../../ha/epochs.ts'
+import type { RecordStore } from '../../ha/pair-arbiter.ts'
 import { type CheckpointTarget, ReplicaError, type ReplicaStore } from '../../ha/replica.ts'
 import { changelogName } from '../../journal/changelog-files.ts'
 import { ChangelogFile, changeIdOf } from '../../journal/changelog-reader.ts'
@@ -13,6 +14,7 @@ import { CheckpointError } from '../../metadata/checkpoint/format.ts'
 import { Checkpointer, type CheckpointOptions } from '../checkpointer.ts'
 import { DiskReplica } from './replica.ts'
 
+const PAIR_FILE = 'pair.mfs'
 const INCOMING = 'incoming-checkpoint.tmp'
 const LOG_ID_BYTES = 8
 const FIRST_LINE_BYTES = 32
@@ -91,6 +93,17 @@ export class EpochStore {
       this.file = file
     })
     return this.#writing
+  }
+}
+
+/** What a master of a pair wrote as a leader, beside the log (ha/pair-arbiter.ts). */
+export function pairRecord(disk: Disk, folder: string): RecordStore {
+  return {
+    read: async () => {
+      if (!(await disk.list(folder)).includes(PAIR_FILE)) return undefined
+      return (await disk.readFile(`${folder}/${PAIR_FILE}`)).toString('utf8')
+    },
+    write: text => writeWhole(disk, folder, PAIR_FILE, text),
   }
 }
 
