@@ -21,8 +21,6 @@ import {
 } from './kinds.ts'
 import { configFile, sameValue, type Values } from './option.ts'
 
-/** For options whose behaviour is missing: a file that sets one gets a warning, never silence. */
-const missing = 'not implemented yet'
 const eventDriven = 'chunks are looked at when something about them changes, not in passes'
 
 export const masterConfigFile = configFile({
@@ -87,7 +85,6 @@ export const masterConfigFile = configFile({
       kind: whole(),
       default: 100000,
       doc: 'Entries in the list of missing chunks.',
-      ignored: missing,
     },
     MATOML_LISTEN_HOST: { kind: listenHost, default: '*', doc: 'Address for metaloggers.' },
     MATOML_LISTEN_PORT: { kind: port, default: 9419, doc: 'Port for metaloggers.' },
@@ -103,25 +100,21 @@ export const masterConfigFile = configFile({
       kind: optionalText,
       default: undefined as string | undefined,
       doc: 'Secret that chunkservers must know; without it all are accepted.',
-      ignored: `${missing}: every chunkserver is accepted`,
     },
     REMAP_BITS: {
       kind: whole({ min: 0, max: 32 }),
       default: 0,
       doc: 'Leading bits of chunkserver addresses that are replaced for clients; 0: none. Needs the next two.',
-      ignored: missing,
     },
     REMAP_SOURCE_IP_CLASS: {
       kind: ipv4,
       default: undefined as string | undefined,
       doc: 'Addresses that begin like this one are replaced.',
-      ignored: missing,
     },
     REMAP_DESTINATION_IP_CLASS: {
       kind: ipv4,
       default: undefined as string | undefined,
       doc: 'Their replacement begins like this one.',
-      ignored: missing,
     },
     REPLICATIONS_DELAY_INIT: {
       kind: whole(),

@@ -19,6 +19,8 @@ export const chunkEntry = record({ chunkId: u64n, version: u32 })
 export const RegisterForm = { BEGIN: 60, CHUNKS: 61, END: 62, DISCONNECT: 63 } as const
 export const register = message(100, 'CSTOMA_REGISTER', { form: u8, body: rest })
 
+export const CHALLENGE_BYTES = 32
+
 /** BEGIN without digest; with one, 16 bytes stand before it. */
 export const registerBegin = record({
   version: u32,

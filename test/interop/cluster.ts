@@ -30,6 +30,9 @@ export class Cluster {
   /** What mfsexports.cfg of a started master says. */
   exports = '* / rw,alldirs,admin,maproot=0:0\n* . rw\n'
   readonly #namespace = `elkfs-${process.pid}-${Math.floor(Math.random() * 1e6)}`
+  /** More lines of mfsmaster.cfg and, by host, of mfschunkserver.cfg, for daemons that are started as administrators do. */
+  readonly masterLines: string[] = []
+  readonly chunkserverLines = new Map<number, string[]>()
   readonly #otherMounts: string[] = []
   #master: ChildProcess | undefined
   readonly #chunkservers = new Map<number, ChildProcess>()
@@ -96,7 +99,7 @@ export class Cluster {
     const exports = join(this.folder, 'exports.cfg')
     writeFileSync(exports, this.exports)
     const listen = ['MATOCL', 'MATOCS', 'MATOML'].map(port => `${port}_LISTEN_HOST=${MASTER_IP}`)
-    const lines = [`DATA_PATH=${this.masterFolder}`, `EXPORTS_FILENAME=${exports}`, ...listen]
+    const lines = [`DATA_PATH=${this.masterFolder}`, `EXPORTS_FILENAME=${exports}`, ...listen, ...this.masterLines]
     this.run(program, '-c', this.#config('master', lines), ...options, 'start')
   }
 
@@ -130,6 +133,7 @@ export class Cluster {
       `BIND_HOST=${address}`,
       `CSSERV_LISTEN_HOST=${address}`,
       'MASTER_RECONNECTION_DELAY=1',
+      ...(this.chunkserverLines.get(host) ?? []),
     ]
     this.run(program, '-c', this.#config(`chunkserver${host}`, lines), 'start')
   }

@@ -11,6 +11,7 @@ import { parseIpv4 } from '../../util/ipv4.ts'
 import type { ChunkManager } from '../chunks/chunk-manager.ts'
 import { type ChunkServer, LoadState } from '../chunks/chunk-server.ts'
 import type { Ledger } from '../ledger.ts'
+import { type Admission, DIGEST_BYTES, knowsCode, remapped } from './admission.ts'
 
 const MAX_PAYLOAD_BYTES = 500_000_000
 const MAX_QUEUED_BYTES = 64 << 20
@@ -21,6 +22,8 @@ export interface ChunkserverPortOptions {
   timeoutSeconds: number
   /** A server has told all that it has, or is gone: what clients know of copies is stale. */
   onServersChanged: () => void
+  /** Holds for connections from now on. */
+  admission: Admission
 }
 
 type SpaceReport = Omit<ReturnType<typeof cstoma.space.decode>, 'chunks'>
@@ -58,6 +61,11 @@ export class ChunkserverPort {
     })
   }
 
+  /** Those that are registered stay as they are. */
+  setAdmission(admission: Admission): void {
+    this.#options.admission = admission
+  }
+
   get connected(): number {
     return [...this.#links].filter(({ registered }) => registered).length
   }
@@ -78,6 +86,7 @@ class ServerLink {
   readonly #options: ChunkserverPortOptions
   /** From the beginning of its registration. */
   #server: ChunkServer | undefined
+  #challenge: Buffer | undefined
   #timeoutMs: number
   #heardMs: number
   #saidMs: number
@@ -177,10 +186,13 @@ class ServerLink {
 
   #onBegin(body: Buffer): void {
     if (this.#server) throw new ProtocolError('second registration')
-    const begin = cstoma.registerBegin.read(new Reader(body))
+    const proven = this.#proven(body)
+    if (!proven) return
+    const begin = cstoma.registerBegin.read(new Reader(proven))
     if (begin.timeout > 0 && begin.timeout < 10) throw new ProtocolError(`time-out of ${begin.timeout} s`)
     if (begin.timeout > 0) this.#timeoutMs = begin.timeout * 1000
-    const address = { ip: begin.ip || (parseIpv4(this.#connection.remoteAddress) ?? 0), port: begin.port }
+    const ip = begin.ip || (parseIpv4(this.#connection.remoteAddress) ?? 0)
+    const address = { ip: remapped(ip, this.#options.admission), port: begin.port }
     const id = knownAs(this.#ledger, this.#manager, begin.serverId, address)
     const identity = { id, ...address, version: begin.version }
     const server = this.#manager.serverJoined(identity, packet => this.#send(packet))
@@ -197,6 +209,26 @@ class ServerLink {
         }),
       ),
     )
+  }
+
+  /**
+   * With AUTH_CODE a chunkserver begins twice: the second time with a digest of what it was challenged with.
+   * @returns the body without the digest; undefined when it was challenged just now
+   * @throws ProtocolError when the digest is wrong
+   */
+  #proven(body: Buffer): Buffer | undefined {
+    const { authCode } = this.#options.admission
+    if (authCode === undefined) return body
+    if (this.#challenge === undefined) {
+      this.#challenge = this.#env.random.bytes(cstoma.CHALLENGE_BYTES)
+      this.#send(matocs.masterAck.encode({ kind: 'challenge', random: this.#challenge }))
+      return undefined
+    }
+    const digest = body.subarray(0, DIGEST_BYTES)
+    if (digest.length < DIGEST_BYTES || !knowsCode(authCode, this.#challenge, digest)) {
+      throw new ProtocolError('it does not know AUTH_CODE')
+    }
+    return body.subarray(DIGEST_BYTES)
   }
 
   #onSpace(server: ChunkServer, space: SpaceReport): void {
