@@ -24,6 +24,7 @@ import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
 import { TreeJobs } from './clients/tree-jobs.ts'
+import { FileCheck } from './file-check.ts'
 import { type CommitRule, LiveLedger } from './live-ledger.ts'
 import { MetaloggerPort } from './metaloggers/port.ts'
 import type { MasterOptions } from './options.ts'
@@ -53,6 +54,7 @@ export class Master {
   /** What clients may ask again after this start; a follower keeps it up from the lines. */
   readonly answers: RecentAnswers
   readonly #timers: Timer[] = []
+  readonly #fileCheck: FileCheck
   readonly #checkpointer: Checkpointer
 
   /**
@@ -108,6 +110,7 @@ export class Master {
     this.#journal.onCut(() => this.#metaloggers.rotated())
     this.chunks = new ChunkManager(env, this.ledger, options.chunks)
     const locks = new LockService(this.ledger)
+    this.#fileCheck = new FileCheck(this.ledger, this.chunks, options.missingLogCapacity)
     this.answers = new RecentAnswers(this.ledger, () => env.clock.monotonicMs())
     const services = {
       ledger: this.ledger,
@@ -116,6 +119,7 @@ export class Master {
       cache: new DataCache(),
       answers: this.answers,
       jobs: new TreeJobs(env, this.ledger, options.treeSlices),
+      fileCheck: this.#fileCheck,
       options: options.client,
       epoch,
       reservations: new Map(),
@@ -123,9 +127,11 @@ export class Master {
     this.#clients = new ClientPort(env, services, options.exports, {
       sustainSeconds: options.sessionSustainSeconds,
       commandsFrom: options.monitorCommandsFrom,
+      metaloggers: () => this.#metaloggers.list(),
     })
     this.#chunkservers = new ChunkserverPort(env, this.ledger, this.chunks, {
       timeoutSeconds: options.chunkserverTimeoutSeconds,
+      admission: options.admission,
       onServersChanged: () => this.#clients.invalidateChunkCaches(),
     })
   }
@@ -145,6 +151,7 @@ export class Master {
       this.#env.clock.every(1000, () => {
         rounds.tick()
         archiving.tick()
+        this.#fileCheck.tick()
         this.chunks.tick()
       }),
     )
@@ -189,6 +196,7 @@ export class Master {
   reconfigure(options: MasterOptions): void {
     this.#options = { ...this.#options, keepPrevious: options.keepPrevious }
     this.#clients.reload(options.exports)
+    this.#chunkservers.setAdmission(options.admission)
     this.#checkpointer.reconfigure(options)
     this.#metaloggers.keepChanges(options.preserveSeconds)
   }

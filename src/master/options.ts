@@ -4,6 +4,7 @@ import type { MasterConfig } from '../config/mfsmaster.ts'
 import type { SyncMode } from '../journal/journal.ts'
 import type { RecoveryListener } from '../journal/recovery.ts'
 import { type ChunkOptions, chunkOptions } from './chunks/options.ts'
+import { type Admission, admissionRules } from './chunkservers/admission.ts'
 import type { ClientOptions } from './clients/context.ts'
 import type { Exports } from './clients/exports.ts'
 import type { TreeSlices } from './clients/tree-jobs.ts'
@@ -36,10 +37,13 @@ export interface MasterOptions {
   changelogBytesMax: number
   chunks: ChunkOptions
   chunkserverTimeoutSeconds: number
+  admission: Admission
   sessionSustainSeconds: number
   inodeReuseDelaySeconds: number
   /** Where commands of monitors may come from. */
   monitorCommandsFrom: Networks
+  /** Chunks without copies that are remembered for monitors. */
+  missingLogCapacity: number
   client: ClientOptions
 }
 
@@ -62,9 +66,11 @@ export function masterOptions(config: MasterConfig, exports: Exports): MasterOpt
     changelogBytesMax: config.CHANGELOG_SIZE_MAX,
     chunks: chunkOptions(config),
     chunkserverTimeoutSeconds: config.MATOCS_TIMEOUT,
+    admission: admissionRules(config),
     sessionSustainSeconds: config.SESSION_SUSTAIN_TIME,
     inodeReuseDelaySeconds: config.INODE_REUSE_DELAY,
     monitorCommandsFrom: config.MONITOR_COMMANDS_FROM,
+    missingLogCapacity: config.MISSING_LOG_CAPACITY,
     client: {
       atimeMode: config.ATIME_MODE,
       maxHardLinks: config.MAX_ALLOWED_HARD_LINKS,

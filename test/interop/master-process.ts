@@ -31,6 +31,8 @@ const options = {
   sessionSustainSeconds: 86400,
   inodeReuseDelaySeconds: 86400,
   monitorCommandsFrom: [[0, 0xffffffff]],
+  missingLogCapacity: 1000,
+  admission: { authCode: undefined, remap: { bits: 0, source: 0, destination: 0 } },
   client: { atimeMode: 2, maxHardLinks: 32767, quotaGraceSeconds: 604_800 },
 } as const
 const master = await Master.start(env, options, error => {

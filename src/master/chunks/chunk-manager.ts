@@ -8,6 +8,7 @@ import type { Env } from '../../env/env.ts'
 import type { Entry } from '../../metadata/changelog/entry.ts'
 import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
+import { MissingKind } from '../../protocol/monitors.ts'
 import type { Ledger } from '../ledger.ts'
 import type { RepairRules } from '../policy/repair.ts'
 import { type SpaceTotals, spaceOf } from '../policy/space.ts'
@@ -367,6 +368,12 @@ export class ChunkManager implements ChunkService {
 
   goodCopies(row: number): number {
     return this.#copies.good(row).length
+  }
+
+  missingKind(row: number): MissingKind {
+    const states = this.#copies.present(row).map(copy => this.#copies.state(copy))
+    if (states.includes(CopyState.WRONG_VERSION)) return MissingKind.WRONG_VERSIONS
+    return states.length > 0 ? MissingKind.INVALID_COPIES : MissingKind.NO_COPY
   }
 
   presentCopies(row: number): number {

@@ -2,6 +2,7 @@
 
 import type { Inode, SessionId } from '../../metadata/types.ts'
 import type { CopyLocation } from '../../protocol/attributes.ts'
+import type { MissingKind } from '../../protocol/monitors.ts'
 import type { Status } from '../../protocol/status.ts'
 import type { SpaceTotals } from '../policy/space.ts'
 import type { ChunkServer } from './chunk-server.ts'
@@ -63,6 +64,8 @@ export interface ChunkService {
   backToWork(ip: number, port: number): boolean
   /** Number of good copies of the chunk in this row. */
   goodCopies(row: number): number
+  /** Why no copy of the chunk in this row is good. */
+  missingKind(row: number): MissingKind
   /** Copies on connected servers, good or not, that are not being deleted. */
   presentCopies(row: number): number
   /**

@@ -6,6 +6,7 @@ import type { Inode, SessionId } from '../../metadata/types.ts'
 import type { Caller } from '../../protocol/attributes.ts'
 import type { Message } from '../../protocol/codec.ts'
 import type { ChunkService } from '../chunks/chunk-service.ts'
+import type { FileCheck } from '../file-check.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Asker } from './attributes.ts'
 import type { DataCache } from './data-cache.ts'
@@ -45,6 +46,8 @@ export interface ClientServices {
   options: ClientOptions
   /** That this master leads; 0: there are no others. */
   epoch: number
+  /** What the last look at all files found. */
+  fileCheck: Pick<FileCheck, 'last' | 'missing'>
   /** Ends of append reservations, beyond the length of the file (spec client-master 5.6, TRUNCATE). */
   reservations: Map<Inode, number>
 }

@@ -7,21 +7,26 @@ import { ROOT } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { VERSION } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
+import * as monitors from '../../protocol/monitors.ts'
 import { Status } from '../../protocol/status.ts'
 import { type ChunkServer, LoadState } from '../chunks/chunk-server.ts'
 import { WORK_KINDS } from '../chunks/work-report.ts'
 import type { ClientServices } from './context.ts'
-import type { Exports } from './exports.ts'
+import { classList, fileCheck, missingChunks } from './monitors/chunks.ts'
+import * as sessions from './monitors/sessions.ts'
+import { quotaList, resolvedPaths } from './monitors/tree.ts'
 
-interface Monitored {
+interface Monitored extends sessions.SessionKeeper {
   readonly env: Env
-  readonly services: ClientServices
-  readonly exports: Exports
+  /** Those that are connected. */
+  metaloggers(): { version: number; ip: number }[]
 }
 
 /** What the four fields on leadership hold in a master that is alone. */
 const NO_LEADERSHIP = 0xff
 const MATRIX_SIDE = 11
+/** Tables that MEMORY_INFO tells of; ours are laid out in other ways, so their sizes say nothing. */
+const MEMORY_TABLES = 11
 /** Bit of the progress in the matrix of chunks. */
 const REGISTRATION_GOES_ON = 2
 
@@ -43,6 +48,54 @@ export function answerMonitor(master: Monitored, type: number, payload: Buffer):
       return matocl.chunksTestInfo.encode({ numbers: chunksTest(master.services) })
     case cltoma.csservCommand.code:
       return matocl.csservCommand.encode({ status: carryOut(master.services, cltoma.csservCommand.decode(payload)) })
+  }
+  return answerSection(master, type, payload)
+}
+
+function answerSection(master: Monitored, type: number, payload: Buffer): Buffer | undefined {
+  const { services, exports } = master
+  const { ledger } = services
+  const { state } = ledger
+  switch (type) {
+    case monitors.sessionList.code:
+      return sessions.sessionList(master, monitors.sessionList.decode(payload).detail)
+    case monitors.sessionCommand.code: {
+      const { command, sessionId } = monitors.sessionCommand.decode(payload)
+      return sessions.sessionCommand(master, command, sessionId)
+    }
+    case monitors.exportsInfo.code:
+      return sessions.exportList(exports, monitors.exportsInfo.decode(payload).detail)
+    case monitors.fstestInfo.code:
+      return fileCheck(services, monitors.fstestInfo.decode(payload).detail)
+    case monitors.missingChunks.code:
+      return missingChunks(services, monitors.missingChunks.decode(payload).detail)
+    case monitors.sclassInfo.code:
+      monitors.sclassInfo.decode(payload)
+      return classList(services)
+    case monitors.quotaInfo.code:
+      monitors.quotaInfo.decode(payload)
+      return quotaList(state, ledger.now(), services.options.quotaGraceSeconds)
+    case monitors.mlogList.code:
+      monitors.mlogList.decode(payload)
+      return monitors.metaloggers.encode({ metaloggers: master.metaloggers() })
+    case monitors.memoryInfo.code:
+      monitors.memoryInfo.decode(payload)
+      return monitors.memoryUsage.encode({ tables: Array(MEMORY_TABLES).fill({ allocated: 0, used: 0 }) })
+    case monitors.moduleInfo.code: {
+      const { msgid } = monitors.moduleInfo.decode(payload)
+      const itself = { type: monitors.MODULE_MASTER, version: VERSION, id: 0, leaderIp: 0, leaderPort: 0 }
+      return monitors.moduleIs.encode({ msgid, answer: { ...itself, metaId: state.metaId } })
+    }
+    case monitors.listOpenFiles.code: {
+      const { msgid, sessionId } = monitors.listOpenFiles.decode(payload)
+      return sessions.openFiles(state, msgid, sessionId)
+    }
+    case monitors.listAcquiredLocks.code: {
+      const { msgid, inode } = monitors.listAcquiredLocks.decode(payload)
+      return sessions.lockList(state, msgid, inode)
+    }
+    case monitors.massResolvePaths.code:
+      return resolvedPaths(state, monitors.massResolvePaths.decode(payload).inodes)
   }
   return undefined
 }

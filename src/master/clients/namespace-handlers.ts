@@ -14,7 +14,8 @@ import {
   resolve,
 } from '../../metadata/namespace/decide.ts'
 import { accessEntry, decideSetattr, resolveOpened } from '../../metadata/namespace/decide-attributes.ts'
-import { parentOf, parentOfEdge, pathOf, statsOf } from '../../metadata/namespace/tree.ts'
+import { parentOf, parentOfEdge, pathOf, pathsOf, statsOf } from '../../metadata/namespace/tree.ts'
+import type { State } from '../../metadata/state.ts'
 import { type Inode, NodeType, ROOT } from '../../metadata/types.ts'
 import { type Attributes, attributes as attributesCodec, MattrFlag } from '../../protocol/attributes.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
@@ -361,25 +362,16 @@ function onPaths(context: RequestContext, payload: Buffer): void {
   const { state, session } = context
   const real = resolve(state, context.asker(NOBODY), inode)
   if (real === 0) return context.answer(matocl.fusePaths, { msgid, status: Status.ENOENT })
-  context.answer(matocl.fusePaths, { msgid, paths: pathsOf(context, real, pathOf(state, session.rootInode)) })
+  context.answer(matocl.fusePaths, { msgid, paths: pathsBelow(state, session.rootInode, real) })
 }
 
-function pathsOf({ state, session }: RequestContext, inode: Inode, rootPath: string): string[] {
-  if (inode === session.rootInode) return ['/']
-  const paths: string[] = []
-  for (let edge = state.nodes.firstLink.get(inode); edge !== 0; edge = state.edges.nextLink.get(edge)) {
-    const name = state.edges.name(edge)
-    const parent = parentOfEdge(state, edge)
-    if (parent === 0) {
-      paths.push(`./${state.nodes.type(inode) === NodeType.TRASH ? 'TRASH' : 'SUSTAINED'} (${name})`)
-      continue
-    }
-    const above = pathOf(state, parent)
-    const path = above === '' ? name : `${above}/${name}`
-    if (rootPath === '') paths.push(path)
-    else if (path.startsWith(`${rootPath}/`)) paths.push(path.slice(rootPath.length + 1))
-  }
-  return paths
+/** Paths as a session with this root sees them. */
+function pathsBelow(state: State, root: Inode, inode: Inode): string[] {
+  if (inode === root) return ['/']
+  const above = root === ROOT ? '' : `${pathOf(state, root)}/`
+  return pathsOf(state, inode)
+    .filter(path => path.startsWith(above) || path.startsWith('./'))
+    .map(path => (path.startsWith('./') ? path : path.slice(above.length)))
 }
 
 export const namespaceHandlers: [number, Handler][] = [

@@ -47,6 +47,8 @@ export interface ClientPortOptions {
   sustainSeconds: number
   /** Where commands of monitors may come from. */
   commandsFrom: Networks
+  /** Metaloggers that are connected. */
+  metaloggers: () => { version: number; ip: number }[]
 }
 
 export class ClientPort implements News {
@@ -125,6 +127,18 @@ export class ClientPort implements News {
   takesCommandsFrom(address: string): boolean {
     const ip = parseIpv4(address) ?? 0
     return this.#options.commandsFrom.some(([from, to]) => ip >= from && ip <= to)
+  }
+
+  get sustainSeconds(): number {
+    return this.#options.sustainSeconds
+  }
+
+  metaloggers(): { version: number; ip: number }[] {
+    return this.#options.metaloggers()
+  }
+
+  clientVersion(id: SessionId): number {
+    return this.#newestLink(id)?.version ?? 0
   }
 
   isConnected(id: SessionId): boolean {

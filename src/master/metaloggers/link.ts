@@ -11,6 +11,7 @@ import { FrameReader } from '../../protocol/frame.ts'
 import * as matoml from '../../protocol/matoml.ts'
 import * as mltoma from '../../protocol/mltoma.ts'
 import { crc32 } from '../../util/crc32.ts'
+import { parseIpv4 } from '../../util/ipv4.ts'
 import type { Ledger } from '../ledger.ts'
 import type { ChangeMemory } from './change-memory.ts'
 
@@ -40,6 +41,10 @@ export class MetaloggerLink {
   readonly #onClosed: () => void
   readonly #name: string
   #registered = false
+  /** Of the metalogger; 0 before it has registered. */
+  version = 0
+  /** IPv4 address as a big-endian number. */
+  readonly ip: number
   /** Next change to be sent out of memory; undefined once it follows. */
   #catchingUp: number | undefined
   #timeoutMs = UNREGISTERED_TIMEOUT_SECONDS * 1000
@@ -67,6 +72,7 @@ export class MetaloggerLink {
     this.#connection = connection
     this.#onClosed = onClosed
     this.#name = `metalogger ${connection.remoteAddress}`
+    this.ip = parseIpv4(connection.remoteAddress) ?? 0
     this.#heardMs = this.#saidMs = env.clock.monotonicMs()
     const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
     connection.handle({
@@ -74,6 +80,10 @@ export class MetaloggerLink {
       drain: () => this.#catchUp(),
       closed: error => this.#ended(error),
     })
+  }
+
+  get isRegistered(): boolean {
+    return this.#registered
   }
 
   /** A change that is committed. While older ones come out of memory, so does this one. */
@@ -155,12 +165,13 @@ export class MetaloggerLink {
     else throw new ProtocolError(`question for the version with ${payload.length} bytes`)
   }
 
-  #register({ form, timeout, firstChange }: ReturnType<typeof mltoma.register.decode>): void {
+  #register({ form, version, timeout, firstChange }: ReturnType<typeof mltoma.register.decode>): void {
     const known = form === mltoma.RegisterForm.FRESH || form === mltoma.RegisterForm.CONTINUE
     if (this.#registered || !known || (form === mltoma.RegisterForm.CONTINUE) !== (firstChange !== undefined)) {
       throw new ProtocolError(`registration of form ${form}`)
     }
     this.#registered = true
+    this.version = version
     this.#timeoutMs = Math.max(TIMEOUT_SECONDS_MIN, timeout) * 1000
     this.#env.log.notice(
       `${this.#name} registered${firstChange === undefined ? '' : `, wants changes from ${firstChange} on`}`,

@@ -46,6 +46,11 @@ export class MetaloggerPort {
     })
   }
 
+  /** Those that have registered. */
+  list(): { version: number; ip: number }[] {
+    return [...this.#links].flatMap(({ isRegistered, version, ip }) => (isRegistered ? [{ version, ip }] : []))
+  }
+
   get connected(): number {
     return this.#links.size
   }

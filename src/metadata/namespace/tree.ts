@@ -73,6 +73,20 @@ export function pathOf(state: State, inode: Inode): string {
   return names.reverse().join('/')
 }
 
+/** Every path of a node from the root; of one without links, what it was called and where it is kept. */
+export function pathsOf(state: State, inode: Inode): string[] {
+  if (inode === ROOT) return ['/']
+  const paths: string[] = []
+  for (let edge = state.nodes.firstLink.get(inode); edge !== 0; edge = state.edges.nextLink.get(edge)) {
+    const name = state.edges.name(edge)
+    const parent = parentOfEdge(state, edge)
+    const above = parent === 0 ? '' : pathOf(state, parent)
+    if (parent === 0) paths.push(`./${state.nodes.type(inode) === NodeType.TRASH ? 'TRASH' : 'SUSTAINED'} (${name})`)
+    else paths.push(above === '' ? name : `${above}/${name}`)
+  }
+  return paths
+}
+
 /** Edges of a list from the newest on, which is the order of readdir. */
 export function* edgesOf(state: State, list: number): Generator<number> {
   for (let edge = state.lists.head.get(list); edge !== 0; edge = state.edges.next.get(edge)) yield edge
