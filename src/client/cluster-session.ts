@@ -29,7 +29,7 @@ import type {
 import { ClusterFileData, type DataServices } from './file-data.ts'
 import { MasterSession, type SessionOptions } from './master-session.ts'
 import { OpenInodes } from './open-inodes.ts'
-import { pauseMs, type RetryOptions } from './retry.ts'
+import { patientPauseMs, pauseMs, type RetryOptions } from './retry.ts'
 import { ServerPool } from './server-pool.ts'
 import { TimeReports } from './time-reports.ts'
 
@@ -274,7 +274,7 @@ export class ClusterSession implements Cluster, MetaCluster {
   ): Outcome<{ attributes: NodeAttributes }> {
     await this.#files.get(inode)?.data.settle()
     const flags = opened ? cltoma.TruncateFlag.OPENED : 0
-    for (let failures = 0; ; ) {
+    for (let failures = 0, waits = 0; ; ) {
       const answer = await this.#ask(cltoma.fuseTruncate, { inode, flags, caller, length }, matocl.fuseTruncate)
       if (answer.status === undefined) {
         this.#locator.forgetFrom(inode, Math.floor(length / MFSCHUNKSIZE))
@@ -283,6 +283,7 @@ export class ClusterSession implements Cluster, MetaCluster {
         return { attributes: this.#withPending(inode, answer.attributes) }
       }
       if (answer.status === Status.LOCKED) await this.#env.clock.sleep(LOCKED_PAUSE_MS)
+      else if (answer.status === Status.EAGAIN) await this.#env.clock.sleep(patientPauseMs(++waits))
       else if (finalForTruncate.has(answer.status) || answer === noAnswer || ++failures >= TRUNCATE_TRIES) return answer
       else await this.#env.clock.sleep(pauseMs(failures))
     }
