@@ -8,6 +8,8 @@ const write = (chunkId: number, ts = 1000): Entry => ({
   ...{ op: 'WRITE', ts, inode: 7, index: 0, raiseVersion: true, touch: false, chunkId },
 })
 
+const writeOf = (session: number) => ({ kind: 'write', inode: 7, index: 0, session }) as const
+
 function after(...lines: [Entry, Trailer][]): Aftermath {
   const aftermath = new Aftermath()
   for (const [entry, trailer] of lines) aftermath.remember(entry, trailer)
@@ -22,7 +24,7 @@ test('a write that had not ended still belongs to its session, and one that had 
   )
   assert.deepEqual(
     aftermath.end(() => 5),
-    [{ chunkId: 2, owner: 13 }],
+    [{ chunkId: 2, lease: writeOf(13) }],
   )
 })
 
@@ -33,7 +35,15 @@ test('a chunk that was being cut belongs to nobody any more', () => {
   ])
   assert.deepEqual(
     aftermath.end(() => 5),
-    [{ chunkId: 1, owner: undefined }],
+    [{ chunkId: 1, lease: { kind: 'cut' } }],
+  )
+})
+
+test('a chunk that the master itself was cutting is told as such', () => {
+  const aftermath = after([{ op: 'TRUNC', ts: 1000, inode: 7, index: 0, chunkId: 1 }, { raisedOn: [1, 2] }])
+  assert.deepEqual(
+    aftermath.end(() => 5),
+    [{ chunkId: 1, lease: { kind: 'settling', inode: 7, index: 0, session: undefined } }],
   )
 })
 
@@ -52,7 +62,7 @@ test('a second raise after a failed first one counts, and keeps the owner', () =
   )
   assert.deepEqual(
     aftermath.end(() => 6),
-    [{ chunkId: 1, owner: 12 }],
+    [{ chunkId: 1, lease: writeOf(12) }],
   )
   assert.deepEqual(aftermath.raisedOn(1, 6), [2])
 })
@@ -61,6 +71,6 @@ test('what is older than a lease can be is forgotten', () => {
   const aftermath = after([write(1), { leaseOwner: 12 }], [write(2, 1001 + AFTERMATH_SECONDS), { leaseOwner: 13 }])
   assert.deepEqual(
     aftermath.end(() => 5),
-    [{ chunkId: 2, owner: 13 }],
+    [{ chunkId: 2, lease: writeOf(13) }],
   )
 })

@@ -1,16 +1,23 @@
-// What the last lines of the log tell of chunks: whose leases there are, and which versions were to be raised when the
+// What the last lines of the log tell of chunks: whose leases there are and for what, and which versions were to be raised when the
 // master died. A restart learns it from the changelog, a follower from the lines that it gets.
 import type { Entry } from '../../metadata/changelog/entry.ts'
 import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { ChunkId, SessionId } from '../../metadata/types.ts'
+import type { WritePlace } from './abandoned.ts'
 
 /** A lease is over after 120 s, so lines that are older tell nothing any more. */
 export const AFTERMATH_SECONDS = 125
 
+/** A lease that had not ended. What was to be cut for a client, nobody cuts any more. */
+export type Lease =
+  | ({ readonly kind: 'write' } & WritePlace)
+  | { readonly kind: 'cut' }
+  /** By the master itself (abandoned.ts). */
+  | ({ readonly kind: 'settling' } & WritePlace)
+
 interface Traces {
   ts: number
-  /** Who writes; undefined when it was being cut, which nobody does any more. */
-  owner: SessionId | undefined
+  lease: Lease | undefined
   /** Ids of servers that are told to raise the version, and may not have done it. */
   raisedOn: readonly number[]
   /** Of the chunk when its master had died; what raises it later makes these traces worthless. */
@@ -26,32 +33,31 @@ export class Aftermath {
   remember(entry: Entry, { leaseOwner, raisedOn = none }: Trailer): void {
     switch (entry.op) {
       case 'WRITE':
-        return this.#set(entry.chunkId, { ts: entry.ts, owner: leaseOwner, raisedOn, version: 0 })
+        return this.#set(entry, raisedOn, { kind: 'write', ...placeOf(entry, leaseOwner) })
       case 'TRUNC':
-        return this.#set(entry.chunkId, { ts: entry.ts, owner: undefined, raisedOn, version: 0 })
-      case 'SETVERSION': {
-        const owner = this.#chunks.get(entry.chunkId)?.owner
-        return this.#set(entry.chunkId, { ts: entry.ts, owner, raisedOn, version: 0 })
-      }
+        if (leaseOwner !== undefined) return this.#set(entry, raisedOn, { kind: 'cut' })
+        return this.#set(entry, raisedOn, { kind: 'settling', ...placeOf(entry, undefined) })
+      case 'SETVERSION':
+        return this.#set(entry, raisedOn, this.#chunks.get(entry.chunkId)?.lease)
       case 'UNLOCK':
       case 'ROLLBACK':
         this.#chunks.delete(entry.chunkId)
     }
   }
 
-  #set(chunkId: ChunkId, traces: Traces): void {
+  #set({ chunkId, ts: now }: { chunkId: ChunkId; ts: number }, raisedOn: readonly number[], lease?: Lease): void {
     this.#chunks.delete(chunkId)
-    this.#chunks.set(chunkId, traces)
+    this.#chunks.set(chunkId, { ts: now, lease, raisedOn, version: 0 })
     for (const [oldest, { ts }] of this.#chunks) {
-      if (ts >= traces.ts - AFTERMATH_SECONDS) return
+      if (ts >= now - AFTERMATH_SECONDS) return
       this.#chunks.delete(oldest)
     }
   }
 
-  /** The log has come to its end. @returns the leases that it tells of; an owner of undefined means nobody's */
-  end(versionOf: (chunkId: ChunkId) => number): { chunkId: ChunkId; owner: SessionId | undefined }[] {
+  /** The log has come to its end. @returns the leases that it tells of */
+  end(versionOf: (chunkId: ChunkId) => number): { chunkId: ChunkId; lease: Lease }[] {
     for (const [chunkId, traces] of this.#chunks) traces.version = versionOf(chunkId)
-    return [...this.#chunks].map(([chunkId, { owner }]) => ({ chunkId, owner }))
+    return [...this.#chunks].flatMap(([chunkId, { lease }]) => (lease ? [{ chunkId, lease }] : []))
   }
 
   /** Servers that were told last to raise the chunk to this version; none when they have surely done it. */
@@ -60,3 +66,9 @@ export class Aftermath {
     return traces?.version === version ? traces.raisedOn : none
   }
 }
+
+const placeOf = ({ inode, index }: Pick<WritePlace, 'inode' | 'index'>, session: SessionId | undefined) => ({
+  inode,
+  index,
+  session,
+})

@@ -2,6 +2,7 @@
 //
 //   servers       who is connected            copies        which server has which copy
 //   writes        requests of clients         leases        locks, and who waits for them
+//   abandoned     writes that nobody ended
 //   operations    create, version, cut        reports       what servers tell
 //   repairer      what chunks need            replications, deletions: carrying it out
 import type { Env } from '../../env/env.ts'
@@ -13,7 +14,8 @@ import type { Ledger } from '../ledger.ts'
 import type { RepairRules } from '../policy/repair.ts'
 import { type SpaceTotals, spaceOf } from '../policy/space.ts'
 import type { Topology } from '../policy/topology.ts'
-import { Aftermath } from './aftermath.ts'
+import { AbandonedWrites } from './abandoned.ts'
+import { Aftermath, type Lease } from './aftermath.ts'
 import type { ChunkServer, ServerIdentity } from './chunk-server.ts'
 import type { ChunkAnswer, ChunkService, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import { Copies, CopyState } from './copies.ts'
@@ -48,6 +50,7 @@ export class ChunkManager implements ChunkService {
   readonly #deletions: Deletions
   readonly #repairer: Repairer
   readonly #writes: Writes
+  readonly #abandoned: AbandonedWrites
   readonly #reports: Reports
   readonly #sweep: Sweep
   readonly #rebalancer: Rebalancer
@@ -83,7 +86,14 @@ export class ChunkManager implements ChunkService {
     this.#operations = operations
     this.#replications = replications
     this.#deletions = deletions
-    const isBusy = (row: number) => operations.isBusy(row)
+    const abandoned = new AbandonedWrites({
+      ...{ clock: env.clock, log: env.log, ledger, copies, leases, operations },
+      isBusy: row => operations.isBusy(row) || replications.isRunning(row),
+      areCopiesToCome: row => servers.areStillTelling(copies.survey(row).awaited),
+      freed: row => this.#freed(row),
+    })
+    this.#abandoned = abandoned
+    const isBusy = (row: number) => operations.isBusy(row) || abandoned.isSettling(row)
     const fix = (row: number) => fixVersion({ log: env.log, ledger, servers, copies, aftermath: this.#aftermath }, row)
     const rules = {
       writeLimits: options.writeReplicationLimits,
@@ -114,8 +124,8 @@ export class ChunkManager implements ChunkService {
     })
     this.#writes = new Writes({
       placement: { unique: options.unique, nearerThan: options.creationsNearerThan },
-      ...{ env, ledger, servers, copies, leases, operations, fixVersion: fix },
-      isBusy: row => operations.isBusy(row) || replications.blocks(row),
+      ...{ env, ledger, servers, copies, leases, operations, abandoned, fixVersion: fix },
+      isBusy: row => isBusy(row) || replications.blocks(row),
       freed: row => this.#freed(row),
     })
     this.#reports = new Reports({ log: env.log, ledger, servers, copies, leases, arrived: row => leases.wake(row) })
@@ -140,12 +150,29 @@ export class ChunkManager implements ChunkService {
   takeOver(): void {
     const { chunks } = this.#ledger.state
     const versionOf = (chunkId: ChunkId) => chunks.version.get(chunks.find(chunkId))
-    for (const { chunkId, owner } of this.#aftermath.end(versionOf)) {
+    for (const { chunkId, lease } of this.#aftermath.end(versionOf)) {
       const row = chunks.find(chunkId)
-      if (row === 0 || !this.#leases.isLocked(row)) continue
-      if (owner === undefined) this.#writes.unlock(chunkId)
-      else this.#leases.locked(row, owner)
+      if (row === 0 || chunks.lockedTo.get(row) === 0) continue
+      if (lease.kind === 'cut') this.#writes.unlock(chunkId)
+      else this.#takeOverWrite(row, lease)
     }
+    for (const row of chunks.rows()) this.#abandoned.expired(row)
+  }
+
+  #takeOverWrite(row: number, { kind, inode, index, session }: Exclude<Lease, { kind: 'cut' }>): void {
+    this.#abandoned.begun(row, { inode, index, session })
+    const isOver = session !== undefined && this.#ledger.state.sessions.get(session) === undefined
+    if (kind === 'settling' || isOver) this.#abandoned.mustSettle(row)
+    else if (session !== undefined && this.#leases.isLocked(row)) this.#leases.locked(row, session)
+  }
+
+  /** The session is gone for good: what it was writing ends as it is. */
+  sessionEnded(session: SessionId): void {
+    this.#abandoned.sessionEnded(session)
+  }
+
+  mayEnd(chunkId: ChunkId, session: SessionId): boolean {
+    return this.#abandoned.mayEnd(chunkId, session)
   }
 
   /** The chunk may be looked after, and be locked, again. */
@@ -233,6 +260,7 @@ export class ChunkManager implements ChunkService {
     this.#operations.serverLeft(server)
     this.#replications.serverLeft(server)
     this.#deletions.serverLeft(server)
+    this.#abandoned.serverLeft(server)
     this.#repairer.serversChanged()
     this.#sweep.startGone()
   }
@@ -279,6 +307,11 @@ export class ChunkManager implements ChunkService {
     this.#repairer.serversChanged()
   }
 
+  /** @param checksum undefined: it could not tell */
+  checksumTold(server: ChunkServer, chunkId: ChunkId, version: number, checksum: number | undefined): void {
+    this.#abandoned.checksumTold(server, chunkId, version, checksum)
+  }
+
   // --- all chunks
 
   #look(row: number, every: boolean): void {
@@ -315,6 +348,10 @@ export class ChunkManager implements ChunkService {
     this.#repairer.whenSafe(this.#ledger.state.chunks.find(chunkId), done)
   }
 
+  grow(request: WriteRequest, length: number, go: Parameters<ChunkService['grow']>[2]): void {
+    this.#writes.grow(request, length, go)
+  }
+
   truncate(request: WriteRequest, length: number, answer: Parameters<ChunkService['truncate']>[2]): void {
     this.#writes.truncate(request, length, answer)
   }
@@ -334,7 +371,11 @@ export class ChunkManager implements ChunkService {
   // --- once a second
 
   tick(): void {
-    for (const row of this.#leases.tick()) this.#writes.lockEnded(row)
+    for (const row of this.#leases.tick()) {
+      this.#abandoned.expired(row)
+      this.#writes.lockEnded(row)
+    }
+    this.#abandoned.tick()
     this.#leases.wakeAll()
     this.#operations.tick()
     this.#deletions.tick()
@@ -381,7 +422,7 @@ export class ChunkManager implements ChunkService {
   }
 
   repairVersion(row: number): number | undefined {
-    const isUntouchable = this.#operations.isBusy(row) || this.#leases.isLocked(row)
+    const isUntouchable = this.#operations.isBusy(row) || this.#abandoned.isSettling(row) || this.#leases.isLocked(row)
     if (isUntouchable || this.#copies.good(row).length > 0) return undefined
     const versions = this.#copies
       .present(row)

@@ -39,8 +39,14 @@ export interface ChunkService {
   write(request: WriteRequest, answer: (answer: ChunkAnswer) => void): void
   /** Ends a write of the session: commits UNLOCK and lets others in. The lease of another session stays. */
   unlock(chunkId: number, session: SessionId): Status
+  /** Whether a write that the session ends now still counts; else others have gone on after its lease. */
+  mayEnd(chunkId: number, session: SessionId): boolean
+  /** The session is gone for good: what it was writing ends as it is. */
+  sessionEnded(session: SessionId): void
   /** Runs `done` once the chunk has all the copies that it shall have, or can have now; at once when it has. */
   whenSafe(chunkId: number, done: () => void): void
+  /** Waits until the file may grow to `length`: LOCKED while a write at its present end is neither ended nor given up. */
+  grow(request: WriteRequest, length: number, go: (status: Status) => void): void
   /** Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK. */
   truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void
   space(): SpaceTotals

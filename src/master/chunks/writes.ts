@@ -12,6 +12,7 @@ import type { Ledger } from '../ledger.ts'
 import { LabelsMode } from '../policy/labels.ts'
 import type { UniqueMode } from '../policy/matching.ts'
 import { type PlacementRules, placeCopies } from '../policy/placement.ts'
+import type { AbandonedWrites } from './abandoned.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import type { ChunkAnswer, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import type { Copies } from './copies.ts'
@@ -31,6 +32,7 @@ export interface WriteParts {
   copies: Copies
   leases: Leases
   operations: Operations
+  abandoned: AbandonedWrites
   /** Whether something is done with the chunk that a request must wait for. */
   isBusy: (row: number) => boolean
   /** A chunk that was locked may be looked after again. */
@@ -82,7 +84,8 @@ export class Writes {
       const { nodes, chunks } = this.#state
       row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
       if (row === 0) return answer({ status: Status.OK, chunkId: 0, version: 0, copies: [] })
-      if (isBusy(row)) return leases.park(row, waiter)
+      // What a client out of reach has not ended may be on one copy and not on another: nobody reads now this, now that.
+      if (isBusy(row) || this.#isLeftAlone(row)) return leases.park(row, waiter)
       if (this.#goodOr(row).length === 0) {
         if (servers.knowAll) return answer({ status: Status.CHUNKLOST })
         // A client that is told of no copies sleeps for 10 s.
@@ -91,7 +94,9 @@ export class Writes {
       answer(this.#located(row, chunks.id(row), near))
     }
     const waiter = leases.waiter(attempt, () => {
-      answer(isBusy(row) ? { status: Status.CHUNKBUSY } : this.#located(row, this.#state.chunks.id(row), near))
+      if (isBusy(row)) answer({ status: Status.CHUNKBUSY })
+      else if (this.#isLeftAlone(row)) answer({ status: Status.LOCKED })
+      else answer(this.#located(row, this.#state.chunks.id(row), near))
     })
     attempt()
   }
@@ -129,10 +134,12 @@ export class Writes {
       const { nodes, chunks } = this.#state
       const { inode, index } = request
       if (!nodes.isFile(inode)) return answer({ status: Status.ENOENT })
+      const held = this.#heldEnd(request, index * MFSCHUNKSIZE)
+      if (held !== 0) return leases.park(held, waiter)
       const row = nodes.chunkRow(inode, index)
       if (row === 0) return this.#create(pending)
       why = this.#isLockedFor(row, request) && !this.#isOwnWrite(row, request) ? Status.LOCKED : Status.CHUNKBUSY
-      if (why === Status.LOCKED || isBusy(row)) return leases.park(row, waiter)
+      if (why === Status.LOCKED || isBusy(row) || this.#mustSettle(row, request)) return leases.park(row, waiter)
       const good = this.#goodOr(row)
       if (good.length === 0 && this.#wasNeverWritten(row, inode, index)) {
         // Its creation was logged, but no server has carried it out.
@@ -157,6 +164,11 @@ export class Writes {
     const waiter: Waiter = leases.waiter(attempt, () => answer({ status: why }))
     const pending = { request, answer, again: attempt }
     attempt()
+  }
+
+  /** Whether somebody else left the chunk in the middle of a write. Without any copies there is nothing to settle. */
+  #mustSettle(row: number, { session }: WriteRequest): boolean {
+    return this.#parts.copies.good(row).length > 0 && this.#parts.abandoned.mustSettleFor(row, session)
   }
 
   #goodOr(row: number): ChunkServer[] {
@@ -219,8 +231,9 @@ export class Writes {
   }
 
   /** The chunk was locked for the session: its servers are busy with it until it is let go. */
-  #locked(row: number, { session }: WriteRequest): void {
+  #locked(row: number, { inode, index, session }: WriteRequest): void {
     this.#parts.leases.locked(row, session)
+    this.#parts.abandoned.begun(row, { inode, index, session })
     this.#writeEnded(row)
     const servers = this.#parts.copies.good(row)
     for (const server of servers) server.writing++
@@ -351,6 +364,7 @@ export class Writes {
     this.#commit({ op: 'ROLLBACK', ts: this.#now(), inode, index, previousChunkId, chunkId })
     this.#writeEnded(row)
     this.#parts.leases.unlocked(row)
+    this.#parts.abandoned.ended(row)
   }
 
   /** @param session whose write it was; undefined for what this master did itself */
@@ -363,6 +377,7 @@ export class Writes {
     if (session !== undefined && owner !== undefined && owner !== session) return Status.OK
     if (chunks.lockedTo.get(row) !== 0) this.#commit({ op: 'UNLOCK', ts: this.#now(), chunkId })
     this.#parts.leases.unlocked(row)
+    this.#parts.abandoned.ended(row)
     this.lockEnded(row)
     return Status.OK
   }
@@ -375,6 +390,43 @@ export class Writes {
 
   // --- changing the length
 
+  grow(request: WriteRequest, length: number, go: End): void {
+    const { leases } = this.#parts
+    const attempt = () => {
+      const held = this.#heldEnd(request, length)
+      if (held === 0) go(Status.OK)
+      else leases.park(held, waiter)
+    }
+    const waiter: Waiter = leases.waiter(attempt, () => go(Status.LOCKED))
+    attempt()
+  }
+
+  /**
+   * The chunk with the end of the file, when somebody who is out of reach was writing it and the file shall grow to `length`
+   * beyond this chunk: what he left behind the end would be seen. 0 when nothing stands in the way.
+   */
+  #heldEnd(request: WriteRequest, length: number): number {
+    const { nodes } = this.#state
+    const { inode } = request
+    if (!nodes.isFile(inode)) return 0
+    const index = Math.floor(nodes.length.get(inode) / MFSCHUNKSIZE)
+    if (length < (index + 1) * MFSCHUNKSIZE) return 0
+    const row = nodes.chunkRow(inode, index)
+    if (row === 0) return 0
+    const isHeld =
+      (this.#isLeftAlone(row) && !this.#isOwnWrite(row, request)) ||
+      this.#parts.abandoned.isSettling(row) ||
+      this.#mustSettle(row, request)
+    return isHeld ? row : 0
+  }
+
+  /** Whether the chunk is locked by a client that is not connected. */
+  #isLeftAlone(row: number): boolean {
+    const { leases } = this.#parts
+    const owner = leases.owner(row)
+    return owner !== undefined && leases.isLocked(row) && this.#state.sessions.get(owner)?.disconnectedAt !== 0
+  }
+
   truncate(request: WriteRequest, length: number, answer: End): void {
     const { leases, isBusy } = this.#parts
     let why: Status = Status.LOCKED
@@ -384,7 +436,7 @@ export class Writes {
       const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
       if (row === 0) return answer(Status.OK)
       why = this.#isLockedFor(row, request) ? Status.LOCKED : Status.CHUNKBUSY
-      if (why === Status.LOCKED || isBusy(row)) return leases.park(row, waiter)
+      if (why === Status.LOCKED || isBusy(row) || this.#mustSettle(row, request)) return leases.park(row, waiter)
       const good = this.#goodOr(row)
       if (good.length === 0 && this.#areCopiesToCome(row)) {
         why = Status.CSNOTPRESENT

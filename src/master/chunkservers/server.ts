@@ -4,6 +4,7 @@ import type { Connection, Listener } from '../../env/net.ts'
 import { ServerOperation } from '../../metadata/chunks/apply.ts'
 import { ProtocolError, Reader } from '../../protocol/codec.ts'
 import { VERSION } from '../../protocol/constants.ts'
+import * as cstocl from '../../protocol/cstocl.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matocs from '../../protocol/matocs.ts'
@@ -274,6 +275,11 @@ class ServerLink {
       case cstoma.remove.code: {
         const { chunkId, status } = cstoma.remove.decode(payload)
         return manager.deleteAnswered(server, chunkId, status)
+      }
+      case cstocl.chunkChecksum.code: {
+        const told = cstocl.chunkChecksum.decode(payload)
+        const checksum = told.status === undefined ? told.checksum : undefined
+        return manager.checksumTold(server, told.chunkId, told.version, checksum)
       }
       case cstoma.replicate.code: {
         const { chunkId, version, status } = cstoma.replicate.decode(payload)

@@ -191,6 +191,9 @@ function onWriteChunkEnd(context: RequestContext, payload: Buffer): void {
   const { services, state } = context
   const { status } = decideWriteEnd(state, context.asker(NOBODY), inode, length)
   const grows = status === Status.OK && length > state.nodes.length.get(inode)
+  if (grows && !services.chunks.mayEnd(chunkId, context.sessionId)) {
+    return context.answerStatus(matocl.fuseWriteChunkEnd, msgid, Status.IO)
+  }
   if (grows) {
     context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: mayTouch(context, flags) }])
     if (length >= (services.reservations.get(inode) ?? 0)) services.reservations.delete(inode)
@@ -254,12 +257,23 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
     }
     done(present)
   }
-  if (length === present || length % MFSCHUNKSIZE === 0) return finish()
   const index = Math.floor(length / MFSCHUNKSIZE)
-  services.chunks.truncate({ inode, index, session: context.sessionId, continues: false }, length, status => {
-    if (status === Status.OK) services.ledger.together(() => finish(index))
+  const chunkRequest = { inode, index, session: context.sessionId, continues: false }
+  const onceDone = (next: () => void) => (status: Status) => {
+    if (status === Status.OK) services.ledger.together(next)
     else context.answer(matocl.fuseTruncate, { msgid, status })
-  })
+  }
+  const cut = () => {
+    if (length === present || length % MFSCHUNKSIZE === 0) finish()
+    else
+      services.chunks.truncate(
+        chunkRequest,
+        length,
+        onceDone(() => finish(index)),
+      )
+  }
+  if (length > present) services.chunks.grow(chunkRequest, length, onceDone(cut))
+  else cut()
 }
 
 function onGetxattr(context: RequestContext, payload: Buffer): void {

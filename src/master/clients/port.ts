@@ -203,6 +203,7 @@ export class ClientPort implements News {
     ledger.commit({ op: 'SESDEL', ts: ledger.now(), sessionId })
     this.services.answers.forget(sessionId)
     this.services.jobs.forget(sessionId)
+    this.services.chunks.sessionEnded(sessionId)
     for (const inode of inodes) locks.wake(inode)
   }
 }

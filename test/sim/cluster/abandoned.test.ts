@@ -1,0 +1,116 @@
+// Clients that die in the middle of a write: what they leave is the same on all copies, and never seen in a hole.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ClusterSession } from '../../../src/client/cluster-session.ts'
+import { OpenFlag } from '../../../src/protocol/cltoma.ts'
+import { copyContents, copyFiles } from './chunk-copies.ts'
+import { SimCluster } from './cluster.ts'
+import { readRange, root } from './tree-model.ts'
+
+const ROOT = 1
+const KEPT = Buffer.alloc(1000, 'kept')
+const LEASE_MS = 120_000
+const [LOST_AT, LOST_BYTES] = [500_000, 100_000]
+const GROWN_TO = 70_000_000
+
+const areAlike = (cluster: SimCluster) => {
+  const [first, ...others] = copyFiles(cluster).map(copyContents)
+  return others.length > 0 && others.every(other => first?.equals(other))
+}
+
+/** A file whose writer died `afterMs` after it began to write behind the end. */
+async function withDeadWriter(
+  afterMs: number,
+  run: (cluster: SimCluster, inode: number) => Promise<void>,
+): Promise<boolean> {
+  const cluster = new SimCluster(afterMs, { servers: 3, syncChunks: false, sync: { kind: 'commit' } })
+  cluster.start()
+  await cluster.until(() => cluster.isUp, 60_000, 'the start of the cluster')
+  const host = cluster.addClientHost()
+  const begin = async () => {
+    await cluster.sleep(10_000)
+    const session = await cluster.connect(host.env('writer'))
+    const made = await session.create(ROOT, 'file', 0o644, 0, root)
+    const inode = made.status === undefined ? made.inode : 0
+    assert.equal(await session.data(inode).write(0, KEPT), 0)
+    assert.equal(await session.data(inode).flush(), 0)
+    assert.equal(await session.data(inode).write(LOST_AT, Buffer.alloc(LOST_BYTES, 'lost')), 0)
+    void session.data(inode).flush()
+    return inode
+  }
+  const inode = await cluster.run(begin(), 60_000, 'the writer')
+  await cluster.run(cluster.sleep(afterMs), 1000, 'the write')
+  host.kill()
+  await cluster.run(cluster.sleep(100), 1000, 'the death')
+  const wereAlike = areAlike(cluster)
+  await cluster.run(run(cluster, inode), 10 * LEASE_MS, 'the story')
+  return wereAlike
+}
+
+const opened = async (cluster: SimCluster, inode: number): Promise<ClusterSession> => {
+  const session = await cluster.connect(cluster.addClientHost().env('other'))
+  await session.open(inode, OpenFlag.READ | OpenFlag.WRITE, root)
+  return session
+}
+
+/** At these the copies differ. */
+const MOMENTS = [2, 3, 6]
+
+// As seeds 1, 3027 and 3046 (everything and clients) saw it.
+test('what a dead client left is the same on all copies in the end', async () => {
+  let different = 0
+  for (const afterMs of MOMENTS) {
+    const wereAlike = await withDeadWriter(afterMs, async cluster => {
+      await cluster.sleep(2 * LEASE_MS)
+      assert.ok(areAlike(cluster), `after ${afterMs} ms`)
+    })
+    if (!wereAlike) different++
+  }
+  assert.ok(different > 0, 'at no moment the copies differed')
+})
+
+test('what a dead client left behind the end of a file is not seen when the file grows over it', async () => {
+  for (const afterMs of MOMENTS) {
+    await withDeadWriter(afterMs, async (cluster, inode) => {
+      const session = await opened(cluster, inode)
+      const cut = await session.truncate(inode, true, root, GROWN_TO)
+      assert.equal(cut.status, undefined)
+      assert.deepEqual(await readRange(session, inode, 0, KEPT.length), KEPT)
+      assert.deepEqual(await readRange(session, inode, LOST_AT, LOST_BYTES), Buffer.alloc(LOST_BYTES))
+    })
+  }
+})
+
+// Seed 3059 (clients) saw now this, now that.
+test('who reads what a dead client was writing sees the same from then on', async () => {
+  for (const afterMs of MOMENTS) {
+    await withDeadWriter(afterMs, async (cluster, inode) => {
+      const seen = new Set<string>()
+      for (let i = 0; i < 6; i++) {
+        const session = await opened(cluster, inode)
+        seen.add((await readRange(session, inode, LOST_AT, LOST_BYTES)).toString())
+        await session.close()
+        await cluster.sleep(LEASE_MS / 4)
+      }
+      assert.equal(seen.size, 1, `after ${afterMs} ms`)
+    })
+  }
+})
+
+test('a client that was cut off may end its write when nobody else has gone on', async () => {
+  const cluster = new SimCluster(1, { servers: 2, syncChunks: false, sync: { kind: 'commit' } })
+  cluster.start()
+  await cluster.until(() => cluster.isUp, 60_000, 'the start of the cluster')
+  const host = cluster.addClientHost()
+  const story = async () => {
+    const session = await cluster.connect(host.env('writer'))
+    const made = await session.create(ROOT, 'file', 0o644, 0, root)
+    const inode = made.status === undefined ? made.inode : 0
+    assert.equal(await session.data(inode).write(0, KEPT), 0)
+    await cluster.sleep(20)
+    cluster.killMaster(false, 15_000)
+    assert.equal(await session.data(inode).flush(), 0)
+    assert.deepEqual(await readRange(session, inode, 0, KEPT.length), KEPT)
+  }
+  await cluster.run(story(), 10 * LEASE_MS, 'the story')
+})
