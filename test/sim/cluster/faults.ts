@@ -29,6 +29,7 @@ export interface Mortal {
 export class Faults {
   readonly #cluster: SimCluster
   readonly #clients: readonly Mortal[]
+  readonly #mayHappen: () => boolean
   readonly #faults: Fault[]
   /** Copies with a flipped bit that nobody has mended yet. */
   #flipped: CopyFile[] = []
@@ -36,9 +37,11 @@ export class Faults {
   /** So many things went wrong. */
   happened = 0
 
-  constructor(cluster: SimCluster, clients: readonly Mortal[], profile: Profile) {
+  /** @param mayHappen whether the cluster can bear more just now */
+  constructor(cluster: SimCluster, clients: readonly Mortal[], profile: Profile, mayHappen: () => boolean) {
     this.#cluster = cluster
     this.#clients = clients
+    this.#mayHappen = mayHappen
     this.#faults = this.#all().filter(fault => profile === 'everything' || fault.profiles.includes(profile))
   }
 
@@ -68,7 +71,7 @@ export class Faults {
       await this.#cluster.sleep(
         scheduler.between(0, 3) === 0 ? scheduler.between(1, 100) : scheduler.between(100, 3000),
       )
-      if (!this.#isOver) this.#happen()
+      if (!this.#isOver && this.#mayHappen()) this.#happen()
     }
   }
 
@@ -130,7 +133,7 @@ export class Faults {
     const { master } = this.#cluster
     if (!this.#checkpoint()) return false
     this.#cluster.scheduler.at(this.#below(100) / 20, () => {
-      if (this.#cluster.master === master) this.#killMaster(this.#below(2) === 0)
+      if (!this.#isOver && this.#cluster.master === master) this.#killMaster(this.#below(2) === 0)
     })
     return true
   }

@@ -16,6 +16,8 @@ import { type Client, type Life, Worker } from './worker.ts'
 const [SERVERS, CLIENTS, WORKERS, GOAL] = [3, 3, 2, 2]
 const WORK_LIMIT_MS = 1_800_000
 const MENDED_LIMIT_MS = 900_000
+/** A client gives up after 135 s without service; nothing more goes wrong for one that has waited for so long. */
+const PATIENCE_MS = 60_000
 
 export interface SimulationOptions {
   seed: number
@@ -132,7 +134,8 @@ class Simulation {
     await cluster.until(() => cluster.isUp, 60_000, 'the start of the cluster')
     const observer = await cluster.run(cluster.connect(cluster.addClientHost().env('observer')), 60_000, 'a session')
     await cluster.run(this.shared.begin(observer), 60_000, 'shared files')
-    const faults = new Faults(cluster, this.clients, this.profile)
+    const isAnybodyStuck = () => this.workers.some(({ busyMs }) => busyMs > PATIENCE_MS)
+    const faults = new Faults(cluster, this.clients, this.profile, () => !isAnybodyStuck())
     for (const client of this.clients) void client.start().catch(cluster.failed)
     void faults.run().catch(cluster.failed)
     await cluster.until(() => this.clients.every(({ isDone }) => isDone), WORK_LIMIT_MS, 'the work')

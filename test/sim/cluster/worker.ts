@@ -68,6 +68,8 @@ export class Worker {
   readonly #open = new Set<FileModel>()
   /** An operation without an answer yet: it may have been carried out. */
   #pending: { what: string; apply: () => void } | undefined
+  /** When its present operation began. */
+  #begunMs = Infinity
   #tag = 0
   #operations = 0
 
@@ -77,6 +79,11 @@ export class Worker {
     this.#others = others
     this.#shared = shared
     this.name = name
+  }
+
+  /** How long its present operation takes already, milliseconds; not positive when it does nothing. */
+  get busyMs(): number {
+    return this.#cluster.scheduler.nowMs - this.#begunMs
   }
 
   get #life(): Life {
@@ -98,6 +105,7 @@ export class Worker {
   /** Its client is dead: what was open is closed, what was not finished may be done or not. */
   clientDied(): void {
     this.isDone = false
+    this.#begunMs = Infinity
     for (const file of this.#open) file.clientDied()
     this.#open.clear()
     this.#note('the client is killed')
@@ -129,7 +137,9 @@ export class Worker {
     while (this.#operations < count) {
       this.#operations++
       const begun = this.#cluster.scheduler.nowMs
+      this.#begunMs = begun
       await this.#operate()
+      this.#begunMs = Infinity
       const waited = this.#cluster.scheduler.nowMs - Math.max(begun, this.#cluster.disturbedMs)
       this.longestMs = Math.max(this.longestMs, waited)
       await this.#life.sleep(this.#below(10) === 0 ? this.#below(1000) : this.#below(20))
