@@ -3,7 +3,6 @@ import type { Env, Timer } from '../env/env.ts'
 import type { Caller } from '../protocol/attributes.ts'
 import * as cltoma from '../protocol/cltoma.ts'
 import type { Message, StatusOr } from '../protocol/codec.ts'
-import { Reader } from '../protocol/codec.ts'
 import { EXTENDED_VERSION, MFSCHUNKSIZE, VERSION } from '../protocol/constants.ts'
 import { clampSeconds, lowSeconds, moreOf, plainSeconds } from '../protocol/fine-times.ts'
 import * as matocl from '../protocol/matocl.ts'
@@ -18,7 +17,7 @@ import type {
   Done,
   FileData,
   Found,
-  ListedName,
+  ListedNames,
   MetaCluster,
   Node,
   NodeAttributes,
@@ -32,6 +31,7 @@ import { OpenInodes } from './open-inodes.ts'
 import { patientPauseMs, pauseMs, type RetryOptions } from './retry.ts'
 import { ServerPool } from './server-pool.ts'
 import { TimeReports } from './time-reports.ts'
+import { WireNames } from './wire-names.ts'
 
 const REPORT_TIMES_MS = 1000
 const FIRST_INODES_REPORT_S = 60
@@ -422,19 +422,14 @@ export class ClusterSession implements Cluster, MetaCluster {
     return isIt ? { inode, attributes: there.attributes } : linked
   }
 
-  async readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedName[] }> {
+  async readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedNames }> {
     const flags = withAttributes ? cltoma.ReaddirFlag.WITHATTR : 0
     const question = { inode, caller, flags, page: { maxEntries: 0xffffffff, edgeId: 0n } }
     const answer = await this.#ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
     if (answer.status !== undefined) return answer
-    const input = new Reader(answer.entries, this.#master.extended ? EXTENDED_VERSION : VERSION)
-    const names: ListedName[] = []
-    while (input.left > 0) {
-      if (withAttributes) {
-        const { name, inode: child, attributes } = matocl.direntPlus.read(input)
-        names.push({ name, inode: child, type: attributes.type, attributes: this.#withPending(child, attributes) })
-      } else names.push({ ...matocl.dirent.read(input), attributes: undefined })
-    }
+    const version = this.#master.extended ? EXTENDED_VERSION : VERSION
+    const shown = (child: number, attributes: NodeAttributes) => this.#withPending(child, attributes)
+    const names = new WireNames(answer.entries, version, withAttributes, shown)
     return { names }
   }
 

@@ -35,6 +35,22 @@ export interface ListedName {
   attributes: Attributes | undefined
 }
 
+/** Names of a folder, `.` and `..` first. An array is one, too. */
+export interface ListedNames extends Iterable<ListedName> {
+  readonly length: number
+  at(index: number): ListedName | undefined
+  /** The same without an object for each name, where there is none yet. */
+  readonly raw?: RawNames
+}
+
+/** Single facts of listed names, by index. */
+export interface RawNames {
+  nameBytes(index: number): number
+  copyName(index: number, target: Uint8Array, at: number): void
+  inode(index: number): number
+  type(index: number): number
+}
+
 /** Parameters of the session (spec client-master 2.5). They may change when the session is made anew. */
 export interface SessionParameters {
   flags: number
@@ -116,7 +132,7 @@ export interface Cluster {
     flags?: number,
   ): Outcome<Node>
   link(inode: number, targetParent: number, targetName: string, caller: Caller): Outcome<Node>
-  readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedName[] }>
+  readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedNames }>
   /** `flags`: OpenFlag. The inode counts as open from now on, until release(), unless this fails. */
   open(inode: number, flags: number, caller: Caller): Outcome<{ flags: number; attributes: Attributes }>
   create(parent: number, name: string, mode: number, umask: number, caller: Caller): Outcome<Node & { flags: number }>

@@ -9,7 +9,7 @@ import { LookupFlag, OpenedFlag } from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import { CallerGroups } from './caller-groups.ts'
 import { ClusterFileSystem, type ClusterFileSystemOptions } from './cluster-file-system.ts'
-import type { Created, DirectoryEntry, Entry, Opened, Request } from './file-system.ts'
+import type { Created, DirectoryEntries, Entry, Opened, Request } from './file-system.ts'
 import { OpenAnswerFlag } from './fuse/abi.ts'
 import * as errno from './fuse/errno.ts'
 import { OperationLog } from './operation-log.ts'
@@ -378,9 +378,9 @@ test('a lock is answered only when the kernel has dropped what others changed', 
 test('while a folder is open, its reader gets lookups from the listing', async () => {
   const { fs, asked, pass } = setup()
   const { handle } = (await fs.opendir(by(), 1)) as Opened
-  const listing = (await fs.readdir(by(), 1, handle, 0)) as DirectoryEntry[]
+  const listing = (await fs.readdir(by(), 1, handle, 0)) as DirectoryEntries
   assert.deepEqual(
-    listing.map(({ name }) => name),
+    Array.from({ length: listing.length }, (_, index) => listing.at(index)?.name),
     ['.', '..', 'listed'],
   )
   assert.deepEqual(asked, ['readdir 1 true'])
@@ -411,7 +411,7 @@ test('a rewind lists anew, a folder that may not be searched is listed by name',
     withAttributes ? { status: Status.EACCES } : { names: [{ name: 'n', inode: 3, type: 1, attributes: undefined }] }
   const narrow = setup({ readdir: names }).fs
   const opened = (await narrow.opendir(by(), 1)) as Opened
-  const [entry] = (await narrow.readdir(by(), 1, opened.handle, 0)) as DirectoryEntry[]
+  const entry = ((await narrow.readdir(by(), 1, opened.handle, 0)) as DirectoryEntries).at(0)
   assert.deepEqual([entry?.name, entry?.entry.entrySeconds], ['n', -1])
   const closed = setup({ readdir: async () => ({ status: Status.EACCES }) }).fs
   assert.equal(await closed.opendir(by(), 1), errno.EACCES)

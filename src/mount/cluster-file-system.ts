@@ -15,7 +15,7 @@ import type {
   AttributeChanges,
   Attributes,
   Created,
-  DirectoryEntry,
+  DirectoryEntries,
   Entry,
   Errno,
   FileSystem,
@@ -25,8 +25,10 @@ import type {
   SpaceUse,
   TimedAttributes,
 } from './file-system.ts'
+import { Listing } from './folder-listing.ts'
 import { OpenAnswerFlag } from './fuse/abi.ts'
 import * as errno from './fuse/errno.ts'
+import { typeBits } from './node-types.ts'
 import type { CacheMode } from './options.ts'
 import { ACCESS_ACL, DEFAULT_ACL, decodeAcl, encodeAcl, NO_ACL, NOT_GIVEN } from './posix-acl.ts'
 import { Recent } from './recent.ts'
@@ -54,8 +56,6 @@ const S_IFREG = 0o100000
 const S_ISUID = 0o4000
 const S_ISGID = 0o2000
 const S_IXGRP = 0o010
-/** Node type (spec client-master 3.2) to the type bits of a mode; 0 is not used. */
-const typeBits = [0, 0o100000, 0o040000, 0o120000, 0o010000, 0o060000, 0o020000, 0o140000]
 const TYPE_FILE = 1
 const TYPE_FOLDER = 2
 const O_ACCMODE = 3
@@ -114,16 +114,6 @@ interface OpenFile {
 interface OpenFolder {
   inode: number
   listing: Promise<Listing | Errno> | undefined
-}
-
-interface Listing {
-  entries: DirectoryEntry[]
-  byName: Map<string, Entry>
-  uid: number
-  gid: number
-  pid: number
-  /** Not read by anybody yet. */
-  unread: boolean
 }
 
 interface FreshLookup {
@@ -231,9 +221,9 @@ export class ClusterFileSystem implements FileSystem {
     if (!listing || listing.uid !== request.uid || listing.gid !== request.gid || listing.pid !== request.pid) {
       return undefined
     }
-    const entry = listing.byName.get(name)
+    const listed = listing.find(name)
     // An open file may have grown since.
-    return entry && !this.#openInodes.has(entry.attributes.inode) ? entry : undefined
+    return listed && !this.#openInodes.has(listed.inode) ? this.#listedEntry(listed) : undefined
   }
 
   forget(): void {
@@ -736,25 +726,20 @@ export class ClusterFileSystem implements FileSystem {
     return { handle, flags: 0 }
   }
 
-  async readdir(
-    request: Request,
-    inode: number,
-    handle: number,
-    offset: number,
-  ): Promise<readonly DirectoryEntry[] | Errno> {
+  async readdir(request: Request, inode: number, handle: number, offset: number): Promise<DirectoryEntries | Errno> {
     const folder = this.#folders.get(handle)
     if (!folder) return errno.EBADF
     // The first reading has the listing of opendir; a rewind reads anew.
     const known = await folder.listing
     if (known !== undefined && typeof known !== 'number' && (offset !== 0 || known.unread)) {
       known.unread = false
-      return known.entries
+      return known
     }
     folder.listing = this.#list(request, inode)
     const listing = await folder.listing
     if (typeof listing === 'number') return listing
     listing.unread = false
-    return listing.entries
+    return listing
   }
 
   releasedir(_request: Request, inode: number, handle: number): Answer {
@@ -770,15 +755,7 @@ export class ClusterFileSystem implements FileSystem {
     // Who may read the folder but not search it gets the names alone.
     if (answer.status === Status.EACCES) answer = await this.#cluster.readdir(inode, false, caller)
     if (answer.status !== undefined) return errnoOf(answer.status)
-    const byName = new Map<string, Entry>()
-    const entries: DirectoryEntry[] = []
-    for (const listed of answer.names) {
-      const entry = this.#listedEntry(listed)
-      entries.push({ name: listed.name, entry })
-      if (listed.attributes) byName.set(listed.name, entry)
-    }
-    const { uid, gid, pid } = request
-    const listing = { entries, byName, uid, gid, pid, unread: true }
+    const listing = new Listing(request, answer.names, listed => this.#listedEntry(listed))
     this.#listings.set(inode, listing, LISTING_FRESH_MS)
     return listing
   }

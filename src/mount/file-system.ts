@@ -69,6 +69,23 @@ export interface DirectoryEntry {
   readonly entry: Entry
 }
 
+/** A listing, `.` and `..` first. An array is one, too. */
+export interface DirectoryEntries {
+  readonly length: number
+  at(index: number): DirectoryEntry | undefined
+  /** What READDIR tells, without an object for each entry, where there is none yet. */
+  readonly raw?: RawEntries | undefined
+}
+
+/** Single facts of entries, by index. */
+export interface RawEntries {
+  nameBytes(index: number): number
+  copyName(index: number, target: Uint8Array, at: number): void
+  inode(index: number): number
+  /** The type bits of a mode. */
+  typeBits(index: number): number
+}
+
 /** The attributes to set; those that are missing stay. Times: seconds and nanoseconds, or 'now'. */
 export interface AttributeChanges {
   mode?: number
@@ -155,7 +172,7 @@ export interface FileSystem {
    * The whole listing, `.` and `..` first. Positions are indexes: `offset` 0 is a new reading (or a rewind); any other
    * must be answered from the same listing.
    */
-  readdir(request: Request, inode: number, handle: number, offset: number): Answer<readonly DirectoryEntry[]>
+  readdir(request: Request, inode: number, handle: number, offset: number): Answer<DirectoryEntries>
   releasedir(request: Request, inode: number, handle: number): Answer
   statfs(request: Request, inode: number): Answer<SpaceUse>
   /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSetGid`: with the new ACL the set-gid bit goes. */

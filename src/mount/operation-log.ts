@@ -7,7 +7,7 @@ import {
   type AttributeChanges,
   type Attributes,
   type Created,
-  type DirectoryEntry,
+  type DirectoryEntries,
   type Entry,
   type FileSystem,
   LockType,
@@ -280,7 +280,7 @@ export class ObservedFileSystem implements FileSystem {
     )
   }
 
-  readdir(request: Request, inode: number, handle: number, offset: number): Answer<readonly DirectoryEntry[]> {
+  readdir(request: Request, inode: number, handle: number, offset: number): Answer<DirectoryEntries> {
     const answer = this.#inner.readdir(request, inode, handle, offset)
     const describe = () => `(${inode},${offset}) ${showHandle(handle)}`
     return this.#see(request, 'readdir', answer, describe, nothing, keepCount)
@@ -492,7 +492,7 @@ function keepBytes(data: Buffer | Buffer[] | number): unknown {
   return `(${Array.isArray(data) ? data.reduce((sum, part) => sum + part.length, 0) : data.length})`
 }
 
-function keepCount(entries: readonly unknown[] | number): unknown {
+function keepCount(entries: { readonly length: number } | number): unknown {
   return typeof entries === 'number' ? entries : `(${entries.length} entries)`
 }
 

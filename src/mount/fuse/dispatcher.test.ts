@@ -6,7 +6,14 @@ import type { Answer, FileSystem, Request } from '../file-system.ts'
 import { MemoryFileSystem } from '../memory-file-system.ts'
 import * as abi from './abi.ts'
 import { Opcode } from './abi.ts'
-import { Dispatcher, INTERRUPT_PATIENCE_MS, writeAttributes, writeEntry } from './dispatcher.ts'
+import {
+  Dispatcher,
+  INTERRUPT_PATIENCE_MS,
+  writeAttributes,
+  writeDirectoryEntry,
+  writeEntry,
+  writeRawEntry,
+} from './dispatcher.ts'
 import * as errno from './errno.ts'
 import type { Struct } from './struct.ts'
 
@@ -134,6 +141,25 @@ test('the fast writers of attributes and entries write what is declared', () => 
     attr: { ...declared, atimensec: 0, mtimensec: 0, ctimensec: 0, flags: 0 },
   }
   assert.deepEqual(entry, pack(abi.entryOut, expected))
+})
+
+test('an entry of a listing is the same bytes with and without an object for it', () => {
+  const attributes = { inode: 0x1_0000_0007, mode: 0o120777, nlink: 1, uid: 0, gid: 0, rdev: 0, size: 1, blocks: 1 }
+  const entry = { attributes: { ...attributes, atime: 0, mtime: 0, ctime: 0 }, attributeSeconds: 1, entrySeconds: 1 }
+  for (const nameBytes of [1, 7, 8, 9, 255]) {
+    const name = '\xff'.repeat(nameBytes)
+    const raw = {
+      nameBytes: () => nameBytes,
+      copyName: (_: number, target: Uint8Array, at: number) => void target.fill(0xff, at, at + nameBytes),
+      inode: () => attributes.inode,
+      typeBits: () => 0o120000,
+    }
+    const [one, other] = [Buffer.alloc(400, 1), Buffer.alloc(400, 1)]
+    const end = writeDirectoryEntry(one, 16, 400, { name, entry }, 42, false)
+    assert.equal(writeRawEntry(other, 16, 400, raw, 41), end)
+    assert.ok(one.equals(other))
+    assert.equal(writeRawEntry(other, 16, end - 1, raw, 41), 0, 'one that does not fit is left out')
+  }
 })
 
 test('names and contents pass through unchanged, whatever bytes they have', async () => {

@@ -7,12 +7,14 @@ import {
   type AttributeChanges,
   type Attributes,
   type Created,
+  type DirectoryEntries,
   type DirectoryEntry,
   type Entry,
   type Errno,
   type FileSystem,
   LockType,
   type Opened,
+  type RawEntries,
   type RecordLock,
   type Request,
   type SpaceUse,
@@ -616,16 +618,18 @@ export class Dispatcher {
   /** As many entries as fit, from index `offset` on. No entry at all is the end of the folder. */
   #replyDirectory(
     request: PendingRequest,
-    entries: readonly DirectoryEntry[],
+    entries: DirectoryEntries,
     offset: number,
     size: number,
     plus: boolean,
   ): void {
     const limit = OUT_HEADER_BYTES + Math.min(size, SCRATCH_BYTES - OUT_HEADER_BYTES)
     let at = OUT_HEADER_BYTES
+    const raw = plus ? undefined : entries.raw
     for (let index = offset; index < entries.length; index++) {
-      const item = entries[index] as DirectoryEntry
-      const end = writeDirectoryEntry(this.#scratch, at, limit, item, index + 1, plus)
+      const end = raw
+        ? writeRawEntry(this.#scratch, at, limit, raw, index)
+        : writeDirectoryEntry(this.#scratch, at, limit, entries.at(index) as DirectoryEntry, index + 1, plus)
       if (end === 0) break
       at = end
     }
@@ -731,8 +735,23 @@ export function writeEntry(view: Buffer, at: number, entry: Entry): void {
   writeAttributes(view, at + offset.attr, entry.attributes)
 }
 
+/** As writeDirectoryEntry() for READDIR, and the same bytes. */
+export function writeRawEntry(view: Buffer, at: number, limit: number, entries: RawEntries, index: number): number {
+  const nameBytes = entries.nameBytes(index)
+  const nameAt = at + abi.dirent.bytes
+  const end = at + Math.ceil((abi.dirent.bytes + nameBytes) / 8) * 8
+  if (end > limit) return 0
+  writeU64(view, at + abi.dirent.at.ino, entries.inode(index))
+  writeU64(view, at + abi.dirent.at.off, index + 1)
+  view.writeUInt32LE(nameBytes, at + abi.dirent.at.namelen)
+  view.writeUInt32LE(entries.typeBits(index) >>> 12, at + abi.dirent.at.type)
+  entries.copyName(index, view, nameAt)
+  for (let pad = nameAt + nameBytes; pad < end; pad++) view[pad] = 0
+  return end
+}
+
 /** Returns where the entry ends, 0 when it does not fit before `limit`. */
-function writeDirectoryEntry(
+export function writeDirectoryEntry(
   view: Buffer,
   start: number,
   limit: number,

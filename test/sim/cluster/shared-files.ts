@@ -117,7 +117,7 @@ export class SharedFiles {
     const stranger = records.find(record => !this.#written.has(record) && !this.#unanswered.has(record))
     if (stranger) throw new Violation(`record "${stranger}" in /shared/log was never written`)
     const listed = await session.readdir(this.#folder, false, root)
-    const names = new Set(listed.status === undefined ? listed.names.map(({ name }) => name) : [])
+    const names = new Set(listed.status === undefined ? Array.from(listed.names, ({ name }) => name) : [])
     for (const name of this.#owners.keys()) if (!names.has(name)) throw new Violation(`/shared/${name} is missing`)
   }
 }
