@@ -9,17 +9,38 @@ function fileStat(stats: Stats): FileStat {
   return { size: stats.size, blocksBytes: stats.blocks * 512, mtimeMs: stats.mtimeMs, kind }
 }
 
-/** A disk that takes longer than this, on average, is waited for by other threads. The way to them takes 0.1 ms. */
-const QUICK_MS = 0.5
-/** Then it is tried again. */
+/** An action that takes longer than this, on average, is done by other threads. The way to them takes 0.1 ms. */
+const QUICK_MS = 1
+/** Then it is tried again here. */
 const SLOW_DISK_MS = 1000
 /** How much the last time counts in the average. */
 const AVERAGE_WEIGHT = 1 / 8
 
-class RealFile implements DiskFile {
-  readonly #handle: FileHandle
+/** How quick the disk has been of late with actions of one kind. */
+class Pace {
   #slowUntilMs = 0
   #averageMs = 0
+
+  /** Does it here unless the disk has been slow. @returns whether it was done */
+  inPlace(action: () => void): boolean {
+    const startMs = performance.now()
+    if (startMs < this.#slowUntilMs) return false
+    action()
+    const endMs = performance.now()
+    this.#averageMs += (endMs - startMs - this.#averageMs) * AVERAGE_WEIGHT
+    if (this.#averageMs > QUICK_MS) {
+      this.#slowUntilMs = endMs + SLOW_DISK_MS
+      this.#averageMs = 0
+    }
+    return true
+  }
+}
+
+class RealFile implements DiskFile {
+  readonly #handle: FileHandle
+  // Apart: where syncs are slow, what only goes to memory is quick all the same.
+  readonly #writes = new Pace()
+  readonly #syncs = new Pace()
 
   constructor(handle: FileHandle) {
     this.#handle = handle
@@ -70,25 +91,11 @@ class RealFile implements DiskFile {
   }
 
   writeLittle(source: Buffer, position: number): Promise<void> | undefined {
-    return this.#inPlace(() => this.writeSync(source, position)) ? undefined : this.write(source, position)
+    return this.#writes.inPlace(() => this.writeSync(source, position)) ? undefined : this.write(source, position)
   }
 
   syncLittle(): Promise<void> | undefined {
-    return this.#inPlace(() => fdatasyncSync(this.#handle.fd)) ? undefined : this.sync()
-  }
-
-  /** Does it here unless the disk has been slow of late. @returns whether it was done */
-  #inPlace(action: () => void): boolean {
-    const startMs = performance.now()
-    if (startMs < this.#slowUntilMs) return false
-    action()
-    const endMs = performance.now()
-    this.#averageMs += (endMs - startMs - this.#averageMs) * AVERAGE_WEIGHT
-    if (this.#averageMs > QUICK_MS) {
-      this.#slowUntilMs = endMs + SLOW_DISK_MS
-      this.#averageMs = 0
-    }
-    return true
+    return this.#syncs.inPlace(() => fdatasyncSync(this.#handle.fd)) ? undefined : this.sync()
   }
 
   async stat(): Promise<FileStat> {
