@@ -22,6 +22,16 @@ export class Records {
     return page === undefined ? 0 : (page[(row & PAGE_MASK) * this.#words + word] as number)
   }
 
+  /** The page of a row, for those who read many of its words; undefined for a row that was never set. */
+  pageOf(row: number): Readonly<Uint32Array> | undefined {
+    return this.#pages[row >>> PAGE_BITS]
+  }
+
+  /** Where the row begins in its page. */
+  startOf(row: number): number {
+    return (row & PAGE_MASK) * this.#words
+  }
+
   set(row: number, word: number, value: number): void {
     const page = this.#pages[row >>> PAGE_BITS] ?? this.#addPage(row >>> PAGE_BITS)
     page[(row & PAGE_MASK) * this.#words + word] = value

@@ -2,7 +2,6 @@
 
 import { type Actor, SessionFlag } from '../../metadata/decision.ts'
 import { allowedCombinations, shownMode } from '../../metadata/namespace/access.ts'
-import { linkCount } from '../../metadata/namespace/tree.ts'
 import type { State } from '../../metadata/state.ts'
 import { Eattr, type Inode, isFileType, NodeType } from '../../metadata/types.ts'
 import { type Attributes, MattrFlag } from '../../protocol/attributes.ts'
@@ -19,27 +18,25 @@ export interface Asker extends Actor {
 
 /** @param parent the directory that the request went through, 0 when there was none */
 export function attributesOf(state: State, asker: Asker, inode: Inode, parent: Inode = 0): Attributes {
-  const { nodes } = state
-  const { atime, mtime, ctime } = nodes
-  const eattr = nodes.eattr.get(inode)
-  const type = nodes.type(inode)
+  const facts = state.nodes.facts(inode)
+  const { type, eattr, atimeMore, mtimeMore, ctimeMore } = facts
   const noowner = (eattr & Eattr.NOOWNER) !== 0 && asker.uid !== 0
   // A default ACL above narrows the stored mode of a link, as in the original; links have all rights on Linux.
-  const mode = type === NodeType.SYMLINK ? 0o777 : shownMode(state, inode)
+  const mode = type === NodeType.SYMLINK ? 0o777 : shownMode(state, inode, facts.mode)
   const owner = (mode >> 6) & 7
-  const [atimeMore, mtimeMore, ctimeMore] = [atime.more(inode), mtime.more(inode), ctime.more(inode)]
+  const links = type === NodeType.DIRECTORY ? 2 + facts.links : facts.links
   return {
     flags: flagsOf(state, asker, inode, eattr, parent),
     type: type >= NodeType.TRASH ? NodeType.FILE : type,
     mode: noowner ? (mode & 0o7700) | (owner << 3) | owner : mode,
-    uid: shownOwner(asker, noowner, nodes.uid.get(inode), asker.uid, asker.originalUid),
-    gid: shownOwner(asker, noowner, nodes.gid.get(inode), asker.gids[0] ?? 0, asker.originalGid),
-    atime: secondsOf(atime.low(inode), atimeMore),
-    mtime: secondsOf(mtime.low(inode), mtimeMore),
-    ctime: secondsOf(ctime.low(inode), ctimeMore),
-    nlink: type >= NodeType.TRASH ? 0 : linkCount(state, inode),
-    length: shownLength(state, inode, type),
-    winattr: nodes.winattr.get(inode),
+    uid: shownOwner(asker, noowner, facts.uid, asker.uid, asker.originalUid),
+    gid: shownOwner(asker, noowner, facts.gid, asker.gids[0] ?? 0, asker.originalGid),
+    atime: secondsOf(facts.atime, atimeMore),
+    mtime: secondsOf(facts.mtime, mtimeMore),
+    ctime: secondsOf(facts.ctime, ctimeMore),
+    nlink: type >= NodeType.TRASH ? 0 : links,
+    length: isFileType(type) ? facts.length : shownLength(state, inode, type),
+    winattr: facts.winattr,
     atimeNs: nanosecondsOf(atimeMore),
     mtimeNs: nanosecondsOf(mtimeMore),
     ctimeNs: nanosecondsOf(ctimeMore),
@@ -63,6 +60,7 @@ function shownOwner(asker: Asker, noowner: boolean, stored: number, mapped: numb
   return stored
 }
 
+/** Of what is no file. */
 function shownLength({ nodes, lists }: State, inode: Inode, type: NodeType | 0): number {
   switch (type) {
     case NodeType.DIRECTORY:
@@ -73,7 +71,7 @@ function shownLength({ nodes, lists }: State, inode: Inode, type: NodeType | 0):
     case NodeType.CHARDEV:
       return nodes.rdev(inode)
     default:
-      return isFileType(type) ? nodes.length.get(inode) : 0
+      return 0
   }
 }
 

@@ -61,8 +61,7 @@ export function hasOwnerRights({ nodes }: State, inode: Inode, uid: number): boo
 }
 
 /** Mode bits as stat shows them: with an access ACL the mask stands for the group (spec master-behaviour 1.9). */
-export function shownMode({ nodes, acls }: State, inode: Inode): number {
-  const mode = nodes.mode.get(inode)
+export function shownMode({ nodes, acls }: State, inode: Inode, mode = nodes.mode.get(inode)): number {
   const acl = acls.get(inode, AclType.ACCESS)
   if (!acl) return mode
   const group = acl.mask === ACL_UNSET ? acl.group : acl.mask

@@ -18,6 +18,25 @@ import { type Stamp, Times } from './times.ts'
 
 const WORDS = 16
 
+/** What every client is shown of a node. */
+export interface NodeFacts {
+  type: NodeType | 0
+  eattr: number
+  winattr: number
+  mode: number
+  uid: number
+  gid: number
+  atime: number
+  mtime: number
+  ctime: number
+  /** What the three times need besides (protocol/fine-times.ts). */
+  atimeMore: number
+  mtimeMore: number
+  ctimeMore: number
+  length: number
+  links: number
+}
+
 /** A node as load() takes it: fields as they are stored, times in whole seconds. */
 export interface LoadedNode {
   inode: Inode
@@ -123,6 +142,30 @@ export class NodeTable {
   /** 0 for a number without node. */
   type(inode: Inode): NodeType | 0 {
     return this.#type.get(inode) as NodeType | 0
+  }
+
+  /** The facts of one node at once: a listing reads them of every name. */
+  facts(inode: Inode): NodeFacts {
+    const page = this.#records.pageOf(inode) ?? NO_WORDS
+    const at = page === NO_WORDS ? 0 : this.#records.startOf(inode)
+    const word = (number: number) => page[at + number] as number
+    const head = word(0)
+    return {
+      type: (head & 0xff) as NodeType | 0,
+      eattr: (head >>> 16) & 0xff,
+      winattr: head >>> 24,
+      mode: word(1) & 0xffff,
+      uid: word(2),
+      gid: word(3),
+      atime: word(4),
+      mtime: word(5),
+      ctime: word(6),
+      atimeMore: word(13),
+      mtimeMore: word(14),
+      ctimeMore: word(15),
+      length: (word(8) & 0xffffff) * 0x100000000 + word(7),
+      links: word(9),
+    }
   }
 
   isDirectory(inode: Inode): boolean {
@@ -339,6 +382,8 @@ export class NodeTable {
     }
   }
 }
+
+const NO_WORDS: Readonly<Uint32Array> = new Uint32Array(WORDS)
 
 function trailingOnes(bits: number): number {
   const zeros = ~bits
