@@ -14,4 +14,11 @@ fi
 # A checkout runs its sources, an installed package the JavaScript made of them.
 program=$root/src/cli/$name.ts
 [ -f "$program" ] || program=$root/dist/cli/$name.js
-exec "$node" "$program" "$@"
+
+# Through these flows data: much garbage, little that stays. With the small heap that V8 begins with it would mark
+# everything after each few MiB.
+case $name in
+mfschunkserver | mfsmount) heap=--initial-old-space-size=64 ;;
+*) heap= ;;
+esac
+exec "$node" $heap "$program" "$@"

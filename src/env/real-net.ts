@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises'
-import { createServer, type Server, Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import type { Connection, ConnectionHandlers, Net } from './net.ts'
+import { adopt, descriptorOf, type SlabSocket, slabSocket } from './slab-socket.ts'
 
 /** Small messages of one turn go out together, when there are as many bytes of them or the turn ends. */
 const GATHERED_BYTES_MAX = 64 * 1024
@@ -31,14 +32,15 @@ class RealConnection implements Connection {
   #gathered: Buffer[] = []
   #gatheredBytes = 0
 
-  constructor(socket: Socket) {
+  constructor(made: SlabSocket) {
+    const { socket } = made
     this.#socket = socket
     this.remoteAddress = socket.remoteAddress ?? ''
     this.remotePort = socket.remotePort ?? 0
     this.localAddress = socket.localAddress ?? ''
     socket.setNoDelay(true)
     socket.pause()
-    socket.on('data', (bytes: Buffer) => this.#handlers?.data(bytes))
+    made.onData = bytes => this.#handlers?.data(bytes)
     socket.on('end', () => this.end())
     socket.on('error', error => {
       this.#error = error
@@ -126,16 +128,10 @@ class RealConnection implements Connection {
   }
 }
 
-/** Node tells it nobody but the one object that it calls private. */
-function descriptorOf(server: Server): { descriptor?: number } {
-  const { fd = -1 } = (server as { _handle?: { fd?: number } })._handle ?? {}
-  return fd < 0 ? {} : { descriptor: fd }
-}
-
 /** Goes on listening where another process did: `descriptor` is the number of its socket here. */
 export function listenOnDescriptor(descriptor: number, onConnection: (connection: Connection) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const server = createServer({ pauseOnConnect: true }, socket => onConnection(new RealConnection(socket)))
+    const server = createServer({ pauseOnConnect: true }, socket => onConnection(new RealConnection(adopt(socket))))
     server.once('error', reject)
     server.listen({ fd: descriptor }, () => resolve())
   })
@@ -146,19 +142,21 @@ export const realNet: Net = {
   listen(host, port, onConnection) {
     return new Promise((resolve, reject) => {
       const connections = new Set<RealConnection>()
-      const server = createServer({ pauseOnConnect: true }, socket => {
-        const connection = new RealConnection(socket)
+      const server = createServer({ pauseOnConnect: true }, accepted => {
+        const made = adopt(accepted)
+        const connection = new RealConnection(made)
         connections.add(connection)
-        socket.on('close', () => connections.delete(connection))
+        made.socket.on('close', () => connections.delete(connection))
         onConnection(connection)
       })
       server.once('error', reject)
       server.listen({ host: host === '*' ? '0.0.0.0' : host, port, backlog: 100 }, () => {
         server.off('error', reject)
         const address = server.address()
+        const descriptor = descriptorOf(server)
         resolve({
           port: typeof address === 'object' && address !== null ? address.port : port,
-          ...descriptorOf(server),
+          ...(descriptor === undefined ? {} : { descriptor }),
           close: () =>
             new Promise<void>(done => {
               server.close(() => done())
@@ -171,7 +169,8 @@ export const realNet: Net = {
 
   connect(host, port, { timeoutMs, bindHost }) {
     return new Promise((resolve, reject) => {
-      const socket = new Socket()
+      const made = slabSocket()
+      const { socket } = made
       const timer = setTimeout(() => {
         socket.destroy()
         reject(
@@ -185,7 +184,7 @@ export const realNet: Net = {
       socket.connect({ host, port, family: 4, ...(bindHost ? { localAddress: bindHost } : {}) }, () => {
         clearTimeout(timer)
         socket.removeAllListeners('error')
-        resolve(new RealConnection(socket))
+        resolve(new RealConnection(made))
       })
     })
   },
