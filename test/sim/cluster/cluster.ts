@@ -63,6 +63,8 @@ export interface ClusterOptions {
   /** Chunkservers acknowledge what their disks have: then they may lose their power. */
   syncChunks: boolean
   sync: SyncMode
+  /** What else the master's configuration says. */
+  master?: Partial<MasterOptions>
 }
 
 /** A chunkserver and its machine. */
@@ -142,7 +144,7 @@ export class SimCluster {
       this.count('master ended by itself')
       this.killMaster(false, this.scheduler.between(RESTART_MS, 4 * RESTART_MS))
     }
-    const start = Master.start(env, { ...masterDefaults, sync: this.options.sync }, ended)
+    const start = Master.start(env, { ...masterDefaults, ...this.options.master, sync: this.options.sync }, ended)
     start.then(
       master => {
         this.master = master

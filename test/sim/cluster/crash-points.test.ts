@@ -17,6 +17,28 @@ test('wherever the master is stopped, it comes back with everything that it ackn
   }
 })
 
+const files = [
+  ...[
+    'rename of changelog.1.mfs',
+    'rename of changelog.1.sums',
+    'rename of changelog.2.mfs',
+    'unlink of changelog.2.mfs',
+  ],
+  ...['rename of metadata.mfs', 'rename of metadata.mfs.back', 'rename of metadata.mfs.back.1'],
+  ...['sync of changelog.0.mfs', 'sync of metadata.mfs.back.tmp'],
+]
+
+test('among the points are those of rotations, checkpoints and old files that go', async () => {
+  const { kinds } = await crash({ seed: 1, manner: 'killed', points: [] })
+  const expected = files.map(file => `after ${file.replace('of ', 'of /var/lib/mfs/')}`)
+  const others = ['before write of /var/lib/mfs/changelog.0.mfs', 'before write of /var/lib/mfs/metadata.mfs.back.tmp']
+  const folder = 'after syncFolder of /var/lib/mfs'
+  const missing = [...expected, ...others, folder, 'before an answer', 'after an answer'].filter(
+    kind => !kinds.has(kind),
+  )
+  assert.deepEqual(missing, [])
+})
+
 test('a master that is stopped again and again loses nothing', async () => {
   for (let seed = 1000; seed < 1020; seed++) {
     const draw = seeded(seed)

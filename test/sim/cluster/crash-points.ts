@@ -45,6 +45,8 @@ export interface CrashPlan {
 export interface CrashReport {
   /** Points that there were; with no crash, all that there are. */
   points: number
+  /** What they were, each once. */
+  kinds: ReadonlySet<string>
   /** Crashes that happened, in words. */
   crashes: string[]
   acknowledged: number
@@ -56,11 +58,14 @@ class CrashRun {
   readonly #tree = new FolderModel(0, 0o755)
   readonly crashes: string[] = []
   points = 0
+  readonly kinds = new Set<string>()
   acknowledged = 0
 
   constructor(plan: CrashPlan) {
     this.#plan = plan
-    this.cluster = new SimCluster(plan.seed, { servers: 0, syncChunks: false, sync: { kind: 'commit' } })
+    // One old changelog is kept, so that some are removed.
+    const options = { servers: 0, syncChunks: false, sync: { kind: 'commit' }, master: { backLogs: 1 } } as const
+    this.cluster = new SimCluster(plan.seed, options)
     this.cluster.masterHost.disk.watcher = (operation, path, when) => {
       if (points.has(`${when} ${operation}`)) this.#point(`${when} ${operation} of ${path}`)
     }
@@ -71,6 +76,7 @@ class CrashRun {
 
   #point(what: string): void {
     this.points++
+    this.kinds.add(what)
     if (!this.#plan.points.includes(this.points)) return
     this.crashes.push(`point ${this.points}, ${what}`)
     const { manner } = this.#plan
@@ -171,5 +177,5 @@ export async function crash(plan: CrashPlan): Promise<CrashReport> {
   } finally {
     process.off('unhandledRejection', failed)
   }
-  return { points: run.points, crashes: run.crashes, acknowledged: run.acknowledged }
+  return { points: run.points, kinds: run.kinds, crashes: run.crashes, acknowledged: run.acknowledged }
 }
