@@ -234,6 +234,8 @@ export class ChunkWriter {
       matocl.fuseWriteChunkEnd,
     )
     const progress = this.#writtenTo > 0
+    // Attributes that the master told before this end may be looked at in this very turn: they lack these bytes.
+    if (progress) await new Promise<void>(resolve => env.clock.soon(resolve))
     this.#writtenTo = 0
     locator.written(inode, index, { chunkId, version, copies }, end)
     if (problem !== undefined) locator.forgetChunk(inode, index)

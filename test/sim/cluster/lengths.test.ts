@@ -37,3 +37,21 @@ test('who has only written to a file reads what lies behind his bytes', () =>
       await session.close()
     }
   }))
+
+// Seed 7001 (everything, 80 operations): both answers came in one piece after the connection was lost.
+test('a file is never shown shorter than its own writer has made it', () =>
+  withFile(async (cluster, inode) => {
+    const session = await cluster.connect(cluster.addClientHost().env('client'))
+    await session.open(inode, OpenFlag.READ | OpenFlag.WRITE, root)
+    let length = 100_000
+    for (let afterMs = 9; afterMs < 14; afterMs++) {
+      length += 100
+      assert.equal(await session.data(inode).write(length - 100, Buffer.alloc(100, 'y')), 0)
+      const flushed = session.data(inode).flush()
+      await cluster.sleep(afterMs / 2)
+      cluster.killMaster(false, 200)
+      const told = await session.getattr(inode, true, root)
+      assert.ok(told.status === undefined && told.attributes.length === length, `after ${afterMs / 2} ms`)
+      assert.equal(await flushed, 0)
+    }
+  }))
