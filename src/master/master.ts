@@ -23,6 +23,7 @@ import { DataCache } from './clients/data-cache.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
+import { Reservations } from './clients/reservations.ts'
 import { TreeJobs } from './clients/tree-jobs.ts'
 import { FileCheck } from './file-check.ts'
 import { type CommitRule, LiveLedger } from './live-ledger.ts'
@@ -53,6 +54,7 @@ export class Master {
   readonly chunks: ChunkManager
   /** What clients may ask again after this start; a follower keeps it up from the lines. */
   readonly answers: RecentAnswers
+  readonly #reservations = new Reservations()
   readonly #timers: Timer[] = []
   readonly #fileCheck: FileCheck
   readonly #checkpointer: Checkpointer
@@ -122,7 +124,7 @@ export class Master {
       fileCheck: this.#fileCheck,
       options: options.client,
       epoch,
-      reservations: new Map(),
+      reservations: this.#reservations,
     }
     this.#clients = new ClientPort(env, services, options.exports, {
       sustainSeconds: options.sessionSustainSeconds,
@@ -159,13 +161,15 @@ export class Master {
 
   /** What the former master knew and the state does not hold: answers that may be lost, and whose leases there are. */
   async #rememberLastLines(): Promise<void> {
-    const { version, sessions } = this.ledger.state
+    const { version, sessions, nodes } = this.ledger.state
     const lines = await recentLines(this.#env.disk, this.#options.dataFolder, version, AFTERMATH_SECONDS)
     const confirmed = (lines.at(-1)?.entry.ts ?? 0) - CONFIRMED_AFTER_MS / 1000
     for (const { entry, trailer } of lines) {
       this.chunks.remember(entry, trailer)
+      this.#reservations.remember(entry, trailer)
       if (entry.ts >= confirmed) this.answers.remember(entry, trailer)
     }
+    this.#reservations.end(inode => (nodes.isFile(inode) ? nodes.length.get(inode) : undefined))
     this.answers.keepOnly(id => sessions.get(id) !== undefined)
   }
 

@@ -50,6 +50,11 @@ test('a class that is exchanged for itself counts as changed', () => {
   assert.equal(nodes.ctime.get(3), TS + 4)
 })
 
+test('a trash time that does not fit into 16 bits of hours begins at 0 again', () => {
+  const { nodes } = after(...FOLDER, ...FILE, 'SETTRASHTIME(3,0,300000000,0):1,0,0')
+  assert.equal(nodes.trashHours.get(3), 17_798)
+})
+
 test('all ranges of an owner show the process that locked first', () => {
   const session = 'SESADD(#1,1,8,0022,0,0,0,0,1,9,0,4294967295,0x00000000,1,/m):1'
   const { posixLocks } = after(

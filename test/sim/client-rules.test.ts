@@ -147,3 +147,28 @@ story(
     assert.deepEqual([...world.state.openFiles.inodesOf(client.sessionId)], [inode])
   },
 )
+
+story(
+  'a place at the end of a file is promised once, whoever asks again and whatever becomes of the master',
+  async world => {
+    const [one, other] = [await world.mount(), await world.mount({ address: '10.9.9.101' })]
+    const inode = inodeOf(await one.create(ROOT, 'log'))
+    const { OPENED, UPDATE, RESERVE } = cltoma.TruncateFlag
+    const question = { inode, flags: OPENED | UPDATE | RESERVE, caller, length: 100 }
+    const place = async (client: RawClient, msgid: number) => {
+      const answer = await client.askAs(msgid, cltoma.fuseTruncate, question, matocl.fuseTruncate)
+      return (answer as { previousLength?: number }).previousLength
+    }
+    assert.equal(await place(one, 50), 0)
+    assert.equal(await place(other, 50), 100)
+    world.kill()
+    await world.start()
+    const back = await world.connect()
+    await back.reconnect(one.sessionId)
+    assert.equal(await place(back, 50), 0, 'the answer may have been lost')
+    assert.equal(await place(back, 51), 200)
+    const cut = { ...question, flags: OPENED, length: 0 }
+    await back.askAs(52, cltoma.fuseTruncate, cut, matocl.fuseTruncate)
+    assert.equal(await place(back, 53), 0, 'who cuts the file begins anew')
+  },
+)

@@ -1,5 +1,6 @@
 // What the handlers of client messages work with.
 import type { Entry } from '../../metadata/changelog/entry.ts'
+import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { Decision } from '../../metadata/decision.ts'
 import type { Session } from '../../metadata/sessions/sessions.ts'
 import type { Inode, SessionId } from '../../metadata/types.ts'
@@ -13,6 +14,7 @@ import type { DataCache } from './data-cache.ts'
 import type { LockService } from './lock-service.ts'
 import type { RawRequest } from './named-inodes.ts'
 import { digestOf, type OnceRequest, type RecentAnswers } from './recent-answers.ts'
+import type { Reservations } from './reservations.ts'
 import type { TreeJobs } from './tree-jobs.ts'
 
 /** Who asks where the message does not say. */
@@ -48,8 +50,7 @@ export interface ClientServices {
   epoch: number
   /** What the last look at all files found. */
   fileCheck: Pick<FileCheck, 'last' | 'missing'>
-  /** Ends of append reservations, beyond the length of the file (spec client-master 5.6, TRUNCATE). */
-  reservations: Map<Inode, number>
+  reservations: Reservations
 }
 
 export interface ClientOptions {
@@ -157,6 +158,13 @@ export class RequestContext {
       this.services.ledger.commit(entry)
       this.#once?.committed(entry)
     }
+  }
+
+  /** Nothing changes, but something is promised: `trailer` makes it as durable as a change. */
+  promise(trailer: Trailer): void {
+    const entry = { op: 'IDLE', ts: this.now() } as const
+    this.services.ledger.commit(entry, trailer)
+    this.#once?.committed(entry)
   }
 
   /** One of many entries of a request that is carried out in slices. */

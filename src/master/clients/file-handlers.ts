@@ -60,7 +60,7 @@ function onOpen(context: RequestContext, payload: Buffer): void {
   }
   const decision = decideOpen(context.state, asker, request, context.now())
   if (!context.granted(decision)) return context.answer(matocl.fuseOpen, { msgid, status: decision.status })
-  if (request.truncate) context.services.reservations.delete(decision.inode)
+  if (request.truncate) context.services.reservations.drop(decision.inode)
   const { cache } = context.services
   if (has(OpenFlag.CACHE_CLEARED)) cache.accessed(decision.inode, context.sessionId)
   if (request.truncate && !request.afterCreate) cache.changed(decision.inode, context.sessionId)
@@ -196,7 +196,7 @@ function onWriteChunkEnd(context: RequestContext, payload: Buffer): void {
   }
   if (grows) {
     context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: mayTouch(context, flags) }])
-    if (length >= (services.reservations.get(inode) ?? 0)) services.reservations.delete(inode)
+    services.reservations.written(inode, length)
   }
   // The chunk is let go also when the quota says no; nobody shall wait for a lease without use.
   const unlocked = services.chunks.unlock(chunkId, context.sessionId)
@@ -231,12 +231,13 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
   const done = (previousLength: number) =>
     context.answer(matocl.fuseTruncate, { msgid, previousLength, attributes: attributesOf(state, asker, inode) })
   if (request.reserve) {
-    const end = Math.max(present, services.reservations.get(inode) ?? 0)
-    services.reservations.set(inode, end + length)
+    const end = services.reservations.endOf(inode, present)
+    services.reservations.reserve(inode, end + length)
+    context.promise({ reserved: { inode, end: end + length } })
     tellLengthChanged(context, inode, end + length)
     return done(end)
   }
-  services.reservations.delete(inode)
+  services.reservations.drop(inode)
   if (request.update) {
     if (length > present) {
       context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: false }])

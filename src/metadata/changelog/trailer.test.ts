@@ -28,6 +28,7 @@ const trailers = fc.record(
     answer,
     job,
     leaseOwner: u32,
+    reserved: fc.record({ inode: u32, end: fc.maxSafeNat() }, { noNullPrototype: true }),
     raisedOn: fc.array(fc.integer({ min: 1, max: 0xffff }), { minLength: 1, maxLength: 5 }),
     more: fc.constant<true>(true),
   },
@@ -48,7 +49,19 @@ test('trailers and lines come back as they were, whatever the names hold', () =>
 
 test('a damaged trailer is refused, and one of a later version is passed over', () => {
   const line = printLine(7, { op: 'LINK', ts: 1, inode: 5, parent: 1, name: 'a;b' })
-  for (const damaged of [';A1,2,3', ';A1,2,3,4,!', ';J1,2,3', ';J1,2,3,4,5,x,', ';L', ';Lx', ';V', ';V1,', ';V1,,2']) {
+  for (const damaged of [
+    ';A1,2,3',
+    ';A1,2,3,4,!',
+    ';J1,2,3',
+    ';R1',
+    ';Rx,1',
+    ';J1,2,3,4,5,x,',
+    ';L',
+    ';Lx',
+    ';V',
+    ';V1,',
+    ';V1,,2',
+  ]) {
     assert.throws(() => parseLine(line + damaged), ChangelogError, damaged)
   }
   assert.deepEqual(parseLine(`${line};Zsomething`).trailer, {})

@@ -5,6 +5,7 @@
 //   <line>;A<session>,<msgid>,<answer's type>,<digest of the request>,<answer behind its msgid, base64>
 //   <line>;J<session>,<msgid>,<type>,<digest of the request>,<client's version>,<note>,<request behind its msgid, base64>
 //   <line>;L<session>
+//   <line>;R<inode>,<end>
 //   <line>;V<chunkserver>,<chunkserver>...
 //   <line>;T<times>     belongs to the entry itself: fine-times.ts
 //   <line>;M
@@ -14,10 +15,11 @@
 // J: the request that the line carries out in part: more lines follow, and at last one with the answer. A master that
 //    finds no answer goes on with the request.
 // L: the session that the lease begun by a WRITE or TRUNC line belongs to.
+// R: up to where a file is promised to writers that append to it.
 // V: the servers that are told to raise the version of the chunk, as the line does.
 // M: more lines of the same request follow. They count only together (journal/whole-requests.ts): else a crash could
 //    keep a change and lose its answer, and the request sent again would be carried out twice. Always the last part.
-import type { SessionId } from '../types.ts'
+import type { Inode, SessionId } from '../types.ts'
 import { ChangelogError } from './fields.ts'
 
 /** An answer as it was, or was to be, sent. */
@@ -52,6 +54,7 @@ export interface Trailer {
   answer?: AnswerRecord
   job?: JobRecord
   leaseOwner?: SessionId
+  reserved?: { inode: Inode; end: number }
   /** Ids of chunkservers. */
   raisedOn?: readonly number[]
   /** More lines of the same request follow. */
@@ -61,7 +64,7 @@ export interface Trailer {
 const SEPARATOR = ';'
 const MORE = `${SEPARATOR}M`
 
-export function printTrailer({ answer, job, leaseOwner, raisedOn, more }: Trailer): string {
+export function printTrailer({ answer, job, leaseOwner, reserved, raisedOn, more }: Trailer): string {
   let printed = ''
   if (answer) {
     const { sessionId, msgid, type, digest, body } = answer
@@ -72,6 +75,7 @@ export function printTrailer({ answer, job, leaseOwner, raisedOn, more }: Traile
     printed += `${SEPARATOR}J${sessionId},${msgid},${type},${digest},${version},${note},${body}`
   }
   if (leaseOwner !== undefined) printed += `${SEPARATOR}L${leaseOwner}`
+  if (reserved) printed += `${SEPARATOR}R${reserved.inode},${reserved.end}`
   if (raisedOn) printed += `${SEPARATOR}V${raisedOn.join(',')}`
   if (more) printed += MORE
   return printed
@@ -91,6 +95,7 @@ export function trailerStart(line: string): number {
 const ANSWER = /^A(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),([A-Za-z0-9+/=]*)$/
 const JOB = /^J(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),(\d{1,10}),([\d.]*),([A-Za-z0-9+/=]*)$/
 const LEASE = /^L(\d{1,10})$/
+const RESERVED = /^R(\d{1,10}),(\d{1,16})$/
 const RAISED = /^V(\d{1,5}(?:,\d{1,5})*)$/
 
 /** @param text from trailerStart() on. Kinds of later versions are passed over. @throws ChangelogError */
@@ -101,7 +106,10 @@ export function parseTrailer(text: string): Trailer {
     if (kind === 'A') trailer.answer = parseAnswer(part)
     else if (kind === 'J') trailer.job = parseJob(part)
     else if (kind === 'L') trailer.leaseOwner = Number(matched(LEASE, part)[1])
-    else if (kind === 'V') trailer.raisedOn = (matched(RAISED, part)[1] as string).split(',').map(Number)
+    else if (kind === 'R') {
+      const [, inode, end] = matched(RESERVED, part)
+      trailer.reserved = { inode: Number(inode), end: Number(end) }
+    } else if (kind === 'V') trailer.raisedOn = (matched(RAISED, part)[1] as string).split(',').map(Number)
     else if (part === 'M') trailer.more = true
   }
   return trailer

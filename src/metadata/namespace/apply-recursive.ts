@@ -138,10 +138,16 @@ export interface RetentionChange {
   mode: number
 }
 
-/** As changeClasses, for the retention in the trash; seconds are rounded up to hours. */
+/** The longest retention that is kept. */
+export const MAX_RETENTION_SECONDS = 0xffff * 3600
+
+/** Seconds rounded up to hours, in the arithmetic of the original: what is longer than its 16 bits starts at 0 again. */
+const hoursOf = (seconds: number) => Math.floor(((seconds + 3599) >>> 0) / 3600) & 0xffff
+
+/** As changeClasses, for the retention in the trash. */
 export function changeRetention(state: State, request: RetentionChange, ts: Seconds | undefined): Counts {
   const { nodes } = state
-  const hours = Math.min(0xffff, Math.ceil(request.seconds / 3600))
+  const hours = hoursOf(request.seconds)
   const planned = new Planned(state)
   return visit(state, request.inode, request.mode, inode => {
     if (!holdsData(state, inode)) return undefined

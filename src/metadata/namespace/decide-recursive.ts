@@ -11,6 +11,7 @@ import {
   changeEattr,
   changeRetention,
   holdsData,
+  MAX_RETENTION_SECONDS,
   RECURSIVE,
   SetMode,
 } from './apply-recursive.ts'
@@ -297,11 +298,13 @@ export function decideSetRetention(
   now: () => Seconds,
   progress: Progress,
 ): Decision<Granted<Decision<Changed>>> {
-  const { seconds, mode } = request
+  const { mode } = request
+  // The longest there is, not what the original makes of more: nothing, or some days.
+  const seconds = Math.min(request.seconds, MAX_RETENTION_SECONDS)
   const refused = refusedBySession(actor, Disable.SETTRASH)
   if (refused) return refused
   if (mode > MODE_MAX || (mode & KIND) === SetMode.EXCHANGE) return refuse(Status.EINVAL)
-  if (!withinLimits(mode & KIND, seconds, limits)) return refuse(Status.EPERM)
+  if (!withinLimits(mode & KIND, request.seconds, limits)) return refuse(Status.EPERM)
   const inode = resolve(state, actor, request.inode)
   if (inode === 0) return refuse(Status.ENOENT)
   if (!holdsData(state, inode)) return refuse(Status.EPERM)
