@@ -34,6 +34,8 @@ export interface MemberStatus {
   readonly logEpoch: number
   /** It listens to no leader of an epoch below. */
   readonly fence: number
+  /** Whom it handed over to; lines of its log from `version` on were never acknowledged. */
+  readonly heir?: { readonly member: string; readonly version: number }
   /** Of a leader: what is committed; of a follower: what the leader told. */
   readonly committed: number
   readonly metaId: string
@@ -90,7 +92,12 @@ export interface AdminTarget {
   readonly timeoutMs: number
 }
 
-/** Sends one command to a master. @throws Error that names the master and says why there is no answer */
+/** It heard the command and will not have anything to do with it. */
+export class MasterRefusal extends Error {
+  override readonly name = 'MasterRefusal'
+}
+
+/** Sends one command to a master. @throws MasterRefusal, Error that names the master and says why there is no answer */
 export async function askMaster(env: Env, target: AdminTarget, command: AdminCommand): Promise<AdminAnswer> {
   const { host, port, cluster, secret, timeoutMs } = target
   const connection = await env.net.connect(host, port, { timeoutMs })
@@ -108,7 +115,8 @@ export async function askMaster(env: Env, target: AdminTarget, command: AdminCom
             return link.send(matoma.admin.encode({ protocol: matoma.HA_PROTOCOL, proof, cluster, command: text }))
           }
           case matoma.refused.code:
-            return link.close(matoma.refused.decode(payload).reason)
+            reject(new MasterRefusal(`master at ${host}:${port}: ${matoma.refused.decode(payload).reason}`))
+            return link.close('refused')
           case matoma.adminAnswer.code:
             resolve(JSON.parse(matoma.adminAnswer.decode(payload).answer) as AdminAnswer)
             return link.close('done')

@@ -28,6 +28,8 @@ export interface LeadingProgram {
   /** Takes no more requests, and finishes those that it has. */
   pause(): void
   resume(): void
+  /** Nothing is written to the log any more. */
+  endLog(): void
   /** Ends everything that lead() began. */
   leave(): Promise<void>
   /** The role has changed, or who leads: for redirects. */
@@ -82,6 +84,8 @@ export class Member {
   #isWanted = false
   /** When it was last certain that this follower was in sync, by the monotonic clock. */
   #inSyncAtMs: number | undefined
+  /** To whom it handed over, and where that one's log may begin its epoch: lines from there on were never acknowledged. */
+  #heir: { member: MemberId; version: number } | undefined
   /** As of the last look: this master leads, or could. */
   isFit = false
   readonly #startedMs: number
@@ -433,6 +437,7 @@ export class Member {
     this.leadership = leadership
     this.leader = undefined
     this.#env.log.notice(`elected: epoch ${log.epoch} begins with version ${log.firstVersion}`)
+    this.#heir = undefined
     await this.#program.lead(this.#replica, leadership)
     this.#setRole('leading')
   }
@@ -457,6 +462,7 @@ export class Member {
     if (!leadership || this.role === 'stopped') return false
     this.#env.log.warning(`this master does not lead any more: ${why}`)
     leadership.close(why)
+    this.#program.endLog()
     this.leadership = undefined
     this.#setRole('leaving')
     await this.#arbiter.resign()
@@ -500,6 +506,7 @@ export class Member {
     }
     this.#holdOffUntilMs = this.#env.clock.monotonicMs() + this.#options.holdOffMs
     this.#isWanted = false
+    this.#heir = { member: successor, version: leadership.committed }
     await this.#stepDown(`handed over to ${memberName(successor)}`, () => {
       this.#arbiter.handedOver()
       return this.#untilSomebodyLeads()
@@ -678,6 +685,7 @@ export class Member {
       version,
       logEpoch: lastEpoch(epochs),
       fence: this.#fence,
+      ...(this.#heir ? { heir: this.#heir } : {}),
       committed: leadership?.committed ?? following?.committed ?? 0,
       metaId: metaId.toString(16),
       ...(leader ? { leader: memberName(leader.member), leaderAddress: leader.address } : {}),

@@ -2,7 +2,14 @@
 // do against both leading is done: each asks the other before it leads, keeps asking while it leads, and tells it when it
 // goes on without it. A cut between the two that keepalived sees as well can still make both lead (docs/high-availability.md).
 import type { Env, Timer } from '../env/env.ts'
-import { type AdminAnswer, type AdminCommand, type AdminTarget, askMaster, type MemberStatus } from './admin.ts'
+import {
+  type AdminAnswer,
+  type AdminCommand,
+  type AdminTarget,
+  askMaster,
+  MasterRefusal,
+  type MemberStatus,
+} from './admin.ts'
 import type { Arbiter, ArbiterEvents, Candidate, View } from './arbiter.ts'
 import { whyNotPromote } from './pair-standing.ts'
 import { type LogRecord, type MemberAddress, type MemberId, parseLog, recordText } from './records.ts'
@@ -90,6 +97,7 @@ export class PairArbiter implements Arbiter {
       this.#asked = asked
       return answer
     } catch (error) {
+      if (error instanceof MasterRefusal) return this.#refused(error, asked)
       this.#silentSinceMs ??= asked.monotonicMs
       const { code } = error as NodeJS.ErrnoException
       this.#isMute = code === undefined || code === 'ECONNREFUSED' || code === 'ECONNRESET'
@@ -97,6 +105,15 @@ export class PairArbiter implements Arbiter {
       this.#asked = asked
       return undefined
     }
+  }
+
+  /** It is there, but the two do not understand each other: another HA_AUTH_CODE, or another version. */
+  #refused(error: MasterRefusal, asked: Moment): AdminAnswer {
+    this.#env.log.error(error.message)
+    this.#silentSinceMs = undefined
+    this.#isMute = false
+    this.#asked = asked
+    return { ok: false, text: error.message }
   }
 
   async #ask(): Promise<MemberStatus | undefined> {

@@ -23,6 +23,13 @@ test('when the other one can be asked, the longer log leads', () => {
   assert.match(whyNotPromote(own, undefined, { ...peer, metaId: '8' }, TRUST_MS) ?? '', /another file system/)
 })
 
+test('who was handed the lead may have it, although the other one wrote lines after that', () => {
+  const handed = { ...peer, version: 23, heir: { member: 'b/2', version: 20 } }
+  assert.equal(whyNotPromote(own, undefined, handed, TRUST_MS), undefined)
+  assert.match(whyNotPromote({ ...own, version: 19 }, undefined, handed, TRUST_MS) ?? '', /promote a/)
+  assert.match(whyNotPromote({ ...own, self: 'c/3' }, undefined, handed, TRUST_MS) ?? '', /promote a/)
+})
+
 test('who led last may lead again alone only if nobody else was in sync', () => {
   const leader = { ...own, self: 'a/1' }
   assert.equal(whyNotPromote(leader, led, undefined, TRUST_MS), undefined)

@@ -14,6 +14,8 @@ export interface PeerStatus {
   /** Last epoch in its log, and the number of its next line. */
   readonly logEpoch: number
   readonly version: number
+  /** Whom it handed over to; its own lines from `version` on do not count. */
+  readonly heir?: { readonly member: string; readonly version: number }
 }
 
 /**
@@ -36,6 +38,7 @@ export function whyNotPromote(
     if (metaId !== 0n && peer.metaId !== '0' && peer.metaId !== metaId.toString(16)) {
       return `${peer.name} has another file system (${peer.metaId})`
     }
+    if (peer.heir?.member === self && peer.logEpoch === own && version >= peer.heir.version) return undefined
     const isBehind = peer.logEpoch > own || (peer.logEpoch === own && peer.version > version)
     return isBehind
       ? `the log of ${peer.name} ends at ${peer.version} of epoch ${peer.logEpoch}, the one here at ${version} of ${own}: promote ${peer.name}`

@@ -29,6 +29,8 @@ import { StandbyDoors } from './standby-doors.ts'
 const TRACK_MS = 500
 /** How often it is looked who could lead next, and whether the virtual address has come. */
 const WATCH_MS = 100
+/** Keepalived must see that a master which was started again was gone, or it would not tell it to lead. */
+const OFFER_AFTER_MS = 1000
 /** When clients have been let go they come again at once, to the same address, and are sent on from here. */
 const ADDRESS_STAYS_MS = 200
 /** So long after the virtual address has come the whole network knows it. */
@@ -56,6 +58,7 @@ export class ClusterMaster implements LeadingProgram {
   #leader: LeaderRecord | undefined
   #timers: readonly Timer[] = []
   #tracked = ''
+  readonly #startedMs: number
 
   /** Resolves once it follows, or stands ready to. @throws RecoveryError, and what opening the ports throws */
   static async start(
@@ -81,6 +84,7 @@ export class ClusterMaster implements LeadingProgram {
     this.#startGuard = startGuard
     this.#options = options
     this.#cluster = cluster
+    this.#startedMs = env.clock.monotonicMs()
     this.#onFatal = onFatal
     this.#doors = new StandbyDoors(env, () => parseIpv4(this.#leader?.address ?? '') ?? 0)
   }
@@ -157,6 +161,10 @@ export class ClusterMaster implements LeadingProgram {
     this.#master?.resume()
   }
 
+  endLog(): void {
+    this.#master?.ledger.end()
+  }
+
   async leave(): Promise<void> {
     const master = this.#master
     this.#master = undefined
@@ -176,6 +184,7 @@ export class ClusterMaster implements LeadingProgram {
   /** Where keepalived decides who leads, it may give the address to whoever could. */
   #offerAddress(): void {
     if (this.#arbiter?.isAutomatic !== false) return
+    if (this.#env.clock.monotonicMs() - this.#startedMs < OFFER_AFTER_MS) return
     const value = this.#member?.isFit ? '0' : '1'
     if (value !== this.#tracked) void this.#track(value)
   }

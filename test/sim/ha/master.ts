@@ -6,9 +6,10 @@ import { EtcdArbiter } from '../../../src/ha/etcd-arbiter.ts'
 import type { Leadership, LeadershipOptions } from '../../../src/ha/leadership.ts'
 import type { LeaseOptions } from '../../../src/ha/lease.ts'
 import { type LeadingProgram, Member } from '../../../src/ha/member.ts'
+import { PairArbiter } from '../../../src/ha/pair-arbiter.ts'
 import type { Replica } from '../../../src/ha/replica.ts'
 import { CHECKPOINT_BACK } from '../../../src/journal/checkpoint-files.ts'
-import { DataFolder } from '../../../src/master/ha/data-folder.ts'
+import { DataFolder, pairRecord } from '../../../src/master/ha/data-folder.ts'
 import type { DiskReplica } from '../../../src/master/ha/replica.ts'
 import { LiveLedger } from '../../../src/master/live-ledger.ts'
 import { writeCheckpoint } from '../../../src/metadata/checkpoint/write.ts'
@@ -27,6 +28,8 @@ import type { Call, Result } from './names.ts'
 export const DATA = '/data'
 export const CLIENT_PORT = 9421
 const HA_PORT = 9423
+/** How long a leader of two waits before it leaves a silent follower behind. */
+const PAIR_SILENCE_MS = 3000
 const ADMIN: Actor = { uid: 0, gids: [0], sessionFlags: 8, root: ROOT, disables: 0, umask: 0 }
 
 export type Request = { readonly id: number; readonly call: Call }
@@ -70,6 +73,8 @@ export interface SimMasterOptions {
   clocksLie: boolean
   /** Writes no lines of its own. */
   isQuiet: boolean
+  /** Address of the other one, where there are two and no etcd. */
+  peer?: string
 }
 
 function decide(state: State, call: Call, ts: number): Decision<{ inode: Inode }> {
@@ -179,6 +184,10 @@ class Service {
     this.#isPaused = isPaused
   }
 
+  endLog(): void {
+    this.#ledger.end()
+  }
+
   close(): void {
     this.#isPaused = true
     this.#ledger.end()
@@ -276,14 +285,15 @@ export class SimMaster {
     const address = { address: this.host.address, port: HA_PORT }
     const { gate } = this.freezer
     const etcd = this.#etcd.door(this.way, action => gate(() => life === this.#life && action()))
-    const arbiter = new EtcdArbiter(env.clock, etcd, this.name, {
-      prefix: '/sim/',
-      address,
-      software: 'simulated',
-      lease,
-    })
+    const { peer } = this.#options
+    const target = { host: peer ?? '', port: HA_PORT, cluster: 'sim', secret: 'sim', timeoutMs: 700 }
+    const times = { probeMs: 400, certainMs: 3000, silenceMs: PAIR_SILENCE_MS }
+    const arbiter = peer
+      ? await PairArbiter.open(env, { address, peer: target, ...times }, pairRecord(env.disk, DATA))
+      : new EtcdArbiter(env.clock, etcd, this.name, { prefix: '/sim/', address, software: 'simulated', lease })
+    if (life !== this.#life) return
     const leadership: LeadershipOptions = {
-      silenceMs: 1500,
+      silenceMs: peer ? PAIR_SILENCE_MS : 1500,
       minInSync: this.#options.minInSync,
       heartbeatMs: 300,
       backlogBytes: 4096,
@@ -295,9 +305,9 @@ export class SimMaster {
       pollMs: 400,
       following: {
         cluster: 'sim',
-        secret: undefined,
+        secret: peer ? 'sim' : undefined,
         connectMs: 500,
-        silenceMs: 1500,
+        silenceMs: peer ? 1000 : 1500,
         ignoresEpochs: this.#options.broken.ignoresEpochs ?? false,
       },
       leadership,
@@ -318,6 +328,7 @@ export class SimMaster {
         this.#service = service
       },
       pause: () => this.#service?.setPaused(true),
+      endLog: () => this.#service?.endLog(),
       resume: () => this.#service?.setPaused(false),
       leave: async () => {
         this.#service?.close()

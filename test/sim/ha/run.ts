@@ -1,19 +1,27 @@
 // `npm run sim:ha -- --seeds N [--seed S]`: simulated clusters of masters, one after the other, until one fails.
 import { parseArgs } from 'node:util'
-import { mixedWorld } from './scenarios.ts'
+import { mixedWorld, pairWorld } from './scenarios.ts'
 import { messagesOf, runWorld } from './world.ts'
 
-const USAGE = `usage: npm run sim:ha -- [--seeds N] [--seed S] [--every K] [--keep-going]
+const USAGE = `usage: npm run sim:ha -- [--seeds N] [--seed S] [--every K] [--pair] [--keep-going]
   --seeds N     how many seeds to run (100; 1 with --seed)
   --seed S      the first seed (1)
   --every K     seeds S, S+K, S+2K, ...: for several processes side by side (1)
+  --pair        two masters and keepalived, no etcd
   --keep-going  do not stop at the first seed that fails`
 const PROGRESS_MS = 10_000
 const MESSAGES_SHOWN = 150
 
 const string = { type: 'string' } as const
 const { values } = parseArgs({
-  options: { seeds: string, seed: string, every: string, 'keep-going': { type: 'boolean' }, help: { type: 'boolean' } },
+  options: {
+    seeds: string,
+    seed: string,
+    every: string,
+    pair: { type: 'boolean' },
+    'keep-going': { type: 'boolean' },
+    help: { type: 'boolean' },
+  },
 })
 if (values.help) {
   console.log(USAGE)
@@ -33,7 +41,7 @@ let toldMs = startedMs
 for (let i = 0; i < count; i++) {
   const seed = first + i * every
   try {
-    const report = await runWorld(mixedWorld(seed))
+    const report = await runWorld(values.pair ? pairWorld(seed) : mixedWorld(seed))
     for (const key of ['faults', 'acknowledged', 'epochs', 'fetches', 'cuts'] as const) total[key] += report[key]
   } catch (error) {
     total.failed++

@@ -17,3 +17,21 @@ export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
 export function mixedWorld(seed: number): WorldOptions {
   return seed % 3 === 0 ? { seed, clocksLie: true } : { seed }
 }
+
+/** What two masters without a third vote survive: all but being cut off from each other. */
+const pairFaults = [
+  'kill',
+  'killLeader',
+  'killAll',
+  'powerCut',
+  'freeze',
+  'freezeLeader',
+  'partitionClient',
+  'cutConnection',
+  'switchOver',
+  'stop',
+  'stopLeader',
+  'checkpoint',
+] as const
+
+export const pairWorld = (seed: number): WorldOptions => ({ seed, pair: true, faults: pairFaults })

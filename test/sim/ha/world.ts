@@ -7,6 +7,7 @@ import { SimNetwork } from '../net.ts'
 import { Scheduler } from '../scheduler.ts'
 import { ANSWER_MS_MAX, SimClient } from './client.ts'
 import { EtcdModel, REQUEST_MS } from './etcd-model.ts'
+import { KeepalivedModel } from './keepalived-model.ts'
 import { isLinearizable, type Operation, TooWide } from './linearizable.ts'
 import { type Broken, SimMaster } from './master.ts'
 import { type Call, namesModel, type Result } from './names.ts'
@@ -55,6 +56,8 @@ export interface WorldOptions {
   clocksLie?: boolean
   /** The first client changes things, the others look. */
   oneWriter?: boolean
+  /** Two masters and keepalived, no etcd. */
+  pair?: boolean
 }
 
 export interface WorldReport {
@@ -99,19 +102,28 @@ class World {
   readonly #faults: readonly Fault[]
   readonly #clocksLie: boolean
   readonly #isQuiet: boolean
+  readonly #isPair: boolean
   readonly #partitions = new Set<readonly [string, string]>()
   readonly #cutFromEtcd = new Set<SimMaster>()
   readonly #pending = new Set<Promise<void>>()
 
-  constructor({ seed, broken = {}, faults = everyFault, clocksLie = false, oneWriter = false }: WorldOptions) {
+  constructor({
+    seed,
+    broken = {},
+    faults = everyFault,
+    clocksLie = false,
+    oneWriter = false,
+    pair = false,
+  }: WorldOptions) {
     this.#faults = faults
     this.#clocksLie = clocksLie
     this.#isQuiet = oneWriter
     this.scheduler = new Scheduler(seed)
     this.network = new SimNetwork(this.scheduler)
     this.etcd = new EtcdModel(this.scheduler)
-    const count = this.scheduler.between(0, 2) === 0 ? 2 : 3
-    this.minInSync = this.scheduler.between(0, 5) === 0 ? 2 : 1
+    this.#isPair = pair
+    const count = this.scheduler.between(0, 2) === 0 || pair ? 2 : 3
+    this.minInSync = this.scheduler.between(0, 5) === 0 && !pair ? 2 : 1
     for (let i = 1; i <= count; i++) this.masters.push(this.#makeMaster(i, broken))
     const addresses = this.masters.map(({ host }) => host.address)
     for (let i = 0; i < CLIENTS; i++) {
@@ -128,7 +140,11 @@ class World {
     const { scheduler, network, etcd, minInSync } = this
     const way = { isCut: () => this.#cutFromEtcd.has(master), troubleOneIn: 0, answerLateMs: 0 }
     const options = { broken, minInSync, clocksLie: this.#clocksLie, isQuiet: this.#isQuiet }
-    const master: SimMaster = new SimMaster(scheduler, network, `10.0.0.${i}`, etcd, way, `m${i}`, options)
+    const peer = this.#isPair ? { peer: `10.0.0.${3 - i}` } : {}
+    const master: SimMaster = new SimMaster(scheduler, network, `10.0.0.${i}`, etcd, way, `m${i}`, {
+      ...options,
+      ...peer,
+    })
     return master
   }
 
@@ -492,7 +508,7 @@ function reportOf(world: World, seed: number): WorldReport {
 
 async function runStory(
   world: World,
-  { faultMs = 10_000, faultEveryMs = 2000, clocksLie = false }: WorldOptions,
+  { faultMs = 10_000, faultEveryMs = 2000, clocksLie = false, pair = false }: WorldOptions,
 ): Promise<void> {
   const { scheduler, masters, clients } = world
   const checkBroke = () => {
@@ -503,6 +519,7 @@ async function runStory(
     for (const master of masters) await master.format()
     for (const master of masters) world.spawn(() => master.start())
     for (const client of clients) world.spawn(() => client.run())
+    if (pair) new KeepalivedModel(scheduler, masters, work => world.spawn(work))
   })
   await scheduler.until(() => world.leader() !== undefined || world.broke !== undefined, SETTLE_MS, 'the first leader')
   await scheduler.run(500 + scheduler.random() * 1000)

@@ -1,0 +1,19 @@
+// Two masters without a third vote, under every fault but being cut off from each other.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pairWorld } from './scenarios.ts'
+import { runWorld } from './world.ts'
+
+const SEEDS = 15
+
+test(`${SEEDS} seeds of two masters that keepalived chooses between lose nothing`, async () => {
+  const total = { faults: 0, acknowledged: 0, epochs: 0 }
+  for (let seed = 20; seed < 20 + SEEDS; seed++) {
+    const report = await runWorld(pairWorld(seed)).catch(error => {
+      throw new Error(`npm run sim:ha -- --pair --seed ${seed}: ${error.message}`, { cause: error })
+    })
+    for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += report[key]
+  }
+  assert.ok(total.faults > SEEDS * 3 && total.acknowledged > SEEDS * 50, JSON.stringify(total))
+  assert.ok(total.epochs > SEEDS, JSON.stringify(total))
+})
