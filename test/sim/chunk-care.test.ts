@@ -265,3 +265,63 @@ test('a monitor sees how many copies chunks have, without a walk over all of the
   const second = world.servers[1] as LightServer
   assert.equal(world.manager.removeServer(second.ip, 9422), Status.ACTIVE)
 })
+
+test('nothing is copied before the delay after a start is over', async () => {
+  const options = { replicationsDelaySeconds: 40 }
+  const world = await begin({ servers: plain(3), fill: w => w.fill(100, 2, 1), options })
+  await world.scheduler.run(20_000)
+  assert.equal(world.copies, 0)
+  await world.scheduler.run(20_000)
+  assert.equal(world.copies, 100)
+})
+
+test('no server copies more at a time than the limits allow', async () => {
+  const options = {
+    writeReplicationLimits: [3, 1, 1, 1] as const,
+    readReplicationLimits: [2, 1, 1, 1] as const,
+    replicationsDelaySeconds: 20,
+  }
+  const world = await begin({ servers: plain(4), fill: w => w.fill(400, 2, 1), options })
+  let [incoming, outgoing] = [0, 0]
+  for (let step = 0; step < 2000; step++) {
+    await world.scheduler.run(5)
+    for (const { link } of world.servers) {
+      incoming = Math.max(incoming, link?.incoming ?? 0)
+      outgoing = Math.max(outgoing, link?.outgoing ?? 0)
+    }
+  }
+  assert.deepEqual([incoming, outgoing], [3, 2])
+  await world.untilQuiet(600)
+  assert.deepEqual(world.unfinished(), [])
+})
+
+test('a client is told the nearest good copies first, and none that is not good', async () => {
+  const servers = [1, 2, 3, 4].map(host => ({ room, ip: 0x0a000000 + 256 * host + 1 }))
+  const world = await begin({ servers })
+  const { parseTopology } = await import('../../src/master/policy/topology.ts')
+  const file = '10.0.1.0/24 a|x\n10.0.2.0/24 a|y\n10.0.3.0/24 b|x\n10.0.4.0/24 b|y\n'
+  world.manager.setTopology(parseTopology(file, 'file').topology)
+  const inode = world.makeFile('f', 4)
+  await world.written(inode, 0)
+  const told = (near: number) => {
+    let ips: number[] = []
+    world.manager.read(
+      inode,
+      0,
+      answer => {
+        if (answer.status === Status.OK) ips = answer.copies.map(({ ip }) => (ip >>> 8) & 255)
+      },
+      near,
+    )
+    return ips
+  }
+  for (let i = 0; i < 10; i++) {
+    assert.deepEqual(told(0x0a000201).slice(0, 2), [2, 1], 'itself, then the other of its row')
+    assert.equal(told(0x0a000463)[0], 4, 'one of its rack')
+  }
+  const nearest = world.servers[1] as LightServer
+  nearest.broken.add(1)
+  if (nearest.link) world.manager.copyDamaged(nearest.link, 1)
+  assert.deepEqual(told(0x0a000201)[0], 1)
+  assert.equal(told(0x0a000201).includes(2), false)
+})

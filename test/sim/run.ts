@@ -1,5 +1,6 @@
 // `npm run sim -- --seeds N [--seed S]`: runs the simulated cluster from many seeds, until one of them fails.
 import { parseArgs } from 'node:util'
+import { playFailures } from './chunk-failures.ts'
 import { crash, manners } from './cluster/crash-points.ts'
 import { type Profile, profiles } from './cluster/faults.ts'
 import { type Report, SimulationFailure, simulate } from './cluster/simulation.ts'
@@ -11,7 +12,10 @@ const USAGE = `usage: npm run sim -- [--seeds N] [--seed S] [--profile P] [--ope
   --operations N  operations of each application (80)
   --history N     lines of history to show of a run that fails (80)
   --keep-going    do not stop at the first seed that fails
-  --crash-points  instead: stop a master at every point there is, in every manner`
+  --crash-points  instead: stop a master at every point there is, in every manner
+  --chunk-care    instead: chunkservers fail in every way; afterwards every chunk must have its copies
+  --servers N     of --chunk-care (8)
+  --chunks N      of --chunk-care (1000)`
 const PROGRESS_MS = 5000
 
 interface Options {
@@ -22,6 +26,9 @@ interface Options {
   history: number
   keepGoing: boolean
   crashPoints: boolean
+  chunkCare: boolean
+  servers: number
+  chunks: number
 }
 
 /** @throws Error saying what is wrong with the arguments */
@@ -32,11 +39,15 @@ function readArguments(args: string[]): Options | 'help' {
     options: {
       ...{ seeds: number, seed: number, operations: number, history: number, profile: number },
       ...{ 'keep-going': { type: 'boolean' }, 'crash-points': { type: 'boolean' } },
+      ...{ 'chunk-care': { type: 'boolean' }, servers: number, chunks: number },
       help: { type: 'boolean', short: 'h' },
     },
   })
   if (values.help) return 'help'
-  const numberOf = (name: 'seeds' | 'seed' | 'operations' | 'history', otherwise: number): number => {
+  const numberOf = (
+    name: 'seeds' | 'seed' | 'operations' | 'history' | 'servers' | 'chunks',
+    otherwise: number,
+  ): number => {
     const text = values[name] ?? String(otherwise)
     if (!/^\d{1,9}$/.test(text)) throw new Error(`--${name} ${text}: it must be a number`)
     return Number(text)
@@ -53,6 +64,9 @@ function readArguments(args: string[]): Options | 'help' {
     history: numberOf('history', 80),
     keepGoing: values['keep-going'] ?? false,
     crashPoints: values['crash-points'] ?? false,
+    chunkCare: values['chunk-care'] ?? false,
+    servers: numberOf('servers', 8),
+    chunks: numberOf('chunks', 1000),
   }
 }
 
@@ -114,10 +128,32 @@ async function runCrashPoints({ first, keepGoing }: Options): Promise<number> {
   return failed
 }
 
+/** @returns how many seeds failed */
+async function runChunkCare({ first, count, servers, chunks, keepGoing }: Options): Promise<number> {
+  let failed = 0
+  for (let seed = first; seed < first + count && (failed === 0 || keepGoing); seed++) {
+    const run = { seed, servers, chunks, failures: 60 }
+    const report = await playFailures(run).catch(error => ({
+      wrongs: [(error as Error).message],
+      copies: 0,
+      seconds: 0,
+    }))
+    const { wrongs, copies, seconds } = report
+    console.log(`seed ${seed}: ${wrongs.length === 0 ? 'ok' : 'FAILED'}, ${copies} copies in ${seconds.toFixed(0)} s`)
+    if (wrongs.length === 0) continue
+    failed++
+    console.log(`${wrongs.slice(0, 10).join('\n')}\nagain: npm run sim -- --chunk-care --seed ${seed}`)
+  }
+  return failed
+}
+
 try {
   const options = readArguments(process.argv.slice(2))
   if (options === 'help') console.log(USAGE)
-  else process.exitCode = (await (options.crashPoints ? runCrashPoints : runAll)(options)) > 0 ? 1 : 0
+  else {
+    const run = options.crashPoints ? runCrashPoints : options.chunkCare ? runChunkCare : runAll
+    process.exitCode = (await run(options)) > 0 ? 1 : 0
+  }
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   console.error(USAGE)
