@@ -15,16 +15,21 @@ const TAIL_BYTES = 16 << 20
  * @param seconds only lines not older than the last one by more than this
  */
 export async function recentLines(disk: Disk, folder: string, version: number, seconds: number): Promise<ParsedLine[]> {
-  const lines: ParsedLine[] = []
+  const found: ParsedLine[] = []
+  let oldestTime = Number.NEGATIVE_INFINITY
   for (const path of await newestFirst(disk, folder, version)) {
-    const tail = await tailOf(disk, path)
-    const past = parsed(tail.lines).filter(line => line.version < version)
-    lines.unshift(...past)
-    const [first, last] = [lines[0], lines.at(-1)]
-    if (!tail.whole || (first && last && first.entry.ts < last.entry.ts - seconds)) break
+    const { lines, whole } = await tailOf(disk, path)
+    // From the end, because a new leader waits for this: most of a long tail is too old and is not looked at.
+    for (let i = lines.length - 1; i >= 0; i--) {
+      const line = parsed(lines[i] as string)
+      if (!line || line.version >= version) continue
+      if (found.length === 0) oldestTime = line.entry.ts - seconds
+      if (line.entry.ts < oldestTime) return found.reverse()
+      found.push(line)
+    }
+    if (!whole) break
   }
-  const last = lines.at(-1)
-  return last ? lines.filter(({ entry }) => entry.ts >= last.entry.ts - seconds) : []
+  return found.reverse()
 }
 
 async function newestFirst(disk: Disk, folder: string, version: number): Promise<string[]> {
@@ -59,13 +64,11 @@ async function tailOf(disk: Disk, path: string): Promise<{ lines: string[]; whol
 }
 
 /** Lines that recovery did not need may be damaged; they tell nothing then. */
-function parsed(texts: string[]): ParsedLine[] {
-  return texts.flatMap(text => {
-    try {
-      return [parseLine(text)]
-    } catch (error) {
-      if (error instanceof ChangelogError) return []
-      throw error
-    }
-  })
+function parsed(text: string): ParsedLine | undefined {
+  try {
+    return parseLine(text)
+  } catch (error) {
+    if (error instanceof ChangelogError) return undefined
+    throw error
+  }
 }
