@@ -1,7 +1,9 @@
 // How long metadata operations take at a master of ours with a large tree: at rest, and while it makes a checkpoint.
-//   node bench/large-latency.ts FILE [SECONDS [PER_SECOND]]
-// FILE is a metadata.mfs of bench/large-metadata.ts. A client asks over loopback at a steady rate, whatever the answers
-// take; SECONDS is the time at rest, and the checkpoint gives the other one.
+//   node bench/large-latency.ts FILE [SECONDS [PER_SECOND [PER_FOLDER]]]
+// FILE is a metadata.mfs of bench/large-metadata.ts, made with PER_FOLDER. A client asks over loopback at a steady rate,
+// whatever the answers take; SECONDS is the time at rest, and the checkpoint gives the other one. On a machine that is
+// shared most of the latency is other people's work: beside it stands the processor time of the master's main thread,
+// and how much of the time that thread could have run and had no processor.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -9,8 +11,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { MasterSession } from '../src/client/master-session.ts'
 import { realEnv } from '../src/env/real.ts'
 import * as cltoma from '../src/protocol/cltoma.ts'
+import { Reader } from '../src/protocol/codec.ts'
 import * as matocl from '../src/protocol/matocl.ts'
-import { PER_FOLDER } from './large-tree.ts'
+import { PER_FOLDER as USUAL_PER_FOLDER } from './large-tree.ts'
 
 const PORT = 29_419
 const PROGRAM = join(import.meta.dirname, '../bin/mfsmaster')
@@ -18,6 +21,8 @@ const CALLER = { uid: 0, gids: [0] }
 const FILE_TYPE = 1
 /** The first folder of the tree; its files follow all folders. */
 const FIRST_FOLDER = 2
+/** What a listing gives when there is no more. */
+const END = 0x7fffffffffffffffn
 const FIRST_PAGE = { maxEntries: 100, edgeId: 0n }
 
 class Daemon {
@@ -72,6 +77,21 @@ class Daemon {
     return this.until(/checkpoint of version.*|ALARM.*|no checkpoint was made.*/)
   }
 
+  /** Of the main thread, in milliseconds since its beginning: with a processor, and without one but ready to run. */
+  thread(): { ranMs: number; waitedMs: number } {
+    const [ran, waited] = readFileSync(`/proc/${this.pid}/task/${this.pid}/schedstat`, 'utf8').split(' ').map(Number)
+    return { ranMs: (ran as number) / 1e6, waitedMs: (waited as number) / 1e6 }
+  }
+
+  /** Waits until what a start leaves to be done is done. */
+  async settled(): Promise<void> {
+    for (let ranMs = Infinity; ranMs > 50; ) {
+      const before = this.thread().ranMs
+      await sleep(1000)
+      ranMs = this.thread().ranMs - before
+    }
+  }
+
   residentMib(): number {
     return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) / 1024)
   }
@@ -91,15 +111,17 @@ class Load {
   readonly #session: MasterSession
   readonly #folders: number
   readonly #files: number
+  readonly #perFolder: number
   readonly #mine: { parent: number; name: string }[] = []
   #made = 0
   #latencies = new Map<string, number[]>()
   #failed = 0
 
-  constructor(session: MasterSession, files: number) {
+  constructor(session: MasterSession, files: number, perFolder: number) {
     this.#session = session
     this.#files = files
-    this.#folders = Math.ceil(files / PER_FOLDER)
+    this.#perFolder = perFolder
+    this.#folders = Math.ceil(files / perFolder)
   }
 
   /** Operations at a steady rate until `isDone`; latencies in milliseconds, by operation. */
@@ -151,7 +173,7 @@ class Load {
 
   #lookup() {
     const file = this.#someFile()
-    const parent = FIRST_FOLDER + Math.floor(file / PER_FOLDER)
+    const parent = FIRST_FOLDER + Math.floor(file / this.#perFolder)
     const name = `f${String(file).padStart(15, '0')}`
     return this.#session.ask(cltoma.fuseLookup, { parent, name, caller: CALLER }, matocl.fuseLookup)
   }
@@ -159,6 +181,21 @@ class Load {
   #readdir() {
     const question = { inode: this.#someFolder(), caller: CALLER, flags: 0, page: FIRST_PAGE }
     return this.#session.ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
+  }
+
+  /** Lists the first folder as far as it goes. @returns names listed */
+  async list(maxEntries: number): Promise<number> {
+    let edgeId = 0n
+    let names = 0
+    do {
+      const question = { inode: FIRST_FOLDER, caller: CALLER, flags: 0, page: { maxEntries, edgeId } }
+      const answer = await this.#session.ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
+      if (!answer || answer.status !== undefined) throw new Error(`readdir: ${answer?.status}`)
+      const entries = new Reader(answer.entries)
+      for (; entries.left > 0; names++) matocl.dirent.read(entries)
+      edgeId = answer.edgeId ?? END
+    } while (edgeId !== END)
+    return names
   }
 
   #newName(): string {
@@ -205,7 +242,30 @@ function report(title: string, latencies: Map<string, number[]>): void {
   line('all', [...latencies.values()].flat())
 }
 
-const [file = '', seconds = '60', perSecond = '500'] = process.argv.slice(2)
+/** The load for a while, and what the master's main thread did meanwhile. */
+async function measure(title: string, daemon: Daemon, load: Load, perSecond: number, isDone: () => boolean) {
+  const [before, startMs] = [daemon.thread(), performance.now()]
+  const latencies = await load.run(perSecond, isDone)
+  const [after, ms] = [daemon.thread(), performance.now() - startMs]
+  report(title, latencies)
+  const count = [...latencies.values()].reduce((sum, list) => sum + list.length, 0)
+  const ran = (((after.ranMs - before.ranMs) / count) * 1000).toFixed(0)
+  const waited = (((after.waitedMs - before.waitedMs) / ms) * 100).toFixed(0)
+  console.log(
+    `${title}: ${ran} us of processor time an operation; ready to run without a processor ${waited} % of the time`,
+  )
+}
+
+async function listAll(daemon: Daemon, load: Load, maxEntries: number): Promise<void> {
+  const [before, startMs] = [daemon.thread(), performance.now()]
+  const names = await load.list(maxEntries)
+  const ran = ((daemon.thread().ranMs - before.ranMs) * 1000) / names
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(2)
+  console.log(`${names} names by ${maxEntries}: ${seconds} s, ${ran.toFixed(2)} us of processor time a name`)
+}
+
+const [file = '', seconds = '60', rate = '500', inFolder = `${USUAL_PER_FOLDER}`] = process.argv.slice(2)
+const [perSecond, perFolder] = [Number(rate), Number(inFolder)]
 const quiet = () => {}
 const env = realEnv({ debug: quiet, info: quiet, notice: quiet, warning: console.error, error: console.error })
 const news = { chunkHasChanged: quiet, lengthHasChanged: quiet, serversHaveChanged: quiet, renewed: quiet }
@@ -222,18 +282,20 @@ try {
   )
   const { inodes = 0 } = (await session.ask(cltoma.fuseStatfs, {}, matocl.fuseStatfs)) ?? {}
   console.log(`${inodes} inodes, ${daemon.residentMib()} MiB resident`)
-  const load = new Load(session, Math.floor((inodes - 1) * (PER_FOLDER / (PER_FOLDER + 1))))
+  const load = new Load(session, Math.floor(((inodes - 1) * perFolder) / (perFolder + 1)), perFolder)
   const until = (ms: number) => {
     const end = performance.now() + ms
     return () => performance.now() >= end
   }
-  await load.run(Number(perSecond), until(3000))
-  report('at rest', await load.run(Number(perSecond), until(Number(seconds) * 1000)))
+  await daemon.settled()
+  await load.run(perSecond, until(3000))
+  await measure('at rest', daemon, load, perSecond, until(Number(seconds) * 1000))
+  for (const maxEntries of [1000, 0xffffffff]) await listAll(daemon, load, maxEntries)
   let said: string | undefined
   const checkpoint = daemon.checkpoint().then(text => {
     said = text
   })
-  report('checkpoint', await load.run(Number(perSecond), () => said !== undefined))
+  await measure('checkpoint', daemon, load, perSecond, () => said !== undefined)
   await checkpoint
   console.log(said)
   await session.close()

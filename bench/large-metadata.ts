@@ -1,5 +1,5 @@
 // How long a large metadata.mfs takes to load, and how much memory it is then: ours and the real mfsmaster 3.0.117.
-//   node bench/large-metadata.ts [INODES [FILE]]
+//   node bench/large-metadata.ts [INODES [FILE [PER_FOLDER]]]
 // FILE is made when it is missing, and kept. Both times are told: on a machine that is shared the clock measures the
 // others, and processor time what one thread takes at least.
 import { spawnSync } from 'node:child_process'
@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { realDisk } from '../src/env/real-disk.ts'
 import { loadCheckpoint } from '../src/journal/checkpoint-files.ts'
-import { NOW, writeTree } from './large-tree.ts'
+import { NOW, PER_FOLDER, writeTree } from './large-tree.ts'
 
 const CLOCK_TICKS = 100
 
@@ -51,13 +51,13 @@ function loadReal(path: string, folder: string): void {
   )
 }
 
-const [what = '1000000', loaded] = process.argv.slice(2)
+const [what = '1000000', loaded, perFolder] = process.argv.slice(2)
 if (what === 'load' && loaded) await loadOurs(loaded)
 else {
   const folder = mkdtempSync(join(tmpdir(), 'elkfs-large-'))
   try {
     const path = loaded ?? join(folder, 'large')
-    if (!existsSync(path)) await writeTree(path, Number(what))
+    if (!existsSync(path)) await writeTree(path, Number(what), perFolder === undefined ? PER_FOLDER : Number(perFolder))
     spawnSync(process.execPath, [import.meta.filename, 'load', path], { stdio: 'inherit' })
     loadReal(path, folder)
   } finally {

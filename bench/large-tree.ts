@@ -1,5 +1,5 @@
 // A metadata.mfs of a large tree, without a master that makes it: every file has one chunk and a name of 16 bytes, and
-// there are 1000 files a folder. Both masters load it.
+// PER_FOLDER files a folder unless told otherwise. Both masters load it.
 import { open } from 'node:fs/promises'
 import { CheckpointOutput } from '../src/metadata/checkpoint/output.ts'
 import { FIRST_EDGE_ID } from '../src/metadata/types.ts'
@@ -30,8 +30,8 @@ function node(out: CheckpointOutput, type: number, inode: number): void {
 }
 
 /** The sections of a tree of `files` files. */
-function sections(files: number): Section[] {
-  const folders = Math.ceil(files / PER_FOLDER)
+function sections(files: number, perFolder: number): Section[] {
+  const folders = Math.ceil(files / perFolder)
   const [firstFile, edges] = [2 + folders, folders + files]
   const edge = (out: CheckpointOutput, parent: number, child: number, age: number, name: string) => {
     out.u32(parent)
@@ -58,7 +58,7 @@ function sections(files: number): Section[] {
     // Newest first.
     for (let i = folders - 1; i >= 0; i--) edge(out, 1, 2 + i, i, `d${String(i).padStart(7, '0')}`)
     for (let folder = 0; folder < folders; folder++) {
-      for (let i = Math.min(files, (folder + 1) * PER_FOLDER) - 1; i >= folder * PER_FOLDER; i--) {
+      for (let i = Math.min(files, (folder + 1) * perFolder) - 1; i >= folder * perFolder; i--) {
         edge(out, 2 + folder, firstFile + i, folders + i, `f${String(i).padStart(15, '0')}`)
         yield
       }
@@ -99,7 +99,7 @@ function sections(files: number): Section[] {
 }
 
 /** Writes the file. Folders are dNNNNNNN in the root, files fNNNNNNNNNNNNNNN, both counted from 0. */
-export async function writeTree(path: string, files: number): Promise<void> {
+export async function writeTree(path: string, files: number, perFolder = PER_FOLDER): Promise<void> {
   const file = await open(path, 'w')
   try {
     const out = new CheckpointOutput()
@@ -109,7 +109,7 @@ export async function writeTree(path: string, files: number): Promise<void> {
     out.text('MFSM 2.0')
     out.u64n(1000)
     out.u64(0x1234567812345678n)
-    for (const [header, bytes, records] of sections(files)) {
+    for (const [header, bytes, records] of sections(files, perFolder)) {
       out.text(header)
       out.u64n(bytes)
       let written = 0

@@ -2,8 +2,8 @@
 // In slices, between which everything else goes on.
 import type { Clock } from '../../env/env.ts'
 
-/** About a millisecond of work. */
-const ROWS_AT_ONCE = 10_000
+/** About a millisecond of work: 0.4 us a row where millions of chunks wait for servers after a start. */
+const ROWS_AT_ONCE = 2500
 
 export interface SweepParts {
   clock: Clock
