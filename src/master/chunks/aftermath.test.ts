@@ -55,6 +55,21 @@ test('the servers of an unfinished change are told for the version of then only'
   assert.deepEqual(aftermath.raisedOn(2, 5), [])
 })
 
+test('the servers of an unfinished change are still told when another master has let the chunk go', () => {
+  const aftermath = after(
+    [
+      { op: 'TRUNC', ts: 1000, inode: 7, index: 0, chunkId: 1 },
+      { leaseOwner: 12, raisedOn: [2] },
+    ],
+    [{ op: 'UNLOCK', ts: 1001, chunkId: 1 }, {}],
+  )
+  assert.deepEqual(
+    aftermath.end(() => 5),
+    [],
+  )
+  assert.deepEqual(aftermath.raisedOn(1, 5), [2])
+})
+
 test('a second raise after a failed first one counts, and keeps the owner', () => {
   const aftermath = after(
     [write(1), { leaseOwner: 12, raisedOn: [1, 2] }],

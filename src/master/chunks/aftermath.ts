@@ -40,8 +40,12 @@ export class Aftermath {
       case 'SETVERSION':
         return this.#set(entry, raisedOn, this.#chunks.get(entry.chunkId)?.lease)
       case 'UNLOCK':
-      case 'ROLLBACK':
-        this.#chunks.delete(entry.chunkId)
+      case 'ROLLBACK': {
+        // The next master after the one that died in a change lets the chunk go, and may die itself before it has met a
+        // server. That one has not raised the version stays true.
+        const traces = this.#chunks.get(entry.chunkId)
+        if (traces) traces.lease = undefined
+      }
     }
   }
 
