@@ -11,6 +11,16 @@ export interface Env {
   readonly disk: Disk
   readonly log: Log
   readonly helpers: Helpers
+  /** What this process has used. */
+  usage(): Usage
+}
+
+/** Of one process since its start. */
+export interface Usage {
+  /** Resident now. */
+  memoryBytes: number
+  userMicroseconds: number
+  systemMicroseconds: number
 }
 
 /** A timer that can be taken back. */

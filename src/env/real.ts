@@ -1,7 +1,7 @@
 // The real doors: this machine's clock, chance, network and disk.
 import { randomBytes, randomInt } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import type { Clock, Env, Random } from './env.ts'
+import type { Clock, Env, Random, Usage } from './env.ts'
 import type { Log } from './log.ts'
 import { realDisk } from './real-disk.ts'
 import { realHelpers } from './real-helpers.ts'
@@ -27,7 +27,13 @@ export const realRandom: Random = {
   bytes: count => randomBytes(count),
 }
 
+function realUsage(): Usage {
+  const { user, system } = process.cpuUsage()
+  return { memoryBytes: process.memoryUsage.rss(), userMicroseconds: user, systemMicroseconds: system }
+}
+
 /** The doors of this machine, with messages going to `log`. */
 export function realEnv(log: Log): Env {
-  return { clock: realClock, random: realRandom, net: realNet, disk: realDisk, log, helpers: realHelpers(log) }
+  const helpers = realHelpers(log)
+  return { clock: realClock, random: realRandom, net: realNet, disk: realDisk, log, helpers, usage: realUsage }
 }

@@ -39,6 +39,8 @@ export class Checkpointer {
   #timer: Timer | undefined
   readonly #sizeTimer: Timer
   #stopped = false
+  /** The newest one that this master has made: when it was stored, and how long that took; zeros before the first. */
+  lastSaved = { atSeconds: 0, durationMs: 0 }
 
   /** @param verified version of the checkpoint that the master began with */
   constructor(env: Env, journal: Journal, state: State, verified: number, options: CheckpointOptions) {
@@ -112,7 +114,9 @@ export class Checkpointer {
     if (made.digest !== digest) return this.#alarm(version, digest, made)
     await publishCheckpoint(disk, dataFolder, CHECKPOINT_BACK, keepPrevious)
     this.#verified = version
-    const seconds = ((clock.monotonicMs() - startedMs) / 1000).toFixed(1)
+    const durationMs = Math.round(clock.monotonicMs() - startedMs)
+    this.lastSaved = { atSeconds: Math.floor(clock.nowMs() / 1000), durationMs }
+    const seconds = (durationMs / 1000).toFixed(1)
     log.info(`checkpoint of version ${version} (${made.inodes} inodes) stored and verified in ${seconds} s`)
     await this.#prune()
   }

@@ -30,6 +30,7 @@ import { type CommitRule, LiveLedger } from './live-ledger.ts'
 import { MetaloggerPort } from './metaloggers/port.ts'
 import type { MasterOptions } from './options.ts'
 import type { Topology } from './policy/topology.ts'
+import { ProcessUse } from './process-use.ts'
 import { Rounds } from './rounds.ts'
 
 /** What a master writes to, and the state that it leads to. */
@@ -58,6 +59,7 @@ export class Master {
   readonly #timers: Timer[] = []
   readonly #fileCheck: FileCheck
   readonly #checkpointer: Checkpointer
+  readonly #use: ProcessUse
 
   /**
    * Recovers the state from the data folder and serves it.
@@ -107,6 +109,7 @@ export class Master {
     this.#options = options
     this.#journal = journal
     this.#checkpointer = checkpointer
+    this.#use = new ProcessUse(env)
     this.ledger = new LiveLedger(state, env.clock, journal, commitRule)
     this.#metaloggers = new MetaloggerPort(env, this.ledger, options)
     this.#journal.onCut(() => this.#metaloggers.rotated())
@@ -129,6 +132,7 @@ export class Master {
     this.#clients = new ClientPort(env, services, options.exports, {
       sustainSeconds: options.sessionSustainSeconds,
       commandsFrom: options.monitorCommandsFrom,
+      life: { use: () => this.#use.now(), lastSaved: () => this.#checkpointer.lastSaved },
       metaloggers: () => this.#metaloggers.list(),
     })
     this.#chunkservers = new ChunkserverPort(env, this.ledger, this.chunks, {
@@ -152,6 +156,7 @@ export class Master {
     this.#timers.push(
       this.#env.clock.every(1000, () => {
         rounds.tick()
+        this.#use.tick()
         archiving.tick()
         this.#fileCheck.tick()
         this.chunks.tick()

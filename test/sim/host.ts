@@ -42,6 +42,7 @@ export class SimHost {
       disk: this.disk.door(isAlive),
       log: this.#log(ident),
       helpers: this.#helpers(ident, isAlive),
+      usage: () => ({ memoryBytes: 0, userMicroseconds: 0, systemMicroseconds: 0 }),
     }
   }
 

@@ -16,8 +16,18 @@ import { classList, fileCheck, missingChunks } from './monitors/chunks.ts'
 import * as sessions from './monitors/sessions.ts'
 import { quotaList, resolvedPaths } from './monitors/tree.ts'
 
+/** What monitors are told of the master itself. */
+export interface MasterLife {
+  use(): { memory: number; systemCpu: number; userCpu: number }
+  lastSaved(): { atSeconds: number; durationMs: number }
+}
+
+/** How the last checkpoint was made: always beside the master. */
+const SAVED_IN_BACKGROUND = 0
+
 interface Monitored extends sessions.SessionKeeper {
   readonly env: Env
+  readonly life: MasterLife
   /** Those that are connected. */
   metaloggers(): { version: number; ip: number }[]
 }
@@ -132,7 +142,7 @@ function serverList(services: ClientServices) {
   })
 }
 
-function infoOf({ env, services, exports }: Monitored) {
+function infoOf({ env, services, exports, life }: Monitored) {
   const { state } = services.ledger
   const { total, available, free } = services.chunks.space()
   const whole = statsOf(state, ROOT)
@@ -140,9 +150,7 @@ function infoOf({ env, services, exports }: Monitored) {
   for (const server of services.chunks.servers()) copies += server.copies
   return {
     version: VERSION,
-    memory: 0,
-    systemCpu: 0,
-    userCpu: 0,
+    ...life.use(),
     total,
     available,
     free,
@@ -153,9 +161,9 @@ function infoOf({ env, services, exports }: Monitored) {
     chunks: state.chunks.count,
     copies,
     regularCopies: copies,
-    lastStore: 0,
-    lastDuration: 0,
-    lastStatus: 0,
+    lastStore: life.lastSaved().atSeconds,
+    lastDuration: life.lastSaved().durationMs,
+    lastStatus: SAVED_IN_BACKGROUND,
     state: NO_LEADERSHIP,
     nextState: NO_LEADERSHIP,
     stable: NO_LEADERSHIP,

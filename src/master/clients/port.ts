@@ -24,7 +24,7 @@ import { type ClientPeer, type ClientServices, type News, RequestContext } from 
 import type { Exports } from './exports.ts'
 import { fileHandlers } from './file-handlers.ts'
 import { isMonitorCommand, refusedCommand } from './monitor-commands.ts'
-import { answerMonitor } from './monitoring.ts'
+import { answerMonitor, type MasterLife } from './monitoring.ts'
 import { namespaceHandlers } from './namespace-handlers.ts'
 import type { AnswerLink } from './recent-answers.ts'
 import { awaitsClose, grantMount, reconnectAnswer, welcome } from './registration.ts'
@@ -49,6 +49,7 @@ export interface ClientPortOptions {
   commandsFrom: Networks
   /** Metaloggers that are connected. */
   metaloggers: () => { version: number; ip: number }[]
+  life: MasterLife
 }
 
 export class ClientPort implements News {
@@ -127,6 +128,10 @@ export class ClientPort implements News {
   takesCommandsFrom(address: string): boolean {
     const ip = parseIpv4(address) ?? 0
     return this.#options.commandsFrom.some(([from, to]) => ip >= from && ip <= to)
+  }
+
+  get life(): MasterLife {
+    return this.#options.life
   }
 
   get sustainSeconds(): number {
