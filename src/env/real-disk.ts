@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs'
-import { fdatasyncSync, writeSync } from 'node:fs'
+import { fdatasyncSync, fstatSync, writeSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
 import type { Disk, DiskFile, FileStat } from './disk.ts'
 import { readMemory } from './page-cache.ts'
@@ -99,7 +99,8 @@ class RealFile implements DiskFile {
   }
 
   async stat(): Promise<FileStat> {
-    return fileStat(await this.#handle.stat())
+    // The system has it in memory while the file is open.
+    return fileStat(fstatSync(this.#handle.fd))
   }
 
   close(): Promise<void> {

@@ -60,7 +60,7 @@ export class ReadJob {
     return done
   }
 
-  /** Sends the data. @returns the status that ends the answer; undefined when the client went away meanwhile */
+  /** Sends the data and that all is well. @returns another end of the answer; undefined also when the client went away */
   async run(): Promise<Status | undefined> {
     const { chunkId, version, offset, size } = this.#request
     if (size === 0) return Status.OK
@@ -73,7 +73,7 @@ export class ReadJob {
       } finally {
         this.#store.done(open)
       }
-      return this.#cancelled ? undefined : Status.OK
+      return undefined
     } catch (error) {
       if (!(error instanceof ChunkError)) throw error
       return this.#cancelled ? undefined : error.status
@@ -86,7 +86,7 @@ export class ReadJob {
   }
 
   async #send(open: OpenChunk): Promise<void> {
-    const { version, offset, size } = this.#request
+    const { chunkId, version, offset, size } = this.#request
     const end = Math.ceil((offset + size) / MFSBLOCKSIZE)
     const groupBlocks = this.#pool.bytes / MFSBLOCKSIZE
     for (let block = Math.floor(offset / MFSBLOCKSIZE); block < end && !this.#cancelled; block += groupBlocks) {
@@ -96,6 +96,7 @@ export class ReadJob {
       if (!this.#store.readNow(open, version, block, blocks)) await this.#store.read(open, version, block, blocks)
       // The CRCs are those of this moment: a writer may change the blocks while we wait.
       const packets = this.#packets(open, block, blocks)
+      if (block + groupBlocks >= end) packets.push(cstocl.readStatus.encode({ chunkId, status: Status.OK }))
       while (this.#waiting >= GROUPS_MAX && !this.#cancelled) await this.#wait()
       if (this.#cancelled) return
       this.#waiting++

@@ -390,7 +390,9 @@ export class ChunkStore {
         const layout = layoutOf(size) ?? (await this.#cutTail(file, size))
         if (!layout) throw new ChunkError(Status.NOCHUNK, chunkId)
         const head = Buffer.allocUnsafeSlow(layout.headerBytes + TABLE_BYTES)
-        if ((await file.read(head, 0)) < head.length) throw new ChunkError(Status.IO, chunkId)
+        if (file.readNow(head, 0) < head.length && (await file.read(head, 0)) < head.length) {
+          throw new ChunkError(Status.IO, chunkId)
+        }
         await this.#checkHeader(head.subarray(0, HEADER_TEXT_BYTES), chunkId, version, file)
         if (this.table.id(row) !== chunkId) throw new ChunkError(Status.NOCHUNK, chunkId)
         const counted = noted(file, folder.statistics, this.#env.clock)
@@ -541,8 +543,7 @@ export class ChunkStore {
     const open = await this.open(chunkId, version)
     const folder = this.#folderOf(open.row)
     try {
-      await open.sync()
-      await folder.syncNames(this.table.subfolder.get(open.row))
+      await Promise.all([open.sync(), folder.syncNames(this.table.subfolder.get(open.row))])
     } catch (error) {
       throw open.gone ? new ChunkError(Status.NOCHUNK, chunkId, { cause: error }) : this.#failed(chunkId, folder, error)
     } finally {
