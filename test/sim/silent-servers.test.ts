@@ -109,3 +109,51 @@ test('deletions that are not answered keep no others waiting', async () => {
   await world.untilQuiet(900)
   assert.deepEqual(world.unfinished(), [])
 })
+
+test('a copy that is told damaged while its version is raised is not good afterwards', async () => {
+  const world = await begin(2)
+  const inode = world.makeFile('f', 2)
+  await world.written(inode, 0)
+  const [slow, other] = holders(world, 1) as [LightServer, LightServer]
+  await unsettle(other, world)
+  slow.hang(5000)
+  const answered = world.write(inode, 0)
+  await world.scheduler.run(1000)
+  slow.broken.add(1)
+  assert.ok(slow.link)
+  world.manager.copyDamaged(slow.link, 1)
+  await world.scheduler.run(10_000)
+  const answer = await answered
+  assert.ok(answer.status === Status.OK)
+  assert.deepEqual(
+    answer.copies.map(({ ip }) => ip),
+    [other.ip],
+  )
+  await world.untilQuiet(600)
+  assert.deepEqual(world.unfinished(), [])
+})
+
+test('what one server carried out stands, though another refused it and left', async () => {
+  const world = await begin(2)
+  const inode = world.makeFile('f', 2)
+  await world.written(inode, 0)
+  const [refusing, slow] = holders(world, 1) as [LightServer, LightServer]
+  await unsettle(refusing, world)
+  refusing.refuses.set(matocs.setVersion.code, Status.NOTDONE)
+  slow.hang(5000)
+  const answered = world.write(inode, 0)
+  await world.scheduler.run(1000)
+  refusing.stop()
+  await world.scheduler.run(500)
+  refusing.refuses.clear()
+  refusing.start()
+  await world.scheduler.run(10_000)
+  const answer = await answered
+  assert.ok(answer.status === Status.OK)
+  assert.deepEqual(
+    answer.copies.map(({ ip }) => ip),
+    [slow.ip],
+  )
+  await world.untilQuiet(600)
+  assert.deepEqual(world.unfinished(), [])
+})

@@ -41,7 +41,7 @@ interface Operation extends Told {
   pending: Set<ChunkServer>
   /** Monotonic milliseconds of when the servers were told. */
   toldMs: number | undefined
-  succeeded: number
+  succeeded: Set<ChunkServer>
   /** Statuses of those that did not carry it out. */
   failures: number[]
   end: OperationEnd
@@ -119,7 +119,14 @@ export class Operations {
   #start(kind: OperationKind, row: number, { servers, from, writtenAt = from, command, end }: Change): void {
     const to = this.#ledger.state.chunks.version.get(row)
     const told = { kind, from, to, writtenAt, toldMs: undefined }
-    const operation: Operation = { ...told, servers, pending: new Set(servers), succeeded: 0, failures: [], end }
+    const operation: Operation = {
+      ...told,
+      servers,
+      pending: new Set(servers),
+      succeeded: new Set(),
+      failures: [],
+      end,
+    }
     this.#running.set(row, operation)
     this.#ledger.whenCommitted(() => {
       operation.toldMs = this.#parts.clock.monotonicMs()
@@ -134,12 +141,14 @@ export class Operations {
     const operation = this.#running.get(row)
     if (!operation?.pending.delete(server)) return
     const copy = this.#copies.find(row, server)
-    if (status === Status.OK) {
-      operation.succeeded++
-      if (copy !== 0) this.#copies.setState(row, copy, CopyState.VALID)
+    // It may have been told damaged or lost meanwhile.
+    const isAsBefore = copy !== 0 && this.#copies.state(copy) === CopyState.BUSY
+    if (status === Status.OK && isAsBefore) {
+      operation.succeeded.add(server)
+      this.#copies.setState(row, copy, CopyState.VALID)
     } else {
-      operation.failures.push(status)
-      if (copy !== 0) this.#failed(row, copy, operation, status)
+      operation.failures.push(status === Status.OK ? Status.NOCHUNK : status)
+      if (isAsBefore) this.#failed(row, copy, operation, status)
     }
     this.#advance(row, operation)
   }
@@ -208,14 +217,14 @@ export class Operations {
       if (!operation.servers.includes(server)) continue
       operation.failures.push(Status.DISCONNECTED)
       if (operation.pending.delete(server)) this.#advance(row, operation)
-      else operation.succeeded--
+      else operation.succeeded.delete(server)
     }
   }
 
   #advance(row: number, operation: Operation): void {
     if (operation.pending.size > 0) return
     this.#running.delete(row)
-    if (operation.succeeded === 0) {
+    if (operation.succeeded.size === 0) {
       if (operation.kind === 'change') this.#takeBack(row, operation)
       operation.end(failureOf(operation.failures))
     } else if (operation.failures.length > 0) return this.#raiseAgain(row, operation)

@@ -79,7 +79,7 @@ export class Replications {
         `chunk ${chunkId.toString(16)}: copying from ${running.source.name} to ${server.name} failed: ${statusName(status)}`,
       )
       if (copy !== 0) this.#copies.remove(row, copy)
-    } else if (copy !== 0) {
+    } else if (copy !== 0 && this.#copies.state(copy) === CopyState.COPYING) {
       const isGood = version === chunks.version.get(row) && version === running.version
       this.#copies.setState(row, copy, isGood ? CopyState.VALID : CopyState.INVALID)
     }
