@@ -89,11 +89,17 @@ class CrashRun {
     cluster.startMaster()
     const session = await cluster.run(cluster.connect(cluster.addClientHost().env('client')), 60_000, 'a session')
     await cluster.run(this.#script(session), SCRIPT_LIMIT_MS, 'the script')
-    await cluster.until(() => cluster.master !== undefined, 60_000, 'the master')
+    await this.#untilServing()
     const found = await cluster.run(findTree(session, this.#tree.inode), 60_000, 'the tree')
     const wrong = differences(this.#tree, found, '')
     if (wrong.length > 0) throw new Violation(wrong.join('\n'))
+    // The last answer may have been its last.
+    await this.#untilServing()
     await checkReplay(cluster)
+  }
+
+  #untilServing(): Promise<void> {
+    return this.cluster.until(() => this.cluster.master !== undefined, 60_000, 'the master')
   }
 
   async #script(session: ClusterSession): Promise<void> {
