@@ -44,11 +44,12 @@ function* nodeLines(state: State): Generator<string> {
     const times = [nodes.atime, nodes.mtime, nodes.ctime, nodes.trashHours]
     const fine = [nodes.atime, nodes.mtime, nodes.ctime].map(column => column.nanoseconds(inode))
     const facts = [...[...columns, ...times].map(column => column.get(inode)), ...fine].join(' ')
+    // Holes are left out: a sparse file may have millions of them.
     const ids: string[] = []
     for (let i = 0; nodes.isFile(inode) && i < nodes.chunkSlots(inode); i++) {
-      ids.push(chunks.id(nodes.chunkRow(inode, i)).toString(16))
+      const row = nodes.chunkRow(inode, i)
+      if (row !== 0) ids.push(`${i}:${chunks.id(row).toString(16)}`)
     }
-    while (ids.at(-1) === '0') ids.pop()
     const type = nodes.type(inode)
     const special =
       type === 3 ? quoted(nodes.target(inode)) : type === 5 || type === 6 ? `rdev ${nodes.rdev(inode)}` : ''
