@@ -75,6 +75,17 @@ test('a chunk file that vanished is told to the master when it is asked for', as
   assert.equal(await machine.run(statusOf(() => store.create(3, 1))), Status.OK)
 })
 
+test('a test of a chunk finds that its file vanished, also while it is kept open', async () => {
+  const machine = new StoreMachine(24)
+  const store = await machine.start()
+  await machine.run(store.create(1, 1))
+  await write(machine, store, 1, 1, [piece(0, 0, Buffer.from('data'))])
+  const path = machine.host.disk.files('/d1').find(name => name.endsWith(chunkFileName(1, 1))) as string
+  await machine.run(machine.host.disk.unlink(path))
+  assert.equal(await machine.run(statusOf(async () => void (await store.test(1, 1)))), Status.IO)
+  assert.ok(machine.heard.includes('damaged 1'), machine.heard.join(', '))
+})
+
 test('what is no chunk file of ours stays where it is, and of two files of a chunk the newer counts', async () => {
   const machine = new StoreMachine(23)
   const disk = machine.host.disk

@@ -303,9 +303,8 @@ export class ChunkStore {
 
   #closeIdle(nowMs: number): void {
     for (const open of this.#open.values()) {
-      const idle = open.users === 0 && open.mutex.isFree
       const many = this.#open.size > IDLE_OPEN_MAX
-      if (idle && (many || nowMs - open.lastUseMs > IDLE_CLOSE_MS)) this.#close(open)
+      if (isIdle(open) && (many || nowMs - open.lastUseMs > IDLE_CLOSE_MS)) this.#close(open)
     }
   }
 
@@ -562,6 +561,9 @@ export class ChunkStore {
 
   /** Reads everything and checks it. @returns how many blocks there are @throws ChunkError CRC, IO */
   async test(chunkId: number, version: number): Promise<number> {
+    // What is tested is the file that lies on the disk under its name, not one that is only kept open.
+    const kept = this.#open.get(chunkId)
+    if (kept && isIdle(kept)) this.#close(kept)
     const open = await this.open(chunkId, version)
     const buffer = Buffer.allocUnsafeSlow(COPY_BLOCKS * MFSBLOCKSIZE)
     try {
@@ -811,6 +813,9 @@ export class ChunkStore {
     }
   }
 }
+
+/** Nobody uses it: it is only kept for the next one. */
+const isIdle = (open: OpenChunk) => open.users === 0 && open.mutex.isFree
 
 /** Of an endless length, all. */
 function blocksOf(length: number | undefined): number {
