@@ -1,12 +1,9 @@
 // The original's command line tools and meta mount find no difference between our master and theirs.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster, whyNot } from './cluster.ts'
+import { whyNot } from './cluster.ts'
 import { installPackages } from './packages.ts'
+import { differing, toolAnswers } from './tool-answers.ts'
 
 /** Commands and how they answer; every line is run in the mount's root. */
 const SCRIPT = `
@@ -48,41 +45,10 @@ rm "$(find trash -name '*small')" ; find trash -type f | wc -l
 ls -d trash sustained
 `
 
-/** Numbers that differ from cluster to cluster. */
-const volatile = (text: string) => text.replace(/inode[ :]+\d+/g, 'inode N')
-
-async function answers(startMaster: (cluster: Cluster) => Promise<void>): Promise<string[]> {
-  const cluster = new Cluster()
-  try {
-    await startMaster(cluster)
-    for (const host of [2, 3]) cluster.startRealChunkserver(host)
-    await sleep(3000)
-    cluster.mountReal()
-    const meta = join(cluster.folder, 'meta')
-    mkdirSync(meta)
-    cluster.mountRealMeta(meta)
-    const run = (folder: string, script: string) =>
-      script
-        .trim()
-        .split('\n')
-        .map(line => {
-          const { stdout, stderr, status } = cluster.shell(`cd ${folder} && { ${line}; }`)
-          return volatile(`$ ${line}\n${stdout}${stderr}exit ${status}\n`.replaceAll(cluster.folder, ''))
-        })
-    const told = run(cluster.mountPoint, SCRIPT)
-    told.push(...run(meta, TRASH_SCRIPT))
-    told.push(...run(cluster.mountPoint, 'ls d1; cat d1/back | wc -c'))
-    spawnSync('umount', [meta])
-    return told
-  } finally {
-    await cluster.close()
-  }
-}
-
 test('every tool answers as with the real master', { skip: whyNot() ?? false }, async () => {
   installPackages()
-  const real = await answers(async cluster => cluster.startRealMaster())
-  const ours = await answers(cluster => cluster.startOurMaster())
-  const differing = ours.flatMap((answer, i) => (answer === real[i] ? [] : [`ours: ${answer}real: ${real[i]}`]))
-  assert.equal(differing.join('\n'), '')
+  const script = { what: SCRIPT, inTrash: TRASH_SCRIPT, after: 'ls d1; cat d1/back | wc -c' }
+  const real = await toolAnswers(script, async cluster => cluster.startRealMaster())
+  const ours = await toolAnswers(script, cluster => cluster.startOurMaster())
+  assert.equal(differing(ours, real), '')
 })
