@@ -102,6 +102,16 @@ test('a gap within a request is a gap', () =>
     await assert.rejects(recover(realDisk, folder, { now: NOW }), /the changes 3 to 3 are missing/)
   }))
 
+test('half a line is cut off behind changes that the checkpoint holds all', () =>
+  withFolder({ 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': idle + lines(2, 3) }, async folder => {
+    const { state } = await recover(realDisk, folder, { now: NOW })
+    await storeCheckpoint(realDisk, folder, 'metadata.mfs', state)
+    writeFileSync(join(folder, 'changelog.0.mfs'), `${idle}${lines(2, 3)}4: 17000`)
+    const { torn } = await recover(realDisk, folder, { now: NOW })
+    await makeReady(realDisk, folder, torn)
+    assert.equal(readFileSync(join(folder, 'changelog.0.mfs'), 'latin1'), idle + lines(2, 3))
+  }))
+
 test('a tail of zeros that a power cut left is no line', () =>
   withFolder(
     { 'metadata.mfs': 'MFSM NEW', 'changelog.0.mfs': `${idle}${lines(2, 3)}${'\0'.repeat(100)}` },

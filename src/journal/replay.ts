@@ -103,12 +103,14 @@ export class Replay {
     for (const name of names) {
       const file = new ChangelogFile(this.#disk, `${folder}/${name}`)
       const [first, last] = [await file.firstId(), await file.lastId()]
-      // Where an end cannot be read there is something to find out.
-      const isUsed = (last ?? Infinity) >= this.#state.version && (first ?? 0) < this.#options.until
+      const isFinished = name !== changelogName(0)
+      // Where an end cannot be read there is something to find out; and behind the end of the current one the next change
+      // is written, so it must be a whole line, whether anything in the file is wanted or not.
+      const isWanted = !isFinished || (last ?? Infinity) >= this.#state.version
+      const isUsed = isWanted && (first ?? 0) < this.#options.until
       this.#options.tell?.file(file.path, first, last, isUsed)
       if (!isUsed) continue
       this.#lastKnown = Math.max(this.#lastKnown, last ?? 0)
-      const isFinished = name !== changelogName(0)
       const { damages, records } = await checkedChangelog(this.#disk, folder, name, this.#state.version, isFinished)
       this.#noteRecords(records)
       for (const damage of damages) {
