@@ -25,19 +25,25 @@ const FOUR = { 0: line(7), 1: line(5) + line(6), 2: line(3) + line(4), 3: line(1
 
 test('changelogs that a checkpoint holds go, but for as many as are wanted', () =>
   withLogs(FOUR, async folder => {
-    await pruneChangelogs(realDisk, folder, 1, 7)
+    await pruneChangelogs(realDisk, folder, 1, 7, 6)
     assert.deepEqual(await ages(folder), [0, 1])
   }))
 
 test('a changelog with changes above the newest checkpoint stays, however few are wanted', () =>
   withLogs(FOUR, async folder => {
-    await pruneChangelogs(realDisk, folder, 0, 4)
+    await pruneChangelogs(realDisk, folder, 0, 4, 6)
     assert.deepEqual(await ages(folder), [0, 1, 2])
   }))
 
 test('a changelog that cannot be read stays, and all newer ones with it', () =>
   withLogs({ ...FOUR, 3: 'no lines' }, async folder => {
-    await pruneChangelogs(realDisk, folder, 0, 8)
+    await pruneChangelogs(realDisk, folder, 0, 8, 6)
+    assert.deepEqual(await ages(folder), [0, 1, 2, 3])
+  }))
+
+test('a changelog of what happened just now stays, however few are wanted', () =>
+  withLogs(FOUR, async folder => {
+    await pruneChangelogs(realDisk, folder, 0, 8, 5)
     assert.deepEqual(await ages(folder), [0, 1, 2, 3])
   }))
 

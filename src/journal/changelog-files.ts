@@ -1,6 +1,7 @@
 // Names and rotation of the changelogs in a data folder (spec metadata 3.2).
 import type { Disk } from '../env/disk.ts'
-import { ChangelogFile } from './changelog-reader.ts'
+import type { Seconds } from '../metadata/types.ts'
+import { ChangelogFile, changeIdOf } from './changelog-reader.ts'
 
 /** `changelog.0.mfs` is the current one, higher numbers are older. */
 export function changelogName(age: number): string {
@@ -40,23 +41,33 @@ export async function rotateChangelogs(disk: Disk, folder: string): Promise<void
 
 /**
  * Removes changelogs older than the newest `backLogs`, but none that is needed: one with a change above the newest
- * checkpoint, or one that cannot be read.
+ * checkpoint, one that cannot be read, or one that says what happened just now: the next start looks there for answers
+ * that clients may not have got.
  *
  * @param checkpointVersion the change that follows that checkpoint
+ * @param settledBefore nobody asks for what happened before
  */
 export async function pruneChangelogs(
   disk: Disk,
   folder: string,
   backLogs: number,
   checkpointVersion: number,
+  settledBefore: Seconds,
 ): Promise<void> {
   const present = new Set(await disk.list(folder))
   for (const age of agesOf(present)) {
     if (age <= backLogs) return
     const path = `${folder}/${changelogName(age)}`
-    const last = await new ChangelogFile(disk, path).lastId()
-    if (last === undefined || last >= checkpointVersion) return
+    const last = (await new ChangelogFile(disk, path).lastLine()) ?? ''
+    const id = changeIdOf(last)
+    if (id === undefined || id >= checkpointVersion || (timeOf(last) ?? settledBefore) >= settledBefore) return
     await disk.unlink(path)
     if (present.has(sumsName(age))) await disk.unlink(`${folder}/${sumsName(age)}`)
   }
+}
+
+/** When the change of a line happened: `12: 1700000000|IDLE()`. */
+function timeOf(line: string): Seconds | undefined {
+  const match = /^\d+: (\d+)\|/.exec(line)
+  return match ? Number(match[1]) : undefined
 }

@@ -89,6 +89,11 @@ export class ChangelogFile {
 
   /** The change id of the last complete line, read from the end; undefined when the end is not of complete lines. */
   async lastId(): Promise<number | undefined> {
+    return changeIdOf((await this.lastLine()) ?? '')
+  }
+
+  /** The last complete line, read from the end; undefined when the end is not of complete lines. */
+  async lastLine(): Promise<string | undefined> {
     const file = await this.#disk.open(this.path, 'r')
     try {
       const { size } = await file.stat()
@@ -99,7 +104,7 @@ export class ChangelogFile {
       const start = end < 1 ? -1 : read.lastIndexOf(NEWLINE, end - 1) + 1
       // Without a newline before it, the line is whole only at the beginning of the file.
       if (start < 0 || (start === 0 && from > 0)) return undefined
-      return changeIdOf(read.toString('latin1', start, end))
+      return read.toString('latin1', start, end)
     } finally {
       await file.close()
     }

@@ -10,6 +10,7 @@ import { CHECKPOINT_BACK, CHECKPOINT_TEMPORARY, publishCheckpoint } from '../jou
 import checkpointJob, { type CheckpointMade } from '../journal/checkpoint-job.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { State } from '../metadata/state.ts'
+import { AFTERMATH_SECONDS } from './chunks/aftermath.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -143,8 +144,9 @@ export class Checkpointer {
 
   async #prune(): Promise<void> {
     const { dataFolder, backLogs } = this.#options
+    const settledBefore = Math.floor(this.#env.clock.nowMs() / 1000) - AFTERMATH_SECONDS
     try {
-      await pruneChangelogs(this.#env.disk, dataFolder, backLogs, this.#verified)
+      await pruneChangelogs(this.#env.disk, dataFolder, backLogs, this.#verified, settledBefore)
     } catch (error) {
       this.#env.log.warning(`old changelogs were not removed: ${(error as Error).message}`)
     }

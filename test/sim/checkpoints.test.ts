@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspectCheckpoint, loadCheckpoint } from '../../src/journal/checkpoint-files.ts'
+import { AFTERMATH_SECONDS } from '../../src/master/chunks/aftermath.ts'
 import type { MasterOptions } from '../../src/master/options.ts'
 import { MasterAndClients, type RawClient } from './master-and-clients.ts'
 
@@ -168,6 +169,14 @@ story('a reload takes on when checkpoints are made and how much is kept', async 
     await makeFolders(client, `b${round}-`, 2)
     await until(world, () => stored() === round)
   }
+  // What happened just now stays.
+  await sleep(world, 1000 * (AFTERMATH_SECONDS + 20))
+  const before = stored()
+  // A client that was silent for so long is not connected any more.
+  await makeFolders(await world.mount(), 'c', 1)
+  await until(world, () => stored() > before)
+  // Old files go when the checkpoint is there.
+  await sleep(world, 1000)
   const kept = async (pattern: RegExp) => (await world.host.disk.list(FOLDER)).filter(name => pattern.test(name)).sort()
   const backs = ['metadata.mfs.back', 'metadata.mfs.back.1', 'metadata.mfs.back.2', 'metadata.mfs.back.3']
   assert.deepEqual(await kept(/^metadata\.mfs\.back/), backs)
