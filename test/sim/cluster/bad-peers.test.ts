@@ -55,10 +55,11 @@ async function attack(
   host: string,
   port: number,
   greeting: readonly Buffer[],
+  connections = CONNECTIONS,
 ): Promise<Nonsense> {
   const nonsense = new Nonsense(cluster, messages)
   const { net } = cluster.addClientHost().env('bad peer')
-  for (let i = 0; i < CONNECTIONS; i++) {
+  for (let i = 0; i < connections; i++) {
     const speech = nonsense.speak(net, host, port, greeting, PACKETS)
     await cluster.run(speech, 60_000, 'a bad peer')
   }
@@ -97,7 +98,7 @@ test('a chunkserver that talks nonsense to the master loses its connection', asy
       cstoma.register.encode({ form: BEGIN, body: written(out => cstoma.registerBegin.write(out, begin)) }),
       cstoma.register.encode({ form: END, body: Buffer.alloc(0) }),
     ]
-    const { refused, sent } = await attack(there, messagesOf(cstoma), MASTER, 9420, greeting)
+    const { refused, sent } = await attack(there, messagesOf(cstoma), MASTER, 9420, greeting, 2 * CONNECTIONS)
     assert.ok(refused > 10 && sent > 300, `seed ${seed}: ${refused} of ${sent}`)
     await isUntouched(there)
     await checkReplay(there.cluster)
