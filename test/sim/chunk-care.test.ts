@@ -22,9 +22,7 @@ const labelled = (...labels: number[]): LightServerOptions[] => labels.map(mask 
 async function begin({ servers, fill, options }: Setup): Promise<ChunkWorld> {
   const world = new ChunkWorld(1, servers, { ...worldOptions, ...options })
   fill?.(world)
-  world.startAll()
-  await world.scheduler.run(15_000)
-  return world
+  return world.begin()
 }
 
 /** Makes a class, or redefines it, that wants one copy on a server of each of these label sets, for new chunks and for old ones. */

@@ -47,8 +47,7 @@ class FailureStory {
   async play(): Promise<FailureReport> {
     const { world } = this
     const { scheduler } = world
-    world.startAll()
-    await scheduler.run(15_000)
+    await world.begin()
     for (let i = 0; i < this.#run.failures; i++) {
       this.#fail()
       for (let writes = scheduler.between(0, 50); writes > 0; writes--) this.#write()

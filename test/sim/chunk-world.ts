@@ -321,6 +321,13 @@ export class ChunkWorld {
     for (const server of this.servers) server.start()
   }
 
+  /** Starts all servers and waits until the master looks after chunks. */
+  async begin(): Promise<this> {
+    this.startAll()
+    await this.scheduler.run(15_000)
+    return this
+  }
+
   /** Disks of the server are marked for removal, or not any more. */
   mark(server: LightServer, marked: boolean): void {
     if (marked) this.#marked.add(server)

@@ -59,8 +59,7 @@ test('a million chunks on 50 servers find back to their goal after failures (see
 test('a write ends when its chunk has all the copies that it can have, whatever else is waited for', async () => {
   const world = new ChunkWorld(2, Array(3).fill({ room }), { ...worldOptions, replicationsDelaySeconds: 3600 })
   const inode = world.makeFile('f', 2)
-  world.startAll()
-  await world.scheduler.run(15_000)
+  await world.begin()
   const answer = await world.written(inode, 0)
   assert.ok(answer.status === Status.OK)
   const { chunkId } = answer

@@ -9,9 +9,8 @@ const room = 1000
 
 async function begin(servers: number): Promise<{ world: ChunkWorld; check: FileCheck; aPass: () => Promise<void> }> {
   const world = new ChunkWorld(1, Array(servers).fill({ room }), worldOptions)
-  world.startAll()
   const check = new FileCheck(world.ledger, world.manager, 2)
-  await world.scheduler.run(15_000)
+  await world.begin()
   const aPass = async () => {
     for (let second = 0; second < 130; second++) {
       await world.scheduler.run(1000)

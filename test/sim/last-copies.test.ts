@@ -3,16 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as matocs from '../../src/protocol/matocs.ts'
 import { Status } from '../../src/protocol/status.ts'
-import { ChunkWorld, type LightServer, worldOptions } from './chunk-world.ts'
+import { ChunkWorld, type LightServer } from './chunk-world.ts'
 
-const room = 1000
-
-async function begin(servers: number): Promise<ChunkWorld> {
-  const world = new ChunkWorld(1, Array(servers).fill({ room }), worldOptions)
-  world.startAll()
-  await world.scheduler.run(15_000)
-  return world
-}
+const begin = (servers: number) => new ChunkWorld(1, Array(servers).fill({ room: 1000 })).begin()
 
 function damage(world: ChunkWorld, server: LightServer, chunkId: number): void {
   server.broken.add(chunkId)

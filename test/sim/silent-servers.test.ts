@@ -4,18 +4,33 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as matocs from '../../src/protocol/matocs.ts'
 import { Status } from '../../src/protocol/status.ts'
-import { ChunkWorld, type LightServer, worldOptions } from './chunk-world.ts'
+import { ChunkWorld, type LightServer } from './chunk-world.ts'
 
-const room = 1000
+const begin = (servers: number) => new ChunkWorld(1, Array(servers).fill({ room: 1000 })).begin()
 
-async function begin(servers: number): Promise<ChunkWorld> {
-  const world = new ChunkWorld(1, Array(servers).fill({ room }), worldOptions)
-  world.startAll()
-  await world.scheduler.run(15_000)
-  return world
+/** A file with one chunk, and the one or two servers that have it. */
+async function written(servers: number, goal = servers) {
+  const world = await begin(servers)
+  const inode = world.makeFile('f', goal)
+  await world.written(inode, 0)
+  const [one, other = one] = world.servers.filter(({ disk }) => disk.has(1)) as [LightServer, LightServer?]
+  return { world, inode, one, other }
 }
 
-const holders = (world: ChunkWorld, chunkId: number) => world.servers.filter(({ disk }) => disk.has(chunkId))
+type Answer = Awaited<ReturnType<ChunkWorld['written']>>
+
+function assertWrittenOn(server: LightServer, answer: Answer): void {
+  assert.ok(answer.status === Status.OK)
+  assert.deepEqual(
+    answer.copies.map(({ ip }) => ip),
+    [server.ip],
+  )
+}
+
+async function assertUntilRepaired(world: ChunkWorld): Promise<void> {
+  await world.untilQuiet(600)
+  assert.deepEqual(world.unfinished(), [])
+}
 
 /** Another set of copies than before: the next write raises the version. */
 async function unsettle(server: LightServer, world: ChunkWorld): Promise<void> {
@@ -25,25 +40,17 @@ async function unsettle(server: LightServer, world: ChunkWorld): Promise<void> {
 }
 
 test('a write goes on without a server that does not answer', async () => {
-  const world = await begin(3)
-  const inode = world.makeFile('f', 2)
-  await world.written(inode, 0)
-  const [silent, other] = holders(world, 1) as [LightServer, LightServer]
+  const { world, inode, one: silent, other } = await written(3, 2)
   await unsettle(other, world)
   silent.hang(50_000)
   const beganMs = world.scheduler.nowMs
   const answer = await world.written(inode, 0)
-  assert.ok(answer.status === Status.OK)
-  assert.deepEqual(
-    answer.copies.map(({ ip }) => ip),
-    [other.ip],
-  )
+  assertWrittenOn(other, answer)
   assert.ok(world.scheduler.nowMs - beganMs < 33_000)
   assert.match(world.messages.join('\n'), /has not answered for 30 s: going on without its copy/)
   await world.scheduler.run(10_000)
   assert.equal(world.goodCopies(1), 2, 'another server has a copy while it is still silent')
-  await world.untilQuiet(600)
-  assert.deepEqual(world.unfinished(), [])
+  await assertUntilRepaired(world)
 })
 
 test('new chunks go to other servers than one that does not answer', async () => {
@@ -64,10 +71,7 @@ test('new chunks go to other servers than one that does not answer', async () =>
 })
 
 test('the only copy is good again once its server has answered', async () => {
-  const world = await begin(1)
-  const inode = world.makeFile('f', 1)
-  await world.written(inode, 0)
-  const [server] = world.servers as [LightServer]
+  const { world, inode, one: server } = await written(1)
   await unsettle(server, world)
   server.hang(45_000)
   const answer = await world.written(inode, 0)
@@ -79,10 +83,7 @@ test('the only copy is good again once its server has answered', async () => {
 })
 
 test('a version that a silent server may have is not given to a chunk again', async () => {
-  const world = await begin(2)
-  const inode = world.makeFile('f', 2)
-  await world.written(inode, 0)
-  const [refusing, silent] = holders(world, 1) as [LightServer, LightServer]
+  const { world, inode, one: refusing, other: silent } = await written(2)
   await unsettle(refusing, world)
   refusing.refuses.set(matocs.setVersion.code, Status.NOTDONE)
   silent.hang(60_000)
@@ -91,8 +92,7 @@ test('a version that a silent server may have is not given to a chunk again', as
   assert.equal((await world.written(inode, 0)).status, Status.OK)
   // It raises the version now, and was not there when the chunk was written.
   await world.scheduler.run(40_000)
-  await world.untilQuiet(600)
-  assert.deepEqual(world.unfinished(), [])
+  await assertUntilRepaired(world)
 })
 
 test('deletions that are not answered keep no others waiting', async () => {
@@ -111,10 +111,7 @@ test('deletions that are not answered keep no others waiting', async () => {
 })
 
 test('a copy that is told damaged while its version is raised is not good afterwards', async () => {
-  const world = await begin(2)
-  const inode = world.makeFile('f', 2)
-  await world.written(inode, 0)
-  const [slow, other] = holders(world, 1) as [LightServer, LightServer]
+  const { world, inode, one: slow, other } = await written(2)
   await unsettle(other, world)
   slow.hang(5000)
   const answered = world.write(inode, 0)
@@ -123,21 +120,12 @@ test('a copy that is told damaged while its version is raised is not good afterw
   assert.ok(slow.link)
   world.manager.copyDamaged(slow.link, 1)
   await world.scheduler.run(10_000)
-  const answer = await answered
-  assert.ok(answer.status === Status.OK)
-  assert.deepEqual(
-    answer.copies.map(({ ip }) => ip),
-    [other.ip],
-  )
-  await world.untilQuiet(600)
-  assert.deepEqual(world.unfinished(), [])
+  assertWrittenOn(other, await answered)
+  await assertUntilRepaired(world)
 })
 
 test('what one server carried out stands, though another refused it and left', async () => {
-  const world = await begin(2)
-  const inode = world.makeFile('f', 2)
-  await world.written(inode, 0)
-  const [refusing, slow] = holders(world, 1) as [LightServer, LightServer]
+  const { world, inode, one: refusing, other: slow } = await written(2)
   await unsettle(refusing, world)
   refusing.refuses.set(matocs.setVersion.code, Status.NOTDONE)
   slow.hang(5000)
@@ -148,12 +136,6 @@ test('what one server carried out stands, though another refused it and left', a
   refusing.refuses.clear()
   refusing.start()
   await world.scheduler.run(10_000)
-  const answer = await answered
-  assert.ok(answer.status === Status.OK)
-  assert.deepEqual(
-    answer.copies.map(({ ip }) => ip),
-    [slow.ip],
-  )
-  await world.untilQuiet(600)
-  assert.deepEqual(world.unfinished(), [])
+  assertWrittenOn(slow, await answered)
+  await assertUntilRepaired(world)
 })

@@ -37,19 +37,30 @@ type Refusable<T> = Message<StatusOr<T>>
 const nodesOf = ({ state }: RequestContext, inode: number) =>
   state.nodes.exists(inode) ? statsOf(state, inode).inodes : 0
 
-/** Does work on a tree that was granted, in slices, or answers that it was refused. */
+/** What a request wants of a tree, and which answer it gets. */
+interface TreeJob<A> {
+  /** For the log. */
+  title: string
+  inode: number
+  msgid: number
+  message: Refusable<A>
+}
+
+/** Does work on a tree that was granted, in slices, or answers that it was refused. @param note see TreeRequest */
 function carryOut<T, A>(
   context: RequestContext,
-  { title, inode, msgid, message }: { title: string; inode: number; msgid: number; message: Refusable<A> },
+  { title, inode, msgid, message }: TreeJob<A>,
   decision: Decision<Granted<T>>,
   done: (context: RequestContext, result: T, msgid: number) => void,
+  note = () => '',
 ): void {
   if (decision.status !== 0) return context.answer(message, { msgid, status: decision.status })
   context.services.jobs.start(context, {
     title,
     work: (decision as Granted<T>).work,
-    note: () => '',
+    note,
     nodes: nodesOf(context, inode),
+    // Whoever asks again is answered by the number of his own question.
     done: (asking, result) => done(asking, result, asking.request.payload.readUInt32BE(0)),
   })
 }
@@ -57,7 +68,7 @@ function carryOut<T, A>(
 /** As carryOut(), for changes that count what they do. @param body of the answer */
 function change<A>(
   context: RequestContext,
-  { title, inode, msgid, message }: { title: string; inode: number; msgid: number; message: Refusable<A> },
+  job: TreeJob<A>,
   body: (counts: Counts) => A,
   decide: (now: () => number, progress: Progress) => Decision<Granted<Decision<Changed>>>,
 ): void {
@@ -66,22 +77,27 @@ function change<A>(
     context.commitPart(entry)
     if ('changed' in entry) changed += entry.changed
   }
-  const decision = decide(() => context.now(), {
-    commit,
-    resumed: changed,
-    weight: context.services.jobs.slices.weight,
-  })
-  if (decision.status !== 0) return context.answer(message, { msgid, status: decision.status })
-  context.services.jobs.start(context, {
-    title,
-    work: (decision as Granted<Decision<Changed>>).work,
-    note: () => String(changed),
-    nodes: nodesOf(context, inode),
-    done: (asking, result) => {
-      const id = asking.request.payload.readUInt32BE(0)
-      if (result.status !== 0) asking.answer(message, { msgid: id, status: result.status })
-      else asking.answer(message, { msgid: id, ...body((result as Changed).counts) })
-    },
+  const progress = { commit, resumed: changed, weight: context.services.jobs.slices.weight }
+  const decision = decide(() => context.now(), progress)
+  const done = (asking: RequestContext, result: Decision<Changed>, msgid: number) => {
+    if (result.status !== 0) asking.answer(job.message, { msgid, status: result.status })
+    else asking.answer(job.message, { msgid, ...body((result as Changed).counts) })
+  }
+  carryOut(context, job, decision, done, () => String(changed))
+}
+
+/** As carryOut(), for questions which values files and directories have, and how many of them each. */
+function tell<V, I>(
+  context: RequestContext,
+  { recursive, ...job }: TreeJob<{ fileCount: number; directoryCount: number; items: I[] }> & { recursive: number },
+  tally: (isRecursive: boolean) => Decision<Granted<{ files: V; directories: V }>>,
+  itemsOf: (asking: RequestContext, values: V) => I[],
+): void {
+  if (recursive > 1) return context.answer(job.message, { msgid: job.msgid, status: Status.EINVAL })
+  carryOut(context, job, tally(recursive === 1), (asking, found, msgid) => {
+    const [files, directories] = [itemsOf(asking, found.files), itemsOf(asking, found.directories)]
+    const counts = { fileCount: files.length, directoryCount: directories.length }
+    asking.answer(job.message, { msgid, ...counts, items: [...files, ...directories] })
   })
 }
 
@@ -91,17 +107,9 @@ const ascending = (tally: Map<number, number>) => [...tally].sort(([a], [b]) => 
 
 function onGettrashtime(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, recursive } = context.decode(cltoma.fuseGettrashtime, payload)
-  const fail = (status: number) => context.answer(matocl.fuseGettrashtime, { msgid, status })
-  if (recursive > 1) return fail(Status.EINVAL)
-  const granted = tallyRetention(context.state, context.asker(NOBODY), inode, recursive === 1)
-  const job = { title: 'reading of trash times', inode, msgid, message: matocl.fuseGettrashtime }
-  carryOut(context, job, granted, (asking, found, id) => {
-    const [files, directories] = [ascending(found.files), ascending(found.directories)]
-    const items = [...files, ...directories].map(([value, count]) => ({ value, count }))
-    asking.answer(matocl.fuseGettrashtime, {
-      ...{ msgid: id, fileCount: files.length, directoryCount: directories.length, items },
-    })
-  })
+  const job = { title: 'reading of trash times', inode, msgid, message: matocl.fuseGettrashtime, recursive }
+  const tally = (deep: boolean) => tallyRetention(context.state, context.asker(NOBODY), inode, deep)
+  tell(context, job, tally, (_, found) => ascending(found).map(([value, count]) => ({ value, count })))
 }
 
 function onSettrashtime(context: RequestContext, payload: Buffer): void {
@@ -123,16 +131,8 @@ function classItems({ state, version }: RequestContext, tally: Map<number, numbe
 
 function onGetsclass(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, recursive } = context.decode(cltoma.fuseGetsclass, payload)
-  const fail = (status: number) => context.answer(matocl.fuseGetsclass, { msgid, status })
-  if (recursive > 1) return fail(Status.EINVAL)
-  const granted = tallyClasses(context.state, context.asker(NOBODY), inode, recursive === 1)
-  const job = { title: 'reading of storage classes', inode, msgid, message: matocl.fuseGetsclass }
-  carryOut(context, job, granted, (asking, found, id) => {
-    const [files, directories] = [classItems(asking, found.files), classItems(asking, found.directories)]
-    asking.answer(matocl.fuseGetsclass, {
-      ...{ msgid: id, fileCount: files.length, directoryCount: directories.length, items: [...files, ...directories] },
-    })
-  })
+  const job = { title: 'reading of storage classes', inode, msgid, message: matocl.fuseGetsclass, recursive }
+  tell(context, job, deep => tallyClasses(context.state, context.asker(NOBODY), inode, deep), classItems)
 }
 
 function onSetsclass(context: RequestContext, payload: Buffer): void {
@@ -169,19 +169,9 @@ function eattrItems(version: number, tally: Map<number, number>) {
 
 function onGeteattr(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, recursive } = context.decode(cltoma.fuseGeteattr, payload)
-  const fail = (status: number) => context.answer(matocl.fuseGeteattr, { msgid, status })
-  if (recursive > 1) return fail(Status.EINVAL)
-  const granted = tallyEattr(context.state, context.asker(NOBODY), inode, recursive === 1)
-  const job = { title: 'reading of extra attributes', inode, msgid, message: matocl.fuseGeteattr }
-  carryOut(context, job, granted, (asking, found, id) => {
-    const [files, directories] = [
-      eattrItems(asking.version, found.files),
-      eattrItems(asking.version, found.directories),
-    ]
-    asking.answer(matocl.fuseGeteattr, {
-      ...{ msgid: id, fileCount: files.length, directoryCount: directories.length, items: [...files, ...directories] },
-    })
-  })
+  const job = { title: 'reading of extra attributes', inode, msgid, message: matocl.fuseGeteattr, recursive }
+  const tally = (deep: boolean) => tallyEattr(context.state, context.asker(NOBODY), inode, deep)
+  tell(context, job, tally, ({ version }, found) => eattrItems(version, found))
 }
 
 function onSeteattr(context: RequestContext, payload: Buffer): void {

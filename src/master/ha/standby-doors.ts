@@ -2,7 +2,8 @@
 // by the serving master while it leads. Through here goes everything that a leader says, so here it is held against the
 // lease: a word that is not certain to come from the only leader is not said, and the connection ends.
 import type { Env } from '../../env/env.ts'
-import type { Connection, Listener, Net } from '../../env/net.ts'
+import type { Connection, ConnectionHandlers, Listener, Net } from '../../env/net.ts'
+import { WrappedConnection } from '../../env/wrapped-connection.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
 import { CHALLENGE_BYTES, type Reception } from './redirect.ts'
 import { Visitor } from './visitor.ts'
@@ -123,43 +124,26 @@ export class StandbyDoors {
 }
 
 /** Says nothing that is not certain to come from the only leader. */
-class GuardedConnection implements Connection {
-  readonly #inner: Connection
+class GuardedConnection extends WrappedConnection {
   readonly #certain: () => boolean
   readonly #onEnd: () => void
   #hasEnded = false
   #waiting: (() => void)[] = []
 
   constructor(inner: Connection, certain: () => boolean, onEnd: () => void) {
-    this.#inner = inner
+    super(inner)
     this.#certain = certain
     this.#onEnd = onEnd
   }
 
   /** Ends it and resolves when everybody has heard of it. */
   ended(): Promise<void> {
-    this.#inner.destroy()
+    this.destroy()
     return this.#hasEnded ? Promise.resolve() : new Promise(resolve => this.#waiting.push(resolve))
   }
 
-  get remoteAddress(): string {
-    return this.#inner.remoteAddress
-  }
-
-  get remotePort(): number {
-    return this.#inner.remotePort
-  }
-
-  get localAddress(): string {
-    return this.#inner.localAddress
-  }
-
-  get queuedBytes(): number {
-    return this.#inner.queuedBytes
-  }
-
-  handle(handlers: Parameters<Connection['handle']>[0]): void {
-    this.#inner.handle({
+  override handle(handlers: ConnectionHandlers): void {
+    super.handle({
       data: bytes => handlers.data(bytes),
       drain: () => handlers.drain?.(),
       closed: error => {
@@ -171,29 +155,17 @@ class GuardedConnection implements Connection {
     })
   }
 
-  write(bytes: Buffer): void {
-    if (this.#certain()) this.#inner.write(bytes)
-    else this.#inner.destroy(new Error('this master may not lead any more'))
+  override write(bytes: Buffer): void {
+    if (this.#mayTalk()) super.write(bytes)
   }
 
-  writev(buffers: readonly Buffer[], taken?: () => void): void {
-    if (this.#certain()) this.#inner.writev(buffers, taken)
-    else this.#inner.destroy(new Error('this master may not lead any more'))
+  override writev(buffers: readonly Buffer[], taken?: () => void): void {
+    if (this.#mayTalk()) super.writev(buffers, taken)
   }
 
-  pause(): void {
-    this.#inner.pause()
-  }
-
-  resume(): void {
-    this.#inner.resume()
-  }
-
-  end(): void {
-    this.#inner.end()
-  }
-
-  destroy(error?: Error): void {
-    this.#inner.destroy(error)
+  #mayTalk(): boolean {
+    const mayTalk = this.#certain()
+    if (!mayTalk) this.destroy(new Error('this master may not lead any more'))
+    return mayTalk
   }
 }

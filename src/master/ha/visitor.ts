@@ -2,6 +2,7 @@
 // clients of the original that are sent away make a pause of seconds; then he is told, or is this master's own.
 import type { Clock } from '../../env/env.ts'
 import type { Connection, ConnectionHandlers } from '../../env/net.ts'
+import { WrappedConnection } from '../../env/wrapped-connection.ts'
 import { ProtocolError } from '../../protocol/codec.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import type { Reception, Reply } from './redirect.ts'
@@ -104,59 +105,18 @@ export class Visitor {
 }
 
 /** A connection of which some bytes have been read already. */
-class ReplayedConnection implements Connection {
-  readonly #inner: Connection
+class ReplayedConnection extends WrappedConnection {
   #early: readonly Buffer[]
 
   constructor(inner: Connection, early: readonly Buffer[]) {
-    this.#inner = inner
+    super(inner)
     this.#early = early
   }
 
-  get remoteAddress(): string {
-    return this.#inner.remoteAddress
-  }
-
-  get remotePort(): number {
-    return this.#inner.remotePort
-  }
-
-  get localAddress(): string {
-    return this.#inner.localAddress
-  }
-
-  get queuedBytes(): number {
-    return this.#inner.queuedBytes
-  }
-
-  handle(handlers: ConnectionHandlers): void {
-    this.#inner.handle(handlers)
+  override handle(handlers: ConnectionHandlers): void {
+    super.handle(handlers)
     const early = this.#early
     this.#early = []
     for (const bytes of early) handlers.data(bytes)
-  }
-
-  write(bytes: Buffer): void {
-    this.#inner.write(bytes)
-  }
-
-  writev(buffers: readonly Buffer[], taken?: () => void): void {
-    this.#inner.writev(buffers, taken)
-  }
-
-  pause(): void {
-    this.#inner.pause()
-  }
-
-  resume(): void {
-    this.#inner.resume()
-  }
-
-  end(): void {
-    this.#inner.end()
-  }
-
-  destroy(error?: Error): void {
-    this.#inner.destroy(error)
   }
 }
