@@ -86,7 +86,7 @@ export class AbandonedWrites {
     this.#places.set(row, place)
   }
 
-  /** The client has ended its write. */
+  /** The client has ended its write, or the chunk is no more. */
   ended(row: number): void {
     this.#places.delete(row)
     this.#due.delete(row)

@@ -113,6 +113,11 @@ export class ChunkManager implements ChunkService {
       tally: this.tally,
       isUnclear: (row: number, server: ChunkServer) =>
         operations.isUnanswered(row, server) || deletions.isRefused(row, server),
+      removed: (row: number) => {
+        copies.forget(row)
+        leases.forget(row)
+        abandoned.ended(row)
+      },
       whenIdle: () => this.#rebalancer.run(),
     }
     this.#repairer = new Repairer(env, ledger, repairParts, rules, options.replicationsDelaySeconds)

@@ -56,6 +56,8 @@ export interface RepairParts {
   isUnclear: (row: number, server: ChunkServer) => boolean
   /** Makes copies of a wrong version count as good when that is surely right. @returns whether it did */
   fixVersion: (row: number) => boolean
+  /** The chunk is no more: its row may be another chunk's next. */
+  removed: (row: number) => void
   report: WorkReport
   tally: Tally
   /** Something useful to do while no chunk needs anything. */
@@ -312,9 +314,7 @@ export class Repairer {
     else {
       const [chunkId, version] = [chunks.id(row), chunks.version.get(row)]
       this.#ledger.commit({ op: 'CHUNKDEL', ts: this.#ledger.now(), chunkId, version })
-      // The row may be another chunk's next.
-      this.#parts.copies.forget(row)
-      this.#parts.leases.forget(row)
+      this.#parts.removed(row)
       this.#marks.set(row, this.#marks.get(row) & (CHANGED | STUCK))
     }
     return true

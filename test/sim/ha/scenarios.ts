@@ -18,7 +18,7 @@ export function mixedWorld(seed: number): WorldOptions {
   return seed % 3 === 0 ? { seed, clocksLie: true } : { seed }
 }
 
-/** What two masters without a third vote survive: all but being cut off from each other. */
+/** Two masters without a third vote: they are not cut off from each other, and their disks neither fail nor get lost. */
 const pairFaults = [
   'kill',
   'killLeader',
