@@ -96,11 +96,7 @@ export class FileCheck {
     const counts = this.#counts
     counts.files++
     const before = { undergoal: counts.undergoalChunks, missing: counts.missingChunks }
-    const slots = state.nodes.chunkSlots(inode)
-    for (let index = 0; index < slots; index++) {
-      const row = state.nodes.chunkRow(inode, index)
-      if (row !== 0) this.#lookAtChunk(row, inode, index)
-    }
+    state.nodes.eachChunk(inode, (row, index) => this.#lookAtChunk(row, inode, index))
     if (counts.undergoalChunks > before.undergoal) counts.undergoalFiles++
     if (counts.missingChunks > before.missing) this.#countMissing(state, inode)
   }

@@ -72,7 +72,7 @@ const FALLOC_FL_ZERO_RANGE = 16
 const NAME_BYTES_MAX = 255
 const TARGET_BYTES_MAX = 4095
 const XATTR_BYTES_MAX = 65536
-const FILE_BYTES_MAX = 2 ** 57
+const FILE_BYTES_MAX = 2 ** 53
 const CAPABILITY = 'security.capability'
 /** Bits of the session's `disables` (spec client-master 2.5). */
 const Disable = { READDIR: 1 << 13, READ: 1 << 14, WRITE: 1 << 15 } as const

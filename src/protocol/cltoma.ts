@@ -19,6 +19,7 @@ import {
   u32,
   u64,
   u64n,
+  wishedLength,
 } from './codec.ts'
 
 /** The text that begins a registration (spec client-master 2.1). */
@@ -297,14 +298,14 @@ export const fuseWriteChunkEnd = messageOf<{
     u64n.write(out, chunkId)
     u32.write(out, inode)
     if (index !== undefined) u32.write(out, index)
-    u64n.write(out, length)
+    wishedLength.write(out, length)
     if (flags !== undefined) u8.write(out, flags)
   },
   read(input) {
     const whole = input.left
     const head = { msgid: u32.read(input), chunkId: u64n.read(input), inode: u32.read(input) }
     const index = whole >= 29 ? { index: u32.read(input) } : {}
-    const length = u64n.read(input)
+    const length = wishedLength.read(input)
     return { ...head, ...index, length, ...(input.left > 0 ? { flags: u8.read(input) } : {}) }
   },
 })
@@ -324,7 +325,7 @@ export const fuseTruncate = messageOf<{
     u32.write(out, inode)
     u8.write(out, flags)
     caller(8).write(out, who)
-    u64n.write(out, length)
+    wishedLength.write(out, length)
   },
   read(input) {
     const oldest = input.left === 24
@@ -332,7 +333,13 @@ export const fuseTruncate = messageOf<{
     const flags = oldest ? 0 : u8.read(input)
     const who = caller(8).read(input)
     const isOpened = oldest && who.uid === 0 && who.gids[0] !== 0
-    return { msgid, inode, flags: isOpened ? TruncateFlag.OPENED : flags, caller: who, length: u64n.read(input) }
+    return {
+      msgid,
+      inode,
+      flags: isOpened ? TruncateFlag.OPENED : flags,
+      caller: who,
+      length: wishedLength.read(input),
+    }
   },
 })
 export const fuseRepair = message(466, 'CLTOMA_FUSE_REPAIR', { ...byInode, caller: caller(0) })

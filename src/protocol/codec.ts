@@ -177,6 +177,15 @@ export const u64n: Codec<number> = {
   },
 }
 
+/** A length that a client asks for: one beyond 2^53-1 is read as Infinity, which is too long for every file. */
+export const wishedLength: Codec<number> = {
+  ...u64n,
+  read(input) {
+    const value = u64.read(input)
+    return value > BigInt(Number.MAX_SAFE_INTEGER) ? Infinity : Number(value)
+  },
+}
+
 /** Exactly `count` raw bytes. The reader returns a view into the packet. */
 export function bytes(count: number): Codec<Buffer> {
   return {

@@ -172,3 +172,28 @@ story(
     assert.equal(await place(back, 53), 0, 'who cuts the file begins anew')
   },
 )
+
+story('a file ends where lengths are still counted exactly, and whoever wants more is told so', async world => {
+  const client = await world.mount()
+  const inode = inodeOf(await client.create(ROOT, 'far'))
+  const { OPENED, UPDATE, RESERVE } = cltoma.TruncateFlag
+  const ask = async (flags: number, length: number) => {
+    const answer = await client.ask(cltoma.fuseTruncate, { inode, flags, caller, length }, matocl.fuseTruncate)
+    return (answer as { status?: number }).status ?? Status.OK
+  }
+  const last = 2 ** 53 - 1
+  assert.equal(await ask(OPENED, last), Status.OK)
+  for (const tooLong of [2 ** 53, 2 ** 57, 2 ** 63]) {
+    for (const flags of [OPENED, OPENED | UPDATE, OPENED | UPDATE | RESERVE]) {
+      assert.equal(await ask(flags, tooLong), Status.INDEXTOOBIG, `${tooLong} ${flags}`)
+    }
+    const end = { chunkId: 1, inode, index: 0, length: tooLong, flags: 0 }
+    const { status } = await client.ask(cltoma.fuseWriteChunkEnd, end, matocl.fuseWriteChunkEnd)
+    assert.equal(status, Status.INDEXTOOBIG)
+  }
+  assert.equal(await ask(OPENED | UPDATE | RESERVE, 1), Status.INDEXTOOBIG, 'no room behind the last byte')
+  const beyond = { inode, index: 2 ** 27, flags: cltoma.ChunkOpFlag.CANUSERESERVESPACE }
+  const { status } = await client.ask(cltoma.fuseWriteChunk, beyond, matocl.fuseWriteChunk)
+  assert.equal(status, Status.INDEXTOOBIG)
+  assert.equal(world.state.nodes.length.get(inode), last)
+})

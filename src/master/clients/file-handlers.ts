@@ -1,7 +1,7 @@
 // Files: open, read, write, truncate, locks, extended attributes, ACLs, reports (spec client-master 5.5 to 5.9).
 import { type Acl, type AclEntry, AclType } from '../../metadata/acl/acls.ts'
 import { Disable, refuse, refusedBySession } from '../../metadata/decision.ts'
-import { MAX_CHUNK_INDEX } from '../../metadata/namespace/apply-files.ts'
+import { MAX_CHUNK_INDEX, MAX_LENGTH } from '../../metadata/namespace/apply-files.ts'
 import { decideMake, resolve } from '../../metadata/namespace/decide.ts'
 import {
   decideGetxattr,
@@ -232,6 +232,9 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
     context.answer(matocl.fuseTruncate, { msgid, previousLength, attributes: attributesOf(state, asker, inode) })
   if (request.reserve) {
     const end = services.reservations.endOf(inode, present)
+    if (end + length > MAX_LENGTH) {
+      return context.answer(matocl.fuseTruncate, { msgid, status: Status.INDEXTOOBIG })
+    }
     services.reservations.reserve(inode, end + length)
     context.promise({ reserved: { inode, end: end + length } })
     tellLengthChanged(context, inode, end + length)
@@ -389,14 +392,16 @@ function onCheck(context: RequestContext, payload: Buffer): void {
   const { chunks } = context.services
   if (index !== undefined) return context.answer(matocl.fuseCheck, { msgid, body: chunks.describe(real, index) })
   const counts = new Uint32Array(12)
-  for (let i = 0; i < nodes.chunkSlots(real); i++) {
-    const row = nodes.chunkRow(real, i)
-    const slot = row === 0 ? 11 : Math.min(10, chunks.goodCopies(row))
-    counts[slot] = (counts[slot] ?? 0) + 1
+  const count = (what: number, by = 1) => {
+    counts[what] = (counts[what] ?? 0) + by
   }
+  nodes.eachChunk(real, row => count(Math.min(10, chunks.goodCopies(row))))
+  count(HOLES, nodes.chunkSlots(real) - nodes.chunkCount(real))
   context.answer(matocl.fuseCheck, { msgid, body: checkBody(counts, context.version) })
 }
 
+/** Where CHECK counts slots without a chunk; before it chunks by how many copies they have. */
+const HOLES = 11
 const CHECK_TELLS_COUNTS = versionNumber(1, 6, 23)
 const CHECK_TELLS_HOLES = versionNumber(3, 0, 30)
 

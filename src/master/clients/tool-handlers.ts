@@ -53,11 +53,12 @@ function onRepair(context: RequestContext, payload: Buffer): void {
   const { msgid, inode, caller } = context.decode(cltoma.fuseRepair, payload)
   const decision = decideRepair(context.state, context.asker(caller), inode)
   if (!context.granted(decision)) return context.answer(matocl.fuseRepair, { msgid, status: decision.status })
-  const counts = { notChanged: 0, erased: 0, repaired: 0 }
   const { nodes } = context.state
-  for (let index = 0; index < nodes.chunkSlots(decision.inode); index++) {
-    const row = nodes.chunkRow(decision.inode, index)
-    const version = row === 0 ? undefined : context.services.chunks.repairVersion(row)
+  const found: [row: number, index: number][] = []
+  nodes.eachChunk(decision.inode, (row, index) => found.push([row, index]))
+  const counts = { notChanged: nodes.chunkSlots(decision.inode) - found.length, erased: 0, repaired: 0 }
+  for (const [row, index] of found) {
+    const version = context.services.chunks.repairVersion(row)
     if (version === undefined) {
       counts.notChanged++
       continue
@@ -194,14 +195,13 @@ function listChunks(
   writeKind(out, NodeAnswer.FILE)
   u64n.write(out, end < slots ? end : 0)
   u64n.write(out, length)
-  for (let index = from; index < end; index++) {
-    const row = nodes.chunkRow(inode, index)
-    if (row === 0) continue
+  const list = (row: number, index: number) => {
     const bytes = Math.min(CHUNK, Math.max(0, length - index * CHUNK))
     u64n.write(out, chunks.id(row))
     u32.write(out, bytes === 0 ? 0 : Math.ceil(bytes / BLOCK) * BLOCK + CHUNK_HEADER)
     out.buffer[out.reserve(1)] = Math.min(255, services.chunks.presentCopies(row))
   }
+  nodes.eachChunk(inode, list, from, end)
 }
 
 export const toolHandlers: [number, Handler][] = [

@@ -46,10 +46,8 @@ function* nodeLines(state: State): Generator<string> {
     const facts = [...[...columns, ...times].map(column => column.get(inode)), ...fine].join(' ')
     // Holes are left out: a sparse file may have millions of them.
     const ids: string[] = []
-    for (let i = 0; nodes.isFile(inode) && i < nodes.chunkSlots(inode); i++) {
-      const row = nodes.chunkRow(inode, i)
-      if (row !== 0) ids.push(`${i}:${chunks.id(row).toString(16)}`)
-    }
+    const note = (row: number, index: number) => void ids.push(`${index}:${chunks.id(row).toString(16)}`)
+    if (nodes.isFile(inode)) nodes.eachChunk(inode, note)
     const type = nodes.type(inode)
     const special =
       type === 3 ? quoted(nodes.target(inode)) : type === 5 || type === 6 ? `rdev ${nodes.rdev(inode)}` : ''

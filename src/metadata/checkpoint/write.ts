@@ -106,10 +106,15 @@ function writeStorageClasses(output: CheckpointOutput, { storageClasses }: State
   output.zeros(10)
 }
 
+/** Chunk ids that are written before what is full is handed on. */
+const SLOTS_AT_ONCE = 1 << 17
+
 /** Slots of a file that are written: up to its last chunk. */
 function storedSlots({ nodes }: State, inode: Inode): number {
-  let slots = nodes.chunkSlots(inode)
-  while (slots > 0 && nodes.chunkRow(inode, slots - 1) === 0) slots--
+  let slots = 0
+  nodes.eachChunk(inode, (_, index) => {
+    slots = index + 1
+  })
   return slots
 }
 
@@ -148,7 +153,11 @@ function* writeNodes(output: CheckpointOutput, state: State): Generator<void> {
       const slots = storedSlots(state, inode)
       output.u64n(nodes.length.get(inode))
       output.u32(slots)
-      for (let index = 0; index < slots; index++) output.u64n(chunks.id(nodes.chunkRow(inode, index)))
+      for (let index = 0; index < slots; index++) {
+        output.u64n(chunks.id(nodes.chunkRow(inode, index)))
+        // Holes are written too, and there may be gigabytes of them.
+        if (index % SLOTS_AT_ONCE === SLOTS_AT_ONCE - 1) yield
+      }
     } else if (type === NodeType.SYMLINK) {
       output.u32(nodes.targetBytes(inode))
       output.text(nodes.target(inode))

@@ -80,8 +80,13 @@ function contents({ nodes, chunks }: State, inode: Inode): Facts {
   if (type === NodeType.BLOCKDEV || type === NodeType.CHARDEV) return { rdev: `0x${nodes.rdev(inode).toString(16)}` }
   if (!nodes.isFile(inode)) return {}
   const ids: string[] = []
-  for (let i = 0; i < nodes.chunkSlots(inode); i++) ids.push(chunks.id(nodes.chunkRow(inode, i)).toString(16))
-  while (ids.at(-1) === '0') ids.pop()
+  let next = 0
+  nodes.eachChunk(inode, (row, index) => {
+    const holes = index - next
+    if (holes > 0) ids.push(holes === 1 ? '0' : `0*${holes}`)
+    ids.push(chunks.id(row).toString(16))
+    next = index + 1
+  })
   return { length: String(nodes.length.get(inode)), chunks: `[${ids.join(' ').toUpperCase()}]` }
 }
 

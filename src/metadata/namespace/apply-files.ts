@@ -10,6 +10,8 @@ import { changeCounted, cutChunks } from './tree.ts'
 /** Seconds that a writer may hold a chunk (spec master-behaviour 0). */
 export const CHUNK_LOCK_SECONDS = 120
 export const MAX_CHUNK_INDEX = 0x7fffffff
+/** No file becomes longer, in bytes: lengths are numbers that count exactly so far. */
+export const MAX_LENGTH = Number.MAX_SAFE_INTEGER
 /** APPEND of a whole file. */
 const WHOLE_FILE = 0xffffffff
 
@@ -124,10 +126,8 @@ export const fileOperations: Operations<
     changeCounted(state, inode, () => {
       const start = Math.ceil(nodes.length.get(inode) / MFSCHUNKSIZE)
       cutChunks(state, inode, start)
-      for (let index = first; index <= last; index++) {
-        const row = nodes.chunkRow(source, index)
-        if (row !== 0) replaceChunk(state, inode, start + index - first, row)
-      }
+      const append = (row: number, index: number) => replaceChunk(state, inode, start + index - first, row)
+      nodes.eachChunk(source, append, first, last + 1)
       const reachesEnd = last === sourceChunks - 1
       const appended = reachesEnd ? sourceLength - first * MFSCHUNKSIZE : (last - first + 1) * MFSCHUNKSIZE
       nodes.length.set(inode, start * MFSCHUNKSIZE + appended)

@@ -121,12 +121,10 @@ export function setClass(state: State, inode: Inode, sclassId: number): void {
   }
   const before = nodes.sclassId.get(inode)
   changeCounted(state, inode, () => {
-    for (let index = 0; index < nodes.chunkSlots(inode); index++) {
-      const row = nodes.chunkRow(inode, index)
-      if (row === 0) continue
+    nodes.eachChunk(inode, row => {
       chunks.addReference(row, sclassId)
       chunks.dropReference(row, before)
-    }
+    })
     nodes.sclassId.set(inode, sclassId)
   })
 }
@@ -212,16 +210,14 @@ export function changeArchived(state: State, request: ArchiveChange, ts: Seconds
       counts.notPermitted++
       return undefined
     }
-    for (let index = 0; index < nodes.chunkSlots(inode); index++) {
-      const row = nodes.chunkRow(inode, index)
-      if (row === 0) continue
+    nodes.eachChunk(inode, row => {
       if (chunks.isArchived(row) === archived || seen.has(row)) counts.notChanged++
       else {
         counts.changed++
         if (ts !== undefined) chunks.setArchived(row, archived)
         else seen.add(row)
       }
-    }
+    })
     if (!archived && ts !== undefined) nodes.ctime.set(inode, ts)
     return undefined
   })

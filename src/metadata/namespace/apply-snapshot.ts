@@ -211,12 +211,10 @@ function copyContents(state: State, source: Inode, target: Inode): void {
   changeCounted(state, target, () => {
     cutChunks(state, target, 0)
     nodes.setChunkSlots(target, nodes.chunkSlots(source))
-    for (let index = 0; index < nodes.chunkSlots(source); index++) {
-      const row = nodes.chunkRow(source, index)
-      if (row === 0) continue
+    nodes.eachChunk(source, (row, index) => {
       nodes.setChunkRow(target, index, row)
       chunks.addReference(row, nodes.sclassId.get(target))
-    }
+    })
     nodes.length.set(target, nodes.length.get(source))
   })
 }
@@ -254,9 +252,11 @@ function takeAttributes(run: Run, source: Inode, target: Inode): void {
 
 function sameContents({ nodes }: State, a: Inode, b: Inode): boolean {
   if (nodes.length.get(a) !== nodes.length.get(b)) return false
-  const slots = Math.max(nodes.chunkSlots(a), nodes.chunkSlots(b))
-  for (let index = 0; index < slots; index++) if (nodes.chunkRow(a, index) !== nodes.chunkRow(b, index)) return false
-  return true
+  let areSame = nodes.chunkCount(a) === nodes.chunkCount(b)
+  nodes.eachChunk(a, (row, index) => {
+    if (nodes.chunkRow(b, index) !== row) areSame = false
+  })
+  return areSame
 }
 
 /** The old file goes where unlinked files go; a new one with class and retention of the source takes its name. */

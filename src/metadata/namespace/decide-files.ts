@@ -6,7 +6,7 @@ import { quotaRefuses } from '../quota/usage.ts'
 import type { State } from '../state.ts'
 import { CHUNK_HEADER_BYTES, Eattr, type Inode, type Seconds, type SessionId } from '../types.ts'
 import { MODE_R, MODE_W } from './access.ts'
-import { MAX_CHUNK_INDEX } from './apply-files.ts'
+import { MAX_LENGTH } from './apply-files.ts'
 import { may, resolve } from './decide.ts'
 import { resolveOpened } from './decide-attributes.ts'
 import { noStats, type Stats } from './lists.ts'
@@ -69,6 +69,7 @@ export function decideTruncate(state: State, actor: Actor, request: TruncateRequ
   if (eattr & Eattr.IMMUTABLE || (plain && eattr & Eattr.APPENDONLY)) return refuse(Status.EPERM)
   if (!request.opened && !may(state, actor, inode, MODE_W)) return refuse(Status.EACCES)
   if (!nodes.isFile(inode)) return refuse(Status.EPERM)
+  if (request.length > MAX_LENGTH) return refuse(Status.INDEXTOOBIG)
   if (plain) {
     const refusedLength = refusedNewLength(state, actor, inode, request.length)
     if (refusedLength) return refusedLength
@@ -81,7 +82,6 @@ function refusedNewLength(state: State, actor: Actor, inode: Inode, length: numb
   if (length < present && actor.disables & Disable.TRUNCATE) return refuse(Status.EPERM)
   if (length <= present) return undefined
   if (actor.disables & Disable.SETLENGTH) return refuse(Status.EPERM)
-  if (Math.floor((length - 1) / MFSCHUNKSIZE) > MAX_CHUNK_INDEX) return refuse(Status.INDEXTOOBIG)
   return fileQuotaRefuses(state, inode, growthTo(state, inode, length)) ? refuse(Status.QUOTA) : undefined
 }
 
@@ -92,7 +92,7 @@ export function decideWrite(state: State, actor: Actor, inode: Inode, index: num
   if (refused) return refused
   if (!nodes.exists(inode)) return refuse(Status.ENOENT)
   if (!nodes.isFile(inode) || nodes.eattr.get(inode) & Eattr.IMMUTABLE) return refuse(Status.EPERM)
-  if (index > MAX_CHUNK_INDEX) return refuse(Status.INDEXTOOBIG)
+  if ((index + 1) * MFSCHUNKSIZE - 1 > MAX_LENGTH) return refuse(Status.INDEXTOOBIG)
   return fileQuotaRefuses(state, inode, writeStats(state, inode, index))
     ? refuse(Status.QUOTA)
     : { status: 0, entries: [] }
@@ -113,6 +113,7 @@ export function decideWriteEnd(state: State, actor: Actor, inode: Inode, length:
   if (length === 0) return { status: Status.OK, entries: [] }
   if (!nodes.exists(inode)) return refuse(Status.ENOENT)
   if (!nodes.isFile(inode)) return refuse(Status.EPERM)
+  if (length > MAX_LENGTH) return refuse(Status.INDEXTOOBIG)
   const grows = length > nodes.length.get(inode)
   const refusedGrowth = grows && fileQuotaRefuses(state, inode, growthTo(state, inode, length))
   return refusedGrowth ? refuse(Status.QUOTA) : { status: Status.OK, entries: [] }

@@ -375,12 +375,10 @@ function* tallyArchived(state: State, inode: Inode): Sliced<ArchiveTally> {
 
 function archivedChunks({ nodes, chunks }: State, inode: Inode): [archived: number, other: number] {
   let [archived, other] = [0, 0]
-  for (let index = 0; index < nodes.chunkSlots(inode); index++) {
-    const row = nodes.chunkRow(inode, index)
-    if (row === 0) continue
+  nodes.eachChunk(inode, row => {
     if (chunks.isArchived(row)) archived++
     else other++
-  }
+  })
   return [archived, other]
 }
 

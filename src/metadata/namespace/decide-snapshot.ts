@@ -7,7 +7,7 @@ import { ReplayError } from '../replay-error.ts'
 import type { State } from '../state.ts'
 import { Eattr, type Inode, type Seconds } from '../types.ts'
 import { MODE_R, MODE_W, MODE_X } from './access.ts'
-import { MAX_CHUNK_INDEX } from './apply-files.ts'
+import { MAX_LENGTH } from './apply-files.ts'
 import { PROTECTED, SnapshotMode } from './apply-snapshot.ts'
 import { may, passesSticky, resolve } from './decide.ts'
 import { fileQuotaRefuses } from './decide-files.ts'
@@ -160,7 +160,7 @@ export function decideAppend(state: State, actor: Actor, request: AppendRequest,
   const to = Math.min(chunks, absolute(request.to))
   if (to <= from) return { status: Status.OK, entries: [] }
   const present = Math.ceil(nodes.length.get(inode) / MFSCHUNKSIZE)
-  if (present + to - from > MAX_CHUNK_INDEX) return refuse(Status.INDEXTOOBIG)
+  if ((present + to - from) * MFSCHUNKSIZE > MAX_LENGTH) return refuse(Status.INDEXTOOBIG)
   const added = appendedStats(state, inode, source, (to - from) / chunks)
   added.length += present * MFSCHUNKSIZE - nodes.length.get(inode)
   if (fileQuotaRefuses(state, inode, added)) return refuse(Status.QUOTA)

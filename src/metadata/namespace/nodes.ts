@@ -14,6 +14,7 @@ import { ByteArena } from '../../util/byte-arena.ts'
 import { Records, WideField, WordField, wordField } from '../../util/records.ts'
 import { type Digest, Fact, FactField } from '../digest.ts'
 import { type ChunkId, type Inode, isDevice, isFileType, NodeType, type Seconds } from '../types.ts'
+import { ChunkList } from './chunk-list.ts'
 import { type Stamp, Times } from './times.ts'
 
 const WORDS = 16
@@ -83,8 +84,8 @@ export class NodeTable {
   readonly #count = wordField(this.#records, 12)
   readonly #facts: readonly FactField[]
   readonly #chunkIdOf: (row: number) => ChunkId
-  /** Rows of chunks of files with more than one chunk slot; 0 is a hole. Only such files cost an object. */
-  readonly #longLists = new Map<Inode, Uint32Array>()
+  /** Chunks of files with more than one chunk slot. Only such files cost an object. */
+  readonly #longLists = new Map<Inode, ChunkList>()
   readonly #targets = new ByteArena()
   /** Numbers that may not be given out: nodes and released numbers that still wait. One bit a number. */
   #used = new Uint32Array(1024)
@@ -313,7 +314,22 @@ export class NodeTable {
   chunkRow(inode: Inode, index: number): number {
     const count = this.#count.get(inode)
     if (index >= count) return 0
-    return count === 1 ? this.#data.get(inode) : ((this.#longLists.get(inode) as Uint32Array)[index] as number)
+    return count === 1 ? this.#data.get(inode) : (this.#longLists.get(inode) as ChunkList).get(index)
+  }
+
+  /** Visits the chunks of slots `from` to `to` - 1 in their order, not the holes; those slots must not change meanwhile. */
+  eachChunk(inode: Inode, visit: (row: number, index: number) => void, from = 0, to = Infinity): void {
+    const count = this.#count.get(inode)
+    if (count > 1) return (this.#longLists.get(inode) as ChunkList).each(visit, from, Math.min(to, count))
+    const row = this.chunkRow(inode, 0)
+    if (row !== 0 && from === 0 && to > 0) visit(row, 0)
+  }
+
+  /** How many chunks a file has, holes not counted. */
+  chunkCount(inode: Inode): number {
+    let count = 0
+    this.eachChunk(inode, () => count++)
+    return count
   }
 
   /** Sets one slot; the table grows to it. */
@@ -328,25 +344,22 @@ export class NodeTable {
     if (index >= this.#count.get(inode)) this.setChunkSlots(inode, index + 1)
     this.#noteSlot(inode, index, this.chunkRow(inode, index), row)
     if (this.#count.get(inode) === 1) this.#data.set(inode, row)
-    else (this.#longLists.get(inode) as Uint32Array)[index] = row
+    else (this.#longLists.get(inode) as ChunkList).set(index, row)
   }
 
   /** Cuts or lengthens the chunk table; new slots are holes. References are the caller's to count. */
   setChunkSlots(inode: Inode, slots: number): void {
     const before = this.#count.get(inode)
     if (slots === before) return
-    for (let index = slots; index < before; index++) this.#noteSlot(inode, index, this.chunkRow(inode, index), 0)
+    this.eachChunk(inode, (row, index) => this.#noteSlot(inode, index, row, 0), slots)
     const first = this.chunkRow(inode, 0)
     if (slots > 1) {
-      // Room for growth, so that a file written chunk by chunk is not copied each time.
-      let list = this.#longLists.get(inode)
-      if (!list || list.length < slots) {
-        const larger = new Uint32Array(slots > before + 1 ? slots : Math.max(4, Math.ceil(slots * 1.25)))
-        if (list) larger.set(list)
-        else larger[0] = first
-        list = larger
+      const list = this.#longLists.get(inode) ?? new ChunkList()
+      if (before <= 1) {
+        list.set(0, first)
         this.#longLists.set(inode, list)
-      } else if (slots < before) list.fill(0, slots, before)
+      }
+      list.cut(slots)
     } else {
       if (before > 1) this.#longLists.delete(inode)
       this.#data.set(inode, slots === 1 ? first : 0)
@@ -374,10 +387,7 @@ export class NodeTable {
       if (type === NodeType.SYMLINK) into.add(Fact.NODE_TARGET, inode, 0, 0, this.target(inode))
       else if (isDevice(type)) into.change(Fact.NODE_RDEV, inode, 0, this.rdev(inode))
       else if (isFileType(type)) {
-        for (let index = 0; index < this.chunkSlots(inode); index++) {
-          const row = this.chunkRow(inode, index)
-          if (row !== 0) into.add(Fact.NODE_CHUNK, inode, index, this.#chunkIdOf(row))
-        }
+        this.eachChunk(inode, (row, index) => into.add(Fact.NODE_CHUNK, inode, index, this.#chunkIdOf(row)))
       }
     }
   }

@@ -15,7 +15,7 @@ export type Sliced<T> = Generator<void, T, void>
 
 /** Nodes and chunks of a subtree: how long a line that covers it will take. */
 export function weightOf({ nodes, lists }: State, inode: Inode): number {
-  if (!nodes.isDirectory(inode)) return 1 + (nodes.isFile(inode) ? nodes.chunkSlots(inode) : 0)
+  if (!nodes.isDirectory(inode)) return 1 + (nodes.isFile(inode) ? nodes.chunkCount(inode) : 0)
   const { inodes, chunks } = lists.stats(nodes.directoryRow(inode))
   return 1 + inodes + chunks
 }

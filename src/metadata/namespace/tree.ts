@@ -128,13 +128,11 @@ function countChunks(state: State, inode: Inode, length: number, stats: Stats): 
   const { nodes } = state
   const last = length === 0 ? 0 : Math.floor((length - 1) / MFSCHUNKSIZE)
   const lastBytes = length === 0 ? 0 : ((length - 1) % MFSCHUNKSIZE) + 1
-  const slots = nodes.chunkSlots(inode)
-  for (let index = 0; index < slots; index++) {
-    if (nodes.chunkRow(inode, index) === 0) continue
+  nodes.eachChunk(inode, (_, index) => {
     stats.chunks++
     if (index < last) stats.size += MFSCHUNKSIZE + CHUNK_HEADER_BYTES
     else if (index === last) stats.size += Math.ceil(lastBytes / MFSBLOCKSIZE) * MFSBLOCKSIZE + CHUNK_HEADER_BYTES
-  }
+  })
 }
 
 /** Makes a change to a file that its statistics depend on, and carries the difference up all its paths. */
@@ -336,9 +334,6 @@ export function removeNode(state: State, inode: Inode, now: Seconds): void {
 export function cutChunks(state: State, inode: Inode, slots: number): void {
   const { nodes, chunks } = state
   const sclassId = nodes.sclassId.get(inode)
-  for (let index = slots; index < nodes.chunkSlots(inode); index++) {
-    const row = nodes.chunkRow(inode, index)
-    if (row !== 0) chunks.dropReference(row, sclassId)
-  }
+  nodes.eachChunk(inode, row => chunks.dropReference(row, sclassId), slots)
   if (slots < nodes.chunkSlots(inode)) nodes.setChunkSlots(inode, slots)
 }
