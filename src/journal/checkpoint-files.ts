@@ -29,8 +29,8 @@ const OLD_SESSIONS = 'sessions.mfs'
 
 /** Read at a time: whole blocks of a seal, and little enough to stay in the processor's cache until it is decoded. */
 const PIECE_BYTES = 16 * SEAL_BLOCK_BYTES
-/** A helper syncs as often, so that the changelog's syncs beside it never wait for much. */
-const SYNCED_AT_ONCE = 8 << 20
+/** A helper syncs as often: a sync of the changelog beside it waits for what is on its way to the same disk. */
+const SYNCED_AT_ONCE = 256 << 10
 
 /** A checkpoint whose beginning and end are right. */
 export interface CheckpointFile extends CheckpointHeader {
@@ -128,13 +128,14 @@ export async function writeCheckpointFile(disk: Disk, path: string, state: State
   try {
     const seal = new SealMaker()
     let position = 0
-    let synced = 0
     const put = async (piece: Buffer) => {
-      await file.write(piece, position)
-      position += piece.length
-      if (!gently || position - synced < SYNCED_AT_ONCE) return
-      await file.sync()
-      synced = position
+      const step = gently ? SYNCED_AT_ONCE : Math.max(1, piece.length)
+      for (let at = 0; at < piece.length; at += step) {
+        const part = piece.subarray(at, at + step)
+        await file.write(part, position)
+        position += part.length
+        if (gently && part.length === step) await file.sync()
+      }
     }
     for (const piece of writeCheckpoint(state)) {
       seal.add(piece)

@@ -41,6 +41,24 @@ test('a copy that was away while its chunk was written never counts as good agai
   assert.deepEqual(cluster.unfinished(), [])
 })
 
+test('a copy that came along, left and is back with the raised version is what it says', async () => {
+  const cluster = await world(3, 3, () => {})
+  const inode = cluster.makeFile('written', 3)
+  assert.equal((await cluster.written(inode, 0)).status, Status.OK)
+  const [back, silent, away] = cluster.servers as [LightServer, LightServer, LightServer]
+  away.stop()
+  silent.hang(60_000)
+  void cluster.write(inode, 0)
+  await cluster.scheduler.run(1000)
+  back.stop()
+  back.start()
+  away.start()
+  await cluster.untilQuiet(600)
+  assert.deepEqual(cluster.unfinished(), [])
+  const [chunkId] = [...back.disk.keys()]
+  assert.equal(cluster.goodCopies(chunkId as number), 3)
+})
+
 const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
 for (const seed of seeds) {
   test(`chunks find back to their goal after 60 failures of 8 servers (seed ${seed})`, async () => {

@@ -219,6 +219,7 @@ export class ChunkManager implements ChunkService {
 
   /** Where machines stand; at start, and whenever mfstopology.cfg is read again. */
   setTopology(topology: Topology): void {
+    if (topology.isSame(this.#servers.topology)) return
     this.#servers.topology = topology
     this.#sweep.startEvery()
     this.#repairer.serversChanged()

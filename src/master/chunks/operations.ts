@@ -255,10 +255,12 @@ export class Operations {
 
   /**
    * No copy is known to have the new version, and some are as they were: then the old version is still the right one. Where
-   * it is not certain that nobody has the new one, that is never given to the chunk again.
+   * it is not certain that nobody has the new one, that is never given to the chunk again. A server that came along, left
+   * and is back by now tells of a copy with the new version: then that one stays.
    */
   #takeBack(row: number, { from, to, failures, writtenAt }: Operation): void {
     this.#copies.noteUnwritten(row, writtenAt)
+    if (this.#copies.good(row).length > 0) return
     if (this.#copies.ofVersion(row, from, CopyState.WRONG_VERSION).length === 0) return
     if (failures.some(status => status !== Status.NOTDONE)) this.#copies.spoilVersion(row, to)
     const chunkId = this.#ledger.state.chunks.id(row)

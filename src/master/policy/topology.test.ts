@@ -51,3 +51,11 @@ test('without a file everything is equally near', () => {
   assert.equal(FLAT.distance(1, 2), 1)
   assert.equal(FLAT.rackOf(1), 0)
 })
+
+test('a file that says the same in other words is the same topology', () => {
+  const read = (text: string) => parseTopology(text, 'mfstopology.cfg').topology
+  const once = read('10.1.0.0/16 a|b\n10.2.0.0/16 c\n')
+  assert.ok(once.isSame(read('# racks\n10.1.0.0/255.255.0.0   a|b # near\n\n10.2.0.0/16 c')))
+  assert.ok(!once.isSame(read('10.1.0.0/16 a|b\n10.2.0.0/16 b\n')))
+  assert.ok(!once.isSame(read('10.2.0.0/16 c\n10.1.0.0/16 a|b\n')))
+})

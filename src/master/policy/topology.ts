@@ -22,6 +22,11 @@ export class Topology {
     this.#places = places
   }
 
+  /** Whether every machine stands in the same place. */
+  isSame(other: Topology): boolean {
+    return JSON.stringify(this.#places) === JSON.stringify(other.#places)
+  }
+
   #placeOf(ip: number): Place | undefined {
     return this.#places.findLast(({ fromIp, toIp }) => fromIp <= ip && ip <= toIp)
   }
