@@ -273,6 +273,23 @@ test('an open by another process, a later one, or with truncation asks the maste
   assert.equal(asked.at(-1), 'open 5 1 [9,77,78]')
 })
 
+test('a program is not emptied while it runs', async () => {
+  const [execute, empty, write] = [0o40, 0o1000, 0o1001]
+  const { fs, asked } = setup()
+  const programs = [await openFile(fs, execute), await openFile(fs, execute)]
+  for (const { handle } of programs) {
+    const before = asked.length
+    assert.equal(await fs.open(by(), 5, empty, false), errno.ETXTBSY)
+    assert.equal(asked.length, before)
+    await fs.release(by(), 5, handle, undefined)
+  }
+  await openFile(fs, empty)
+  assert.equal(asked.at(-1), `open 5 ${OpenFlag.READ | OpenFlag.TRUNCATE} [0]`)
+  // Whether it may be written is the kernel's to say, which knows first when it has ended.
+  await openFile(fs, execute)
+  await openFile(fs, write)
+})
+
 test('an open that the master refuses afterwards fails the first write and the close', async () => {
   const { fs } = setup({ open: async () => ({ status: Status.ENOENT }) })
   await fs.lookup(by(), 1, 'f')

@@ -94,6 +94,8 @@ interface OpenInode {
   count: number
   /** Open files that may write. */
   writers: number
+  /** Open files that were opened to be run, and are until nobody runs them. */
+  runners: number
   data: FileData
   locks: FileLocks
   /** Permission bits as last told: whether a write must clear set-uid or set-gid. */
@@ -106,6 +108,7 @@ interface OpenFile {
   inode: number
   state: OpenInode
   writes: boolean
+  runs: boolean
   append: boolean
   /** The answer of an OPEN that was sent behind the kernel's back: 0, or why writes must fail. */
   opened: Promise<Errno> | undefined
@@ -442,6 +445,9 @@ export class ClusterFileSystem implements FileSystem {
     const { disables } = this.#cluster.parameters
     if (wants & OpenFlag.READ && disables & Disable.READ) return errno.EPERM
     if (wants & OpenFlag.WRITE && disables & Disable.WRITE) return errno.EPERM
+    // The kernel refuses to empty a program that runs, but only when we have done it.
+    const empties = (flags & (O_TRUNC | O_ACCMODE)) === (O_TRUNC | O_RDONLY)
+    if (empties && this.#openInodes.get(inode)?.runners) return errno.ETXTBSY
     const fresh = flags & O_TRUNC ? undefined : this.#fresh(request, inode)
     if (fresh && fresh.attributes.type === TYPE_FILE) return this.#openKnown(request, inode, flags, wants, fresh)
     if (flags & OPEN_TO_EXECUTE) return this.#openToExecute(request, inode, flags, wants)
@@ -525,19 +531,21 @@ export class ClusterFileSystem implements FileSystem {
     state.count++
     const writes = (flags & O_ACCMODE) !== 0
     if (writes) state.writers++
+    const runs = (flags & OPEN_TO_EXECUTE) !== 0
+    if (runs) state.runners++
     state.mode = attributes.mode
     state.gid = attributes.gid
     state.mayHaveCapability = (attributes.flags & MattrFlag.NOXATTR) === 0
     const append = (flags & O_APPEND) !== 0 || (openedFlags & OpenedFlag.APPENDONLY) !== 0
     const handle = this.#nextHandle++
-    this.#files.set(handle, { inode, state, writes, append, opened: undefined })
+    this.#files.set(handle, { inode, state, writes, runs, append, opened: undefined })
     return { handle, flags: this.#kernelFlags(openedFlags, append) }
   }
 
   #newOpenInode(inode: number): OpenInode {
     const data = this.#cluster.data(inode)
     const locks = new FileLocks(this.#cluster, inode, this.#clock)
-    const state = { count: 0, writers: 0, data, locks, mode: 0, gid: 0, mayHaveCapability: true }
+    const state = { count: 0, writers: 0, runners: 0, data, locks, mode: 0, gid: 0, mayHaveCapability: true }
     this.#openInodes.set(inode, state)
     return state
   }
@@ -572,6 +580,7 @@ export class ClusterFileSystem implements FileSystem {
     }
     this.#files.delete(handle)
     const { state } = file
+    if (file.runs) state.runners--
     await file.opened
     // Pages that were written through a mapping come after the last close.
     const error = await state.data.flush()

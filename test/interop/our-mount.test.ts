@@ -4,6 +4,8 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   closeSync,
+  constants,
+  copyFileSync,
   createReadStream,
   openSync,
   readFileSync,
@@ -160,6 +162,27 @@ test('git, sqlite and a compiler work', { skip }, () =>
     sh('python3 base.py')
     sh(`printf '#include <stdio.h>\\nint main(void){puts("compiled here");}\\n' > p.c; gcc -O2 -o p p.c`)
     assert.equal(sh('./p'), 'compiled here\n')
+  }),
+)
+
+test('a program that runs can neither be written nor emptied', { skip }, () =>
+  withMount(ours, async ({ mountPoint }) => {
+    const path = join(mountPoint, 'program')
+    copyFileSync('/bin/sleep', path)
+    const program = spawn(path, ['100'], { stdio: 'ignore' })
+    const ended = new Promise(resolve => program.once('exit', resolve))
+    await new Promise(resolve => program.once('spawn', resolve))
+    const { O_RDONLY, O_WRONLY, O_RDWR, O_TRUNC } = constants
+    try {
+      for (const flags of [O_WRONLY, O_RDWR, O_RDWR | O_TRUNC, O_RDONLY | O_TRUNC])
+        assert.throws(() => openSync(path, flags), { code: 'ETXTBSY' })
+      assert.deepEqual(readFileSync(path), readFileSync('/bin/sleep'))
+    } finally {
+      program.kill('SIGKILL')
+      await ended
+    }
+    closeSync(openSync(path, O_RDONLY | O_TRUNC))
+    assert.equal(statSync(path).size, 0)
   }),
 )
 

@@ -16,6 +16,7 @@ export const ENOTDIR = errno.ENOTDIR
 export const EISDIR = errno.EISDIR
 export const EINVAL = errno.EINVAL
 export const ENOTTY = errno.ENOTTY
+export const ETXTBSY = errno.ETXTBSY
 export const EFBIG = errno.EFBIG
 export const ENOSPC = errno.ENOSPC
 export const EROFS = errno.EROFS
