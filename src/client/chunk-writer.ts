@@ -9,16 +9,20 @@ import { MFSBLOCKSIZE, MFSCHUNKSIZE } from '../protocol/constants.ts'
 import * as cstocl from '../protocol/cstocl.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Status, statusName } from '../protocol/status.ts'
+import type { BufferPool } from '../util/buffer-pool.ts'
 import { crc32 } from '../util/crc32.ts'
 import type { ChunkLocator, Located } from './chunk-locator.ts'
 import type { MasterSession } from './master-session.ts'
 import { patientPauseMs, pauseMs, type RetryOptions, reactionTo } from './retry.ts'
 import type { ServerConnection, ServerPool } from './server-pool.ts'
+import { type Piece, WaitingPieces } from './waiting-pieces.ts'
 
 const { errno } = constants
 /** Statuses that may be outstanding. */
 const WINDOW = 48
-/** An incomplete block waits this long for its rest. */
+/** With more incomplete blocks on their way than these, others wait for their rest, as ... */
+const PARTS_WINDOW = 32
+/** ... the block does that is being written to; not longer than this. */
 const LINGER_MS = 30
 /** A chain is ended and begun anew, long before the lease of the chunk ends. */
 const CHAIN_MS = 10_000
@@ -26,22 +30,14 @@ const CHAIN_MS = 10_000
 const IDLE_MS = 100
 const QUEUED_BYTES_MAX = 2 << 20
 
-/** Bytes that wait to be written: a part of one block. */
-interface Piece {
-  block: number
-  from: number
-  to: number
-  /** A whole block; `from` to `to` are valid. */
-  bytes: Buffer
-  sinceMs: number
-}
-
 export interface WriteServices {
   env: Env
   master: MasterSession
   locator: ChunkLocator
   pool: ServerPool
   retry: RetryOptions
+  /** For what waits, of whole blocks. */
+  blocks: BufferPool
   /** Resolves when one more chain may be begun; the result ends its turn. */
   turn(): Promise<() => void>
   /** So many bytes wait no more. */
@@ -52,12 +48,12 @@ export class ChunkWriter {
   readonly #services: WriteServices
   readonly #inode: number
   readonly #index: number
-  /** Waiting, by block; a block is here once. */
-  readonly #pieces = new Map<number, Piece>()
+  readonly #waiting: WaitingPieces
   /** Sent, not acknowledged by all copies yet; by write id. */
   readonly #inFlight = new Map<number, Piece>()
-  /** Blocks that are in flight: a second part of one waits, so that it comes to lie over the first. */
-  readonly #busyBlocks = new Set<number>()
+  /** The same by block: a second part of one waits, so that it comes to lie over the first. */
+  readonly #busyBlocks = new Map<number, Piece>()
+  #partsInFlight = 0
   readonly #onIdle: () => void
   readonly #failed: (errno: number) => void
   readonly #written: (located: Located) => void
@@ -66,6 +62,8 @@ export class ChunkWriter {
   #wake: (() => void) | undefined
   /** End of what the servers have and the master was not told yet, in the chunk. */
   #writtenTo = 0
+  /** The same with what waits and what is on its way. */
+  #unknownTo = 0
 
   /**
    * @param onIdle everything is written, or was given up
@@ -81,6 +79,7 @@ export class ChunkWriter {
     written: (located: Located) => void,
   ) {
     this.#services = services
+    this.#waiting = new WaitingPieces(services.blocks)
     this.#inode = inode
     this.#index = index
     this.#onIdle = onIdle
@@ -94,61 +93,32 @@ export class ChunkWriter {
 
   /** End of the bytes that the master does not know of, in the chunk; 0 when it knows all. */
   get waitingTo(): number {
-    let end = this.#writtenTo
-    for (const { block, to } of [...this.#pieces.values(), ...this.#early, ...this.#inFlight.values()]) {
-      end = Math.max(end, block * MFSBLOCKSIZE + to)
-    }
-    return end
+    return this.#unknownTo
   }
 
   /** Whether bytes of this range are not with the servers yet. */
   overlaps(from: number, to: number): boolean {
-    const touches = (piece: Piece) => {
-      const start = piece.block * MFSBLOCKSIZE
-      return start + piece.from < to && start + piece.to > from
-    }
-    for (const piece of this.#pieces.values()) if (touches(piece)) return true
-    return this.#early.some(touches) || [...this.#inFlight.values()].some(touches)
+    if (this.#waiting.touches(from, to)) return true
+    for (const piece of this.#inFlight.values()) if (piece.touches(from, to)) return true
+    return false
   }
 
   /** Takes a copy of bytes for `offset` in the chunk. @returns bytes that wait more than before */
   put(offset: number, data: Buffer): number {
+    const nowMs = this.#services.env.clock.monotonicMs()
     let added = 0
     for (let done = 0; done < data.length; ) {
       const at = offset + done
       const block = Math.floor(at / MFSBLOCKSIZE)
       const from = at % MFSBLOCKSIZE
       const length = Math.min(MFSBLOCKSIZE - from, data.length - done)
-      added += this.#putInBlock(block, from, data.subarray(done, done + length))
+      added += this.#waiting.put(block, from, data.subarray(done, done + length), nowMs)
       done += length
     }
+    this.#unknownTo = Math.max(this.#unknownTo, offset + data.length)
     this.#start()
     return added
   }
-
-  #putInBlock(block: number, from: number, data: Buffer): number {
-    const to = from + data.length
-    const present = this.#pieces.get(block)
-    if (present && from <= present.to && to >= present.from) {
-      data.copy(present.bytes, from)
-      const before = present.to - present.from
-      present.from = Math.min(present.from, from)
-      present.to = Math.max(present.to, to)
-      return present.to - present.from - before
-    }
-    if (present) {
-      // A gap lies between: the earlier part goes first, on its own.
-      this.#early.push(present)
-      this.#pieces.delete(block)
-    }
-    const bytes = Buffer.allocUnsafeSlow(MFSBLOCKSIZE)
-    data.copy(bytes, from)
-    this.#pieces.set(block, { block, from, to, bytes, sinceMs: this.#services.env.clock.monotonicMs() })
-    return data.length
-  }
-
-  /** Pieces that must be sent before those of the same block in #pieces. */
-  #early: Piece[] = []
 
   /** Nothing waits for more bytes from now on. */
   hurry(): void {
@@ -164,15 +134,11 @@ export class ChunkWriter {
     void this.#run()
   }
 
-  get #hasWork(): boolean {
-    return this.#pieces.size > 0 || this.#early.length > 0
-  }
-
   async #run(): Promise<void> {
     const { env } = this.#services
     let failures = 0
     let waits = 0
-    while (this.#hasWork) {
+    while (!this.#waiting.isEmpty) {
       const endTurn = await this.#services.turn()
       const outcome = await this.#chain().finally(endTurn)
       if (outcome === 'done') {
@@ -201,9 +167,9 @@ export class ChunkWriter {
 
   #giveUp(reason: number): void {
     let bytes = 0
-    for (const piece of [...this.#pieces.values(), ...this.#early]) bytes += piece.to - piece.from
-    this.#pieces.clear()
-    this.#early = []
+    for (const piece of this.#waiting.all()) bytes += piece.to - piece.from
+    this.#waiting.clear()
+    this.#unknownTo = 0
     this.#services.freed(bytes)
     this.#failed(reason)
   }
@@ -224,7 +190,6 @@ export class ChunkWriter {
     const { chunkId, version, copies } = answer
     // Bytes may be read as soon as the servers have them, also where a hole was until now.
     locator.learn(inode, index, { chunkId, version, copies }, answer.length)
-    this.#writtenTo = 0
     const problem = copies.length > 0 ? await this.#send(chunkId, version, copies) : 'no copy of the chunk is there'
     if (this.#writtenTo > 0) this.#written({ chunkId, version, copies })
     const end = this.#writtenTo === 0 ? 0 : this.#index * MFSCHUNKSIZE + this.#writtenTo
@@ -237,6 +202,8 @@ export class ChunkWriter {
     // Attributes that the master told before this end may be looked at in this very turn: they lack these bytes.
     if (progress) await new Promise<void>(resolve => env.clock.soon(resolve))
     this.#writtenTo = 0
+    this.#unknownTo = 0
+    for (const piece of this.#waiting.all()) this.#unknownTo = Math.max(this.#unknownTo, piece.end)
     locator.written(inode, index, { chunkId, version, copies }, end)
     if (problem !== undefined) locator.forgetChunk(inode, index)
     if (!ended) return { errno: errno.EIO }
@@ -280,14 +247,8 @@ export class ChunkWriter {
     let idleSince: number | undefined
     for (let writeId = 1; problem === undefined; ) {
       const late = env.clock.monotonicMs() > until
-      while (!late && this.#inFlight.size < WINDOW && server.queuedBytes < QUEUED_BYTES_MAX) {
-        const piece = this.#nextPiece()
-        if (!piece) break
-        this.#inFlight.set(writeId, piece)
-        this.#busyBlocks.add(piece.block)
-        sendPiece(server, chunkId, writeId++, piece)
-      }
-      const nothingLeft = this.#inFlight.size === 0 && (late || !this.#hasWork)
+      if (!late) writeId = this.#sendPieces(server, chunkId, writeId)
+      const nothingLeft = this.#inFlight.size === 0 && (late || this.#waiting.isEmpty)
       if (!nothingLeft) idleSince = undefined
       else if (welcome) {
         idleSince ??= env.clock.monotonicMs()
@@ -318,20 +279,32 @@ export class ChunkWriter {
     })
   }
 
+  /** Sends what may go and has room, in one system call. @returns the next write id */
+  #sendPieces(server: ServerConnection, chunkId: number, firstId: number): number {
+    const room = QUEUED_BYTES_MAX - server.queuedBytes
+    const packets: Buffer[] = []
+    let writeId = firstId
+    for (let bytes = 0; this.#inFlight.size < WINDOW && bytes < room; writeId++) {
+      const piece = this.#nextPiece()
+      if (!piece) break
+      this.#inFlight.set(writeId, piece)
+      this.#busyBlocks.set(piece.block, piece)
+      if (!piece.isWhole) this.#partsInFlight++
+      const { block, from, data } = piece
+      const head = { chunkId, writeId, blockIndex: block, offset: from, crc: crc32(data) }
+      packets.push(cltocs.writeData.encodeHead(head, data.length), data)
+      bytes += data.length
+    }
+    if (packets.length > 0) server.writev(packets)
+    return writeId
+  }
+
   /** What can be sent now: not two parts of one block at a time, and incomplete blocks only when nobody adds to them. */
   #nextPiece(): Piece | undefined {
-    const busy = this.#busyBlocks
-    const early = this.#early.findIndex(({ block }) => !busy.has(block))
-    if (early >= 0) return this.#early.splice(early, 1)[0]
-    const now = this.#services.env.clock.monotonicMs()
-    for (const [block, piece] of this.#pieces) {
-      if (busy.has(block) || this.#early.some(other => other.block === block)) continue
-      const complete = piece.from === 0 && piece.to === MFSBLOCKSIZE
-      if (!complete && !this.#hurry && now - piece.sinceMs < LINGER_MS) continue
-      this.#pieces.delete(block)
-      return piece
-    }
-    return undefined
+    const agedMs = this.#services.env.clock.monotonicMs() - LINGER_MS
+    const isBusy = (block: number) => this.#busyBlocks.has(block)
+    const patient = (piece: Piece) => !this.#hurry && piece.sinceMs > agedMs
+    return this.#waiting.next(isBusy, patient, this.#partsInFlight >= PARTS_WINDOW)
   }
 
   #acknowledged(writeId: number): void {
@@ -339,30 +312,19 @@ export class ChunkWriter {
     if (!piece) return
     this.#inFlight.delete(writeId)
     this.#busyBlocks.delete(piece.block)
-    this.#writtenTo = Math.max(this.#writtenTo, piece.block * MFSBLOCKSIZE + piece.to)
+    if (!piece.isWhole) this.#partsInFlight--
+    this.#writtenTo = Math.max(this.#writtenTo, piece.end)
     this.#services.freed(piece.to - piece.from)
+    piece.release(this.#services.blocks)
   }
 
   /** What was sent in vain waits again; bytes that came meanwhile lie over it. */
   #takeBack(): void {
-    this.#early.unshift(...this.#inFlight.values())
+    for (const piece of this.#inFlight.values()) this.#waiting.putBack(piece)
     this.#inFlight.clear()
     this.#busyBlocks.clear()
+    this.#partsInFlight = 0
   }
-}
-
-function sendPiece(
-  server: ServerConnection,
-  chunkId: number,
-  writeId: number,
-  { block, from, to, bytes }: Piece,
-): void {
-  const data = bytes.subarray(from, to)
-  const head = cltocs.writeData.encodeHead(
-    { chunkId, writeId, blockIndex: block, offset: from, crc: crc32(data) },
-    data.length,
-  )
-  server.writev([head, data])
 }
 
 function endErrno(status: number): number {

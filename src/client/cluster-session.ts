@@ -3,10 +3,11 @@ import type { Env, Timer } from '../env/env.ts'
 import type { Caller } from '../protocol/attributes.ts'
 import * as cltoma from '../protocol/cltoma.ts'
 import type { Message, StatusOr } from '../protocol/codec.ts'
-import { EXTENDED_VERSION, MFSCHUNKSIZE, VERSION } from '../protocol/constants.ts'
+import { EXTENDED_VERSION, MFSBLOCKSIZE, MFSCHUNKSIZE, VERSION } from '../protocol/constants.ts'
 import { clampSeconds, lowSeconds, moreOf, plainSeconds } from '../protocol/fine-times.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
+import { BufferPool } from '../util/buffer-pool.ts'
 import { ChunkLocator } from './chunk-locator.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ChunkSyncer } from './chunk-syncer.ts'
@@ -37,6 +38,8 @@ const REPORT_TIMES_MS = 1000
 const FIRST_INODES_REPORT_S = 60
 const INODES_REPORT_S = 61
 const CHAINS_MAX = 16
+/** Buffers of blocks that were written, for those to come. */
+const BLOCKS_KEPT = 256
 const TRUNCATE_TRIES = 30
 const LOCKED_PAUSE_MS = 10
 const [FILE, DIRECTORY, SYMLINK] = [1, 2, 3]
@@ -96,6 +99,7 @@ export class ClusterSession implements Cluster, MetaCluster {
       ...{ env, master, locator: this.#locator, pool: this.#pool, retry: options.retry },
       reader: new ChunkReader(env, this.#locator, this.#pool, options.retry),
       syncer: new ChunkSyncer(env, this.#pool),
+      blocks: new BufferPool(MFSBLOCKSIZE, BLOCKS_KEPT),
       turn: () => turns.take(),
       admit: async bytes => budget.take(bytes),
       freed: bytes => budget.free(bytes),

@@ -4,11 +4,11 @@ import type { Connection } from '../../env/net.ts'
 import { MFSBLOCKSIZE, MFSCHUNKSIZE } from '../../protocol/constants.ts'
 import * as cstocl from '../../protocol/cstocl.ts'
 import { Status } from '../../protocol/status.ts'
+import type { BufferPool } from '../../util/buffer-pool.ts'
 import { crc32 } from '../../util/crc32.ts'
 import { ChunkError } from '../disks/chunk-error.ts'
 import type { ChunkStore } from '../disks/chunk-store.ts'
 import type { OpenChunk } from '../disks/open-chunk.ts'
-import type { BufferPool } from './buffer-pool.ts'
 
 /** Groups of blocks that may wait to go out. */
 const GROUPS_MAX = 2
