@@ -38,10 +38,13 @@ if (!program) {
 if (!packagesAreCurrent()) installPackages()
 
 const child = spawn(node, [join(root, program), ...args], { stdio: 'inherit' })
-// A terminal sends Ctrl-C to the whole group; a supervisor's SIGTERM reaches only us.
+// A supervisor's signal reaches only npm, which passes it on to us. Ctrl-C in a terminal reaches the whole group.
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-process.on('SIGINT', () => {})
+process.on('SIGINT', () => {
+  if (!process.stdin.isTTY) child.kill('SIGINT')
+})
 child.on('exit', (code, signal) => {
-  if (signal) process.kill(process.pid, signal)
-  else process.exit(code ?? 1)
+  if (!signal) process.exit(code ?? 1)
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
 })

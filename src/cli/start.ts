@@ -10,6 +10,8 @@ import { healthText, StatusDisplay } from '../start/status.ts'
 const REFRESH_MS = 1000
 /** Where nobody looks at it all the time, a change may wait. */
 const REFRESH_PLAIN_MS = 5000
+/** One Ctrl-C may come twice, straight from the terminal and by way of npm. */
+const SAME_INTERRUPT_MS = 1000
 
 /** As a person would type it from here. */
 function shown(path: string): string {
@@ -66,14 +68,16 @@ function keepShowing(cluster: LocalCluster, layout: Layout, display: StatusDispl
 }
 
 function handleSignals(cluster: LocalCluster, display: StatusDisplay): void {
+  let stopping = 0
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (cluster.isStopping) {
-        if (signal !== 'SIGINT') return
+        if (signal !== 'SIGINT' || performance.now() - stopping < SAME_INTERRUPT_MS) return
         display.say('interrupted again: killing what is left')
         cluster.killAll()
         return
       }
+      stopping = performance.now()
       display.close()
       display.say(`${signal}: stopping (mount, chunkservers, master) ...`)
       void cluster.stop(0)

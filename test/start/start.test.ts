@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { whyNot } from '../interop/cluster.ts'
 
-const program = join(import.meta.dirname, '../../src/cli/start.ts')
+const project = join(import.meta.dirname, '../..')
+const program = join(project, 'src/cli/start.ts')
 const skip = whyNot() ?? false
 /** Away from those of a cluster that somebody runs here. */
 const BASE_PORT = 29_519
@@ -77,6 +78,29 @@ test('it mounts, keeps files over a restart, and ends on Ctrl-C and SIGTERM', { 
       } finally {
         assert.equal(await started.stop(signal), 0, started.text)
       }
+      assert.deepEqual(readdirSync(join(folder, 'mnt')), [])
+    }
+  }),
+)
+
+test('a signal for npm alone ends all of it in order', { skip, timeout: 120_000 }, () =>
+  inFolder(async folder => {
+    const npm = [
+      'npm',
+      '--prefix',
+      project,
+      'start',
+      '--',
+      '--data',
+      join(folder, 'data'),
+      '--mount',
+      join(folder, 'mnt'),
+    ]
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const started = new Started(folder, options(), npm)
+      await started.says(/ElkFS is up/)
+      await started.stop(signal)
+      assert.match(started.text, new RegExp(`${signal}: stopping[^]*stopped; everything is on disk`))
       assert.deepEqual(readdirSync(join(folder, 'mnt')), [])
     }
   }),
