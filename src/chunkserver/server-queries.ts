@@ -1,4 +1,5 @@
 // Questions about this server, for the monitoring tools (spec chunkserver 3.7).
+import * as charts from '../protocol/charts.ts'
 import * as cltocs from '../protocol/cltocs.ts'
 import { ProtocolError } from '../protocol/codec.ts'
 import { VERSION, VERSION_TEXT } from '../protocol/constants.ts'
@@ -55,12 +56,12 @@ export function answerServerQuery(facts: ServerFacts, type: number, payload: Buf
       }))
       return cstocl.monotonicData.encode({ counters: Array<number>(COUNTERS).fill(0), folders })
     }
-    case cltocs.chart.code:
-      cltocs.chart.decode(payload)
-      return cstocl.chart.encode({ image: Buffer.alloc(0) })
-    case cltocs.chartData.code:
-      cltocs.chartData.decode(payload)
-      return cstocl.chartData.encode({})
+    case charts.chart.code:
+      charts.chart.decode(payload)
+      return charts.chartImage.encode({ image: Buffer.alloc(0) })
+    case charts.chartData.code:
+      charts.chartData.decode(payload)
+      return charts.chartValues.encode({})
     default:
       if (type > 0xffff) throw new ProtocolError(`message ${type}`)
       return undefined

@@ -19,6 +19,8 @@ export interface Env {
 export interface Usage {
   /** Resident now. */
   memoryBytes: number
+  /** Address space now. */
+  virtualBytes: number
   userMicroseconds: number
   systemMicroseconds: number
 }
@@ -33,6 +35,8 @@ export interface Clock {
   nowMs(): number
   /** Milliseconds (fractional) since some fixed moment. Never goes back; for time-outs and leases. */
   monotonicMs(): number
+  /** How far the clocks on the walls here are ahead of UTC now. */
+  utcOffsetSeconds(): number
   after(ms: number, action: () => void): Timer
   /** Once the present turn of the event loop is over: after everything that already arrived was handled. */
   soon(action: () => void): void

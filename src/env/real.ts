@@ -1,5 +1,6 @@
 // The real doors: this machine's clock, chance, network and disk.
 import { randomBytes, randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import type { Clock, Env, Random, Usage } from './env.ts'
 import type { Log } from './log.ts'
@@ -10,6 +11,7 @@ import { realNet } from './real-net.ts'
 export const realClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
+  utcOffsetSeconds: () => -60 * new Date().getTimezoneOffset(),
   after(ms, action) {
     const timer = setTimeout(action, ms)
     return { cancel: () => clearTimeout(timer) }
@@ -27,9 +29,20 @@ export const realRandom: Random = {
   bytes: count => randomBytes(count),
 }
 
+/** Of x86-64 and of nearly all arm64 systems. */
+const PAGE_BYTES = 4096
+
+/** The first number of statm is in pages. */
+const virtualBytes = () => Number.parseInt(readFileSync('/proc/self/statm', 'latin1'), 10) * PAGE_BYTES
+
 function realUsage(): Usage {
   const { user, system } = process.cpuUsage()
-  return { memoryBytes: process.memoryUsage.rss(), userMicroseconds: user, systemMicroseconds: system }
+  return {
+    memoryBytes: process.memoryUsage.rss(),
+    virtualBytes: virtualBytes(),
+    userMicroseconds: user,
+    systemMicroseconds: system,
+  }
 }
 
 /** The doors of this machine, with messages going to `log`. */

@@ -1,4 +1,5 @@
 // The master: recovers its state, opens its ports, does its rounds, and leaves a checkpoint behind.
+import { Charts } from '../charts/charts.ts'
 import type { Env, Timer } from '../env/env.ts'
 import {
   CHECKPOINT,
@@ -32,6 +33,10 @@ import type { MasterOptions } from './options.ts'
 import type { Topology } from './policy/topology.ts'
 import { ProcessUse } from './process-use.ts'
 import { Rounds } from './rounds.ts'
+import { MasterStatistics, masterCharts } from './statistics.ts'
+
+/** The past in numbers, beside the metadata. */
+const CHARTS = 'stats.mfs'
 
 /** What a master writes to, and the state that it leads to. */
 export interface MasterLog {
@@ -60,6 +65,8 @@ export class Master {
   readonly #fileCheck: FileCheck
   readonly #checkpointer: Checkpointer
   readonly #use: ProcessUse
+  readonly #statistics: MasterStatistics
+  readonly #charts: Charts
 
   /**
    * Recovers the state from the data folder and serves it.
@@ -110,6 +117,8 @@ export class Master {
     this.#journal = journal
     this.#checkpointer = checkpointer
     this.#use = new ProcessUse(env)
+    this.#statistics = new MasterStatistics(env)
+    this.#charts = new Charts(env, masterCharts, `${options.dataFolder}/${CHARTS}`)
     this.ledger = new LiveLedger(state, env.clock, journal, commitRule)
     this.#metaloggers = new MetaloggerPort(env, this.ledger, options)
     this.#journal.onCut(() => this.#metaloggers.rotated())
@@ -128,16 +137,19 @@ export class Master {
       options: options.client,
       epoch,
       reservations: this.#reservations,
+      statistics: this.#statistics,
     }
     this.#clients = new ClientPort(env, services, options.exports, {
       sustainSeconds: options.sessionSustainSeconds,
       commandsFrom: options.monitorCommandsFrom,
       life: { use: () => this.#use.now(), lastSaved: () => this.#checkpointer.lastSaved },
       metaloggers: () => this.#metaloggers.list(),
+      charts: this.#charts,
     })
     this.#chunkservers = new ChunkserverPort(env, this.ledger, this.chunks, {
       timeoutSeconds: options.chunkserverTimeoutSeconds,
       admission: options.admission,
+      statistics: this.#statistics,
       onServersChanged: () => this.#clients.invalidateChunkCaches(),
     })
   }
@@ -151,6 +163,7 @@ export class Master {
     await this.#metaloggers.listen(this.#options.metaloggersHost, this.#options.metaloggersPort)
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)
     await this.#clients.listen(this.#options.clientsHost, this.#options.clientsPort)
+    await this.#charts.start(() => this.#statistics.take(this.chunks.space()))
     const archiving = new Archiving(this.ledger)
     const rounds = new Rounds(this.ledger, this.#options.inodeReuseDelaySeconds, this.#options.client.quotaGraceSeconds)
     this.#timers.push(
@@ -228,6 +241,7 @@ export class Master {
     this.ledger.end()
     await this.#closeDoors()
     await this.#metaloggers.drop('this master does not lead any more')
+    void this.#charts.stop()
   }
 
   async #closeDoors(): Promise<void> {
@@ -239,6 +253,7 @@ export class Master {
   /** Clean stop: ports close, the log is finished, and metadata.mfs holds everything. */
   async stop(): Promise<void> {
     await this.#closeDoors()
+    await this.#charts.stop()
     await this.#metaloggers.close()
     await this.#checkpointer.stop()
     await this.#journal.close()

@@ -6,6 +6,7 @@ import type { Inode } from '../metadata/types.ts'
 import type { Ledger } from './ledger.ts'
 
 const FREE_INODES_EVERY = 60
+const HOUR = 3600
 /** Buckets and files in them that are looked at in one second: a small trash is gone through every second. */
 const LOOKS_PER_TICK = 20_000
 
@@ -14,6 +15,7 @@ export class Rounds {
   readonly #inodeReuseDelay: number
   readonly #quotaGraceSeconds: number
   #turn = 0
+  #hour: number
   #trashBucket = 0
   #sustainedBucket = 0
 
@@ -22,6 +24,7 @@ export class Rounds {
     this.#ledger = ledger
     this.#inodeReuseDelay = inodeReuseDelay
     this.#quotaGraceSeconds = quotaGraceSeconds
+    this.#hour = Math.floor(ledger.now() / HOUR)
   }
 
   /** Once a second. */
@@ -31,7 +34,19 @@ export class Rounds {
     this.#sustainedBucket = this.#goThrough(sustainedLists, this.#sustainedBucket, b => this.#emptySustained(b))
     if (this.#turn % FREE_INODES_EVERY === 0) this.#freeInodes()
     this.#checkQuotas()
+    this.#turnHour()
     this.#turn++
+  }
+
+  /** What sessions did in the hour that is over is kept until the next one is. */
+  #turnHour(): void {
+    const hour = Math.floor(this.#ledger.now() / HOUR)
+    if (hour === this.#hour) return
+    this.#hour = hour
+    for (const [, session] of this.#ledger.state.sessions.entries()) {
+      session.lastCounters = session.currentCounters
+      session.currentCounters = new Uint32Array(session.lastCounters.length)
+    }
   }
 
   /** Each bucket at most once, as many as there is time for. @returns where to go on */

@@ -76,10 +76,5 @@ export const getChunkChecksum = message(300, 'ANTOCS_GET_CHUNK_CHECKSUM', aboutC
 export const getChunkChecksumTab = message(302, 'ANTOCS_GET_CHUNK_CHECKSUM_TAB', aboutChunk)
 
 export const monotonicData = message(502, 'CLTOAN_MONOTONIC_DATA', {})
-export const chart = message(504, 'CLTOAN_CHART', {
-  chartId: u32,
-  size: optional(record({ width: u16, height: u16 })),
-})
-export const chartData = message(506, 'CLTOAN_CHART_DATA', { chartId: u32, maxEntries: optional(u32) })
 export const moduleInfo = message(530, 'CLTOAN_MODULE_INFO', {})
 export const hddList = message(600, 'CLTOCS_HDD_LIST', {})

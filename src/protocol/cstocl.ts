@@ -8,7 +8,6 @@ import {
   message,
   messageOf,
   name,
-  optional,
   ProtocolError,
   record,
   rest,
@@ -138,12 +137,6 @@ export const hddList = message(601, 'CSTOCL_HDD_LIST', {
 export const monotonicData = message(503, 'ANTOCL_MONOTONIC_DATA', {
   counters: list(u16, u64n),
   folders: list(u16, sized(record({ ...folderFields, statistics: diskStatistics }))),
-})
-/** A PNG image; empty when there is no such chart. */
-export const chart = message(505, 'ANTOCL_CHART', { image: rest })
-/** Newest value first; nothing when there is no such chart. A value that is not known has all bits set. */
-export const chartData = message(507, 'ANTOCL_CHART_DATA', {
-  series: optional(record({ time: u32, values: list(u32, u64) })),
 })
 export const moduleInfo = message(531, 'ANTOCL_MODULE_INFO', {
   kind: u8,

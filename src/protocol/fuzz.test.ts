@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import * as charts from './charts.ts'
 import * as cltocs from './cltocs.ts'
 import * as cltoma from './cltoma.ts'
 import { ANY_VERSION, ProtocolError, Reader } from './codec.ts'
@@ -18,13 +19,14 @@ interface Decodes {
 }
 
 /** Whatever decodes, by name. */
-const decoders = Object.entries({ cltocs, cltoma, cstocl, cstoma, matocl, matocs, matoma }).flatMap(([module, all]) =>
-  Object.entries(all).flatMap(([name, value]): [string, Decodes][] => {
-    const title = `${module}.${name}`
-    if (isMessage(value)) return [[title, value]]
-    if (isCodec(value)) return [[title, { decode: payload => value.read(new Reader(payload)) }]]
-    return []
-  }),
+const decoders = Object.entries({ charts, cltocs, cltoma, cstocl, cstoma, matocl, matocs, matoma }).flatMap(
+  ([module, all]) =>
+    Object.entries(all).flatMap(([name, value]): [string, Decodes][] => {
+      const title = `${module}.${name}`
+      if (isMessage(value)) return [[title, value]]
+      if (isCodec(value)) return [[title, { decode: payload => value.read(new Reader(payload)) }]]
+      return []
+    }),
 )
 const versions = [versionNumber(1, 5, 0), versionNumber(2, 1, 0), VERSION, ANY_VERSION]
 

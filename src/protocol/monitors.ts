@@ -2,6 +2,7 @@
 // A.5). Nobody needs a session to ask. Those about servers and the matrix of chunks are in cltoma.ts and matocl.ts.
 import {
   type Codec,
+  list,
   many,
   message,
   messageOf,
@@ -44,6 +45,7 @@ export const exportsInfo = message(520, 'CLTOMA_EXPORTS_INFO', detail)
 export const mlogList = message(522, 'CLTOMA_MLOG_LIST', {})
 export const sessionCommand = message(526, 'CLTOMA_SESSION_COMMAND', { command: u8, sessionId: u32 })
 export const memoryInfo = message(528, 'CLTOMA_MEMORY_INFO', {})
+export const monotonicData = message(502, 'CLTOMA_MONOTONIC_DATA', {})
 export const moduleInfo = message(530, 'CLTOMA_MODULE_INFO', { msgid: optional(u32) })
 export const listOpenFiles = messageOf(532, 'CLTOMA_LIST_OPEN_FILES', asked('sessionId'))
 export const listAcquiredLocks = messageOf(534, 'CLTOMA_LIST_ACQUIRED_LOCKS', asked('inode'))
@@ -103,6 +105,9 @@ export const fstestOf = (level: number | undefined) =>
     ...(level === undefined ? {} : { missingTrash: u32, missingSustained: u32 }),
     ...{ chunks: u32, undergoalChunks: u32, missingChunks: u32, messages: text(u32, 100_000) },
   })
+
+/** Sums of the series of the charts since the start. */
+export const totals = message(503, 'MATOCL_MONOTONIC_DATA', { counters: list(u16, u64n) })
 
 /** Why nothing of a chunk can be read. */
 export const MissingKind = { NO_COPY: 0, INVALID_COPIES: 1, WRONG_VERSIONS: 2 } as const

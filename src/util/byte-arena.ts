@@ -1,5 +1,7 @@
 // Short byte strings without an object each: names and link targets live in big buffers and are known by a number.
 
+import type { Memory } from './memory.ts'
+
 const UNIT_BYTES = 8
 const PAGE_BYTES = 1 << 20
 const PAGE_UNITS = PAGE_BYTES / UNIT_BYTES
@@ -9,6 +11,7 @@ export class ByteArena {
   #pages: Buffer[] = []
   /** First unit never used yet; 0 is left out so that no handle is 0. */
   #next = 1
+  #usedUnits = 0
   /** Handles of freed strings by length in units. */
   #free: number[][] = []
 
@@ -54,12 +57,18 @@ export class ByteArena {
 
   free(handle: number, length: number): void {
     const units = unitsOf(length)
+    this.#usedUnits -= units
     const list = this.#free[units]
     if (list) list.push(handle)
     else this.#free[units] = [handle]
   }
 
+  memory(): Memory {
+    return { allocated: this.#pages.length * PAGE_BYTES, used: this.#usedUnits * UNIT_BYTES }
+  }
+
   #take(units: number): number {
+    this.#usedUnits += units
     const freed = this.#free[units]?.pop()
     if (freed !== undefined) return freed
     // A string never crosses a page; what is left of the old one is lost, at most 4096 bytes of a MiB.

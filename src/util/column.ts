@@ -1,6 +1,8 @@
 // Columns of numbers for tables of millions of rows. They grow by pages, so growth never copies what is there and a
 // hole in the numbering costs nothing.
 
+import type { Memory } from './memory.ts'
+
 const PAGE_BITS = 14
 const PAGE_ROWS = 1 << PAGE_BITS
 const PAGE_MASK = PAGE_ROWS - 1
@@ -11,6 +13,7 @@ type Numbers = Uint8Array | Uint16Array | Uint32Array | Float64Array
 export class Column<A extends Numbers> {
   readonly #make: (rows: number) => A
   readonly #pages: (A | undefined)[] = []
+  #allocated = 0
 
   constructor(make: (rows: number) => A) {
     this.#make = make
@@ -28,12 +31,19 @@ export class Column<A extends Numbers> {
       page = this.#make(PAGE_ROWS)
       while (this.#pages.length < at) this.#pages.push(undefined)
       this.#pages[at] = page
+      this.#allocated += page.byteLength
     }
     page[row & PAGE_MASK] = value
   }
 
   add(row: number, change: number): void {
     this.set(row, this.get(row) + change)
+  }
+
+  /** @param rows how many are in use */
+  memory(rows: number): Memory {
+    const rowBytes = this.#make(0).BYTES_PER_ELEMENT
+    return { allocated: this.#allocated, used: rows * rowBytes }
   }
 }
 

@@ -1,10 +1,13 @@
 // Finding rows by a key that lies in the table itself: open addressing over row numbers. Split into segments that
 // grow one by one, so that no insertion ever waits for the rehash of millions.
 
+import type { Memory } from './memory.ts'
+
 /** The highest bits of a hash choose its segment. */
 export const SEGMENT_BITS = 10
 /** Words: 16 slots. */
 const FIRST_SIZE = 32
+const SLOT_BYTES = 8
 
 /** Spreads the bits of a 32-bit value. */
 export function mix32(value: number): number {
@@ -75,6 +78,11 @@ export class HashIndex {
       hole = at
     }
     segment[hole] = 0
+  }
+
+  memory(): Memory {
+    const allocated = this.#segments.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    return { allocated, used: this.#counts.reduce((sum, count) => sum + count, 0) * SLOT_BYTES }
   }
 }
 

@@ -2,14 +2,18 @@
 // thing lies in one or two cache lines. They grow by pages, so growth never copies what is there, and a hole in the
 // numbering costs nothing.
 
+import type { Memory } from './memory.ts'
+
 const PAGE_BITS = 12
 const PAGE_ROWS = 1 << PAGE_BITS
 const PAGE_MASK = PAGE_ROWS - 1
 const WORD = 0x100000000
+const WORD_BYTES = 4
 
 export class Records {
   readonly #words: number
   readonly #pages: (Uint32Array | undefined)[] = []
+  #pageCount = 0
 
   /** @param words 32-bit words of a row */
   constructor(words: number) {
@@ -50,7 +54,14 @@ export class Records {
     const page = new Uint32Array(PAGE_ROWS * this.#words)
     while (this.#pages.length < at) this.#pages.push(undefined)
     this.#pages[at] = page
+    this.#pageCount++
     return page
+  }
+
+  /** @param rows how many are in use */
+  memory(rows: number): Memory {
+    const rowBytes = this.#words * WORD_BYTES
+    return { allocated: this.#pageCount * PAGE_ROWS * rowBytes, used: rows * rowBytes }
   }
 }
 

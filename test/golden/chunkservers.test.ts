@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import * as charts from '../../src/protocol/charts.ts'
 import * as cltocs from '../../src/protocol/cltocs.ts'
 import type { Message } from '../../src/protocol/codec.ts'
 import * as cstocl from '../../src/protocol/cstocl.ts'
@@ -29,8 +30,8 @@ function messages(...parts: object[]): Map<number, Message<unknown>> {
 
 const toMaster = messages(cstoma, { blocks: cstocl.chunkBlocks })
 const fromMaster = messages(matocs, { masterAck: matocs.masterAck, blocks: cltocs.getChunkBlocks })
-const toServer = messages(cltocs)
-const fromServer = messages(cstocl)
+const toServer = messages(cltocs, charts)
+const fromServer = messages(cstocl, charts)
 
 function declarationOf({ dir, type, len, to_server }: Packet): Message<unknown> | undefined {
   if (type === cstocl.version.code) return len === 13 ? cstocl.plainVersion : cstocl.version

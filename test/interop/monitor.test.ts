@@ -79,6 +79,11 @@ async function shown(startMaster: (cluster: Cluster) => void): Promise<Map<strin
       const { stdout, stderr } = cluster.shell(`mfscli -n -H ${MASTER_IP} -s '|' ${section}`)
       shown.set(section, settled(stdout + stderr).replaceAll(cluster.folder, ''))
     }
+    const { stdout: memory } = cluster.shell(`mfscli -n -H ${MASTER_IP} -s '|' -SMU`)
+    for (const table of ['chunks', 'cs lists', 'edge hash', 'edges', 'nodes', 'symlinks', 'quota']) {
+      const [, used = 0, allocated = 0] = new RegExp(`\\|?${table}\\|(\\d+)\\|(\\d+)`).exec(memory)?.map(Number) ?? []
+      assert.ok(used > 0 && allocated >= used, `${table} ${memory}`)
+    }
     holder.kill('SIGKILL')
     return shown
   } finally {

@@ -42,7 +42,7 @@ export class SimHost {
       disk: this.disk.door(isAlive),
       log: this.#log(ident),
       helpers: this.#helpers(ident, isAlive),
-      usage: () => ({ memoryBytes: 0, userMicroseconds: 0, systemMicroseconds: 0 }),
+      usage: () => ({ memoryBytes: 0, virtualBytes: 0, userMicroseconds: 0, systemMicroseconds: 0 }),
     }
   }
 
@@ -86,6 +86,7 @@ export class SimHost {
     return {
       nowMs: () => EPOCH_MS + this.#scheduler.nowMs,
       monotonicMs: () => this.#scheduler.nowMs,
+      utcOffsetSeconds: () => 0,
       after,
       soon: action => void after(0, action),
       every(ms, action) {

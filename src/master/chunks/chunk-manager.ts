@@ -10,6 +10,7 @@ import type { Entry } from '../../metadata/changelog/entry.ts'
 import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
 import { MissingKind } from '../../protocol/monitors.ts'
+import type { Memory } from '../../util/memory.ts'
 import type { Ledger } from '../ledger.ts'
 import type { RepairRules } from '../policy/repair.ts'
 import { type SpaceTotals, spaceOf } from '../policy/space.ts'
@@ -412,6 +413,10 @@ export class ChunkManager implements ChunkService {
   }
 
   // --- for tools
+
+  copiesMemory(): Memory {
+    return this.#copies.memory(this.#ledger.state.chunks.count)
+  }
 
   goodCopies(row: number): number {
     return this.#copies.good(row).length

@@ -4,6 +4,7 @@ import type { Inode, SessionId } from '../../metadata/types.ts'
 import type { CopyLocation } from '../../protocol/attributes.ts'
 import type { MissingKind } from '../../protocol/monitors.ts'
 import type { Status } from '../../protocol/status.ts'
+import type { Memory } from '../../util/memory.ts'
 import type { SpaceTotals } from '../policy/space.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import type { Tally } from './tally.ts'
@@ -68,6 +69,8 @@ export interface ChunkService {
   removeServer(ip: number, port: number): Status
   /** @returns false when no such server is connected */
   backToWork(ip: number, port: number): boolean
+  /** What the lists of copies take. */
+  copiesMemory(): Memory
   /** Number of good copies of the chunk in this row. */
   goodCopies(row: number): number
   /** Why no copy of the chunk in this row is good. */

@@ -4,6 +4,7 @@
 // for the head of the chain and its marks. Ten million chunks of two copies each take 190 MB. There is no list of chunks
 // by server: when one leaves, the whole table is walked once, in slices (sweep.ts), at about 50 ns a chunk.
 import { bytes8, Rows, words16, words32 } from '../../util/column.ts'
+import { type Memory, sumMemory } from '../../util/memory.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import type { Servers } from './servers.ts'
 
@@ -66,6 +67,12 @@ export class Copies {
   constructor(servers: Servers, changed: (row: number) => void) {
     this.#servers = servers
     this.#changed = changed
+  }
+
+  /** @param chunkRows rows of the table of chunks in use */
+  memory(chunkRows: number): Memory {
+    const ofCopies = [this.#next, this.#slot, this.#state].map(column => column.memory(this.#rows.count))
+    return sumMemory(this.#first.memory(chunkRows), this.#marks.memory(chunkRows), ...ofCopies)
   }
 
   /** Number of the first record of a chunk; 0 when it has none. */

@@ -12,6 +12,7 @@ import { parseIpv4 } from '../../util/ipv4.ts'
 import type { ChunkManager } from '../chunks/chunk-manager.ts'
 import { type ChunkServer, LoadState } from '../chunks/chunk-server.ts'
 import type { Ledger } from '../ledger.ts'
+import type { MasterStatistics } from '../statistics.ts'
 import { type Admission, DIGEST_BYTES, knowsCode, remapped } from './admission.ts'
 
 const MAX_PAYLOAD_BYTES = 500_000_000
@@ -25,6 +26,7 @@ export interface ChunkserverPortOptions {
   onServersChanged: () => void
   /** Holds for connections from now on. */
   admission: Admission
+  statistics: MasterStatistics
 }
 
 type SpaceReport = Omit<ReturnType<typeof cstoma.space.decode>, 'chunks'>
@@ -142,6 +144,7 @@ class ServerLink {
 
   #send(packet: Buffer): void {
     this.#saidMs = this.#env.clock.monotonicMs()
+    this.#options.statistics.sentToServer(packet.readUInt32BE(0))
     if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#connection.destroy(new Error('it does not read'))
     else this.#connection.write(packet)
   }
@@ -160,6 +163,7 @@ class ServerLink {
     if (type === 0) return
     if (type === cstoma.register.code) return this.#onRegister(payload)
     if (!this.#server) throw new ProtocolError(`message ${type} before registration`)
+    this.#options.statistics.receivedFromServer(type, payload)
     this.#onReport(this.#server, type, payload)
   }
 

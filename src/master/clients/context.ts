@@ -9,6 +9,7 @@ import type { Message } from '../../protocol/codec.ts'
 import type { ChunkService } from '../chunks/chunk-service.ts'
 import type { FileCheck } from '../file-check.ts'
 import type { Ledger } from '../ledger.ts'
+import type { MasterStatistics } from '../statistics.ts'
 import type { Asker } from './attributes.ts'
 import type { DataCache } from './data-cache.ts'
 import type { LockService } from './lock-service.ts'
@@ -51,6 +52,7 @@ export interface ClientServices {
   /** What the last look at all files found. */
   fileCheck: Pick<FileCheck, 'last' | 'missing'>
   reservations: Reservations
+  statistics: MasterStatistics
 }
 
 export interface ClientOptions {
@@ -128,6 +130,7 @@ export class RequestContext {
   /** Sends the answer once everything committed so far is durable. */
   answer<T>(message: Message<T>, body: T): void {
     const packet = message.encode(body, this.version)
+    this.services.statistics.answered(message, body)
     if (this.#once) this.#once.answer(packet)
     else this.services.ledger.whenCommitted(() => this.#peer.send(packet))
   }

@@ -1,14 +1,18 @@
 // Answers to monitors: what the cluster is made of and how it is (spec tools-and-admin A.5). Anybody may ask.
+import type { Charts } from '../../charts/charts.ts'
 import type { Env } from '../../env/env.ts'
 import { Maintenance } from '../../metadata/chunks/known-servers.ts'
+import { tableMemory } from '../../metadata/memory.ts'
 import { statsOf } from '../../metadata/namespace/tree.ts'
 import type { State } from '../../metadata/state.ts'
 import { ROOT } from '../../metadata/types.ts'
+import * as messages from '../../protocol/charts.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { VERSION } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import * as monitors from '../../protocol/monitors.ts'
 import { Status } from '../../protocol/status.ts'
+import type { Memory } from '../../util/memory.ts'
 import { type ChunkServer, LoadState } from '../chunks/chunk-server.ts'
 import { WORK_KINDS } from '../chunks/work-report.ts'
 import type { ClientServices } from './context.ts'
@@ -28,6 +32,7 @@ const SAVED_IN_BACKGROUND = 0
 interface Monitored extends sessions.SessionKeeper {
   readonly env: Env
   readonly life: MasterLife
+  readonly charts: Charts
   /** Those that are connected. */
   metaloggers(): { version: number; ip: number }[]
 }
@@ -35,8 +40,6 @@ interface Monitored extends sessions.SessionKeeper {
 /** What the four fields on leadership hold in a master that is alone. */
 const NO_LEADERSHIP = 0xff
 const MATRIX_SIDE = 11
-/** Tables that MEMORY_INFO tells of; ours are laid out in other ways, so their sizes say nothing. */
-const MEMORY_TABLES = 11
 /** Bit of the progress in the matrix of chunks. */
 const REGISTRATION_GOES_ON = 2
 
@@ -59,7 +62,24 @@ export function answerMonitor(master: Monitored, type: number, payload: Buffer):
     case cltoma.csservCommand.code:
       return matocl.csservCommand.encode({ status: carryOut(master.services, cltoma.csservCommand.decode(payload)) })
   }
-  return answerSection(master, type, payload)
+  return answerCharts(master.charts, type, payload) ?? answerSection(master, type, payload)
+}
+
+function answerCharts(charts: Charts, type: number, payload: Buffer): Buffer | undefined {
+  switch (type) {
+    case messages.chart.code: {
+      const { chartId, size } = messages.chart.decode(payload)
+      return messages.chartImage.encode({ image: charts.image(chartId, size) })
+    }
+    case messages.chartData.code: {
+      const { chartId, maxEntries } = messages.chartData.decode(payload)
+      return messages.chartValues.encode({ series: charts.data(chartId, maxEntries) })
+    }
+    case monitors.monotonicData.code:
+      monitors.monotonicData.decode(payload)
+      return monitors.totals.encode({ counters: [...charts.totals] })
+  }
+  return undefined
 }
 
 function answerSection(master: Monitored, type: number, payload: Buffer): Buffer | undefined {
@@ -90,7 +110,7 @@ function answerSection(master: Monitored, type: number, payload: Buffer): Buffer
       return monitors.metaloggers.encode({ metaloggers: master.metaloggers() })
     case monitors.memoryInfo.code:
       monitors.memoryInfo.decode(payload)
-      return monitors.memoryUsage.encode({ tables: Array(MEMORY_TABLES).fill({ allocated: 0, used: 0 }) })
+      return monitors.memoryUsage.encode({ tables: memoryOf(services) })
     case monitors.moduleInfo.code: {
       const { msgid } = monitors.moduleInfo.decode(payload)
       const itself = { type: monitors.MODULE_MASTER, version: VERSION, id: 0, leaderIp: 0, leaderPort: 0 }
@@ -108,6 +128,16 @@ function answerSection(master: Monitored, type: number, payload: Buffer): Buffer
       return resolvedPaths(state, monitors.massResolvePaths.decode(payload).inodes)
   }
   return undefined
+}
+
+/** In the order of the message. */
+function memoryOf({ ledger, chunks }: ClientServices): Memory[] {
+  const tables = tableMemory(ledger.state)
+  return [
+    ...[tables.chunkIndex, tables.chunks, chunks.copiesMemory()],
+    ...[tables.edgeIndex, tables.edges, tables.inodeIndex, tables.inodes, tables.freeInodes],
+    ...[tables.chunkLists, tables.symlinks, tables.quotas],
+  ]
 }
 
 function serverList(services: ClientServices) {

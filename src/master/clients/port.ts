@@ -1,4 +1,5 @@
 // The port for clients: connections, registration, dispatch (spec client-master 1, 2).
+import type { Charts } from '../../charts/charts.ts'
 import type { Networks } from '../../config/kinds.ts'
 import type { Env, Timer } from '../../env/env.ts'
 import type { Connection, Listener } from '../../env/net.ts'
@@ -50,6 +51,7 @@ export interface ClientPortOptions {
   /** Metaloggers that are connected. */
   metaloggers: () => { version: number; ip: number }[]
   life: MasterLife
+  charts: Charts
 }
 
 export class ClientPort implements News {
@@ -132,6 +134,10 @@ export class ClientPort implements News {
 
   get life(): MasterLife {
     return this.#options.life
+  }
+
+  get charts(): Charts {
+    return this.#options.charts
   }
 
   get sustainSeconds(): number {
@@ -231,10 +237,15 @@ class ClientLink implements AnswerLink {
     this.#port = port
     this.#connection = connection
     this.heardMs = this.#saidMs = port.env.clock.monotonicMs()
-    const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
+    const { statistics } = port.services
+    const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => {
+      statistics.receivedPacket()
+      this.#onPacket(type, payload)
+    })
     connection.handle({
       data: bytes => {
         this.heardMs = port.env.clock.monotonicMs()
+        statistics.receivedBytes(bytes.length)
         try {
           frames.push(bytes)
         } catch (error) {
@@ -277,6 +288,7 @@ class ClientLink implements AnswerLink {
 
   send(packet: Buffer): void {
     this.#saidMs = this.#port.env.clock.monotonicMs()
+    this.#port.services.statistics.sentPacket(packet)
     if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#connection.destroy(new Error('it does not read'))
     else this.#connection.write(packet)
   }

@@ -3,6 +3,7 @@
 import { BulkInsert } from '../../util/bulk-insert.ts'
 import { Rows } from '../../util/column.ts'
 import { HashIndex, mix32 } from '../../util/hash-index.ts'
+import type { Memory } from '../../util/memory.ts'
 import { Records, WideField, WordField, wordField } from '../../util/records.ts'
 import { type Digest, Fact, FactField } from '../digest.ts'
 import type { ChunkId, Seconds } from '../types.ts'
@@ -50,6 +51,14 @@ export class ChunkTable {
 
   get count(): number {
     return this.#rows.count
+  }
+
+  memory(): Memory {
+    return this.#records.memory(this.count)
+  }
+
+  indexMemory(): Memory {
+    return this.#index.memory()
   }
 
   /** Every row is below this. */

@@ -4,12 +4,20 @@
 /** Slots with so much room behind the ones that there are lie side by side with them. */
 const GAP = 64
 const SMALLEST = 4
+/** About what a list without slots takes, and an entry of a map. */
+const OBJECT_BYTES = 200
+const FAR_BYTES = 40
 
 export class ChunkList {
   /** Rows by slot, 0 is a hole. */
   #near = new Uint32Array(SMALLEST)
   /** Rows of slots beyond; holes are not there. */
   #far: Map<number, number> | undefined
+
+  /** About what it takes in memory. */
+  get bytes(): number {
+    return OBJECT_BYTES + this.#near.byteLength + (this.#far?.size ?? 0) * FAR_BYTES
+  }
 
   /** Row of the chunk at a slot, 0 for a hole. */
   get(index: number): number {

@@ -5,6 +5,7 @@ import { BulkInsert } from '../../util/bulk-insert.ts'
 import { ByteArena } from '../../util/byte-arena.ts'
 import { Rows } from '../../util/column.ts'
 import { HashIndex, hashBytes, hashText, mix32 } from '../../util/hash-index.ts'
+import { type Memory, sumMemory } from '../../util/memory.ts'
 import { Records, WideField, WordField, wordField } from '../../util/records.ts'
 import { type Digest, Fact } from '../digest.ts'
 import { FIRST_EDGE_ID, type Inode } from '../types.ts'
@@ -43,6 +44,15 @@ export class EdgeTable {
 
   get count(): number {
     return this.#rows.count
+  }
+
+  /** With the names. */
+  memory(): Memory {
+    return sumMemory(this.#records.memory(this.count), this.#names.memory())
+  }
+
+  indexMemory(): Memory {
+    return this.#index.memory()
   }
 
   /** The edge of this name in the list, or 0. Names of trash and sustained files are not found (they need not differ). */

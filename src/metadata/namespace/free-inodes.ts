@@ -1,8 +1,11 @@
 // Numbers of removed nodes, waiting to be used again; oldest first (spec metadata 2.7, 5.3).
+import type { Memory } from '../../util/memory.ts'
 import { type Digest, Fact } from '../digest.ts'
 import type { Inode, Seconds } from '../types.ts'
 
 const COMPACT_AT = 65536
+/** A number and a time. */
+const ENTRY_BYTES = 16
 
 export class FreeInodes {
   readonly #digest: Digest
@@ -44,6 +47,10 @@ export class FreeInodes {
     this.#inodes = this.#inodes.slice(this.#first)
     this.#times = this.#times.slice(this.#first)
     this.#first = 0
+  }
+
+  memory(): Memory {
+    return { allocated: this.#inodes.length * ENTRY_BYTES, used: this.count * ENTRY_BYTES }
   }
 
   /** Oldest first. */

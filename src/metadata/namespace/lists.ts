@@ -1,6 +1,7 @@
 // The table of lists of edges: one row per directory, one per bucket of trash and sustained files. For a directory it
 // also holds the statistics of everything below it (spec master-behaviour 1.4).
 import { Rows } from '../../util/column.ts'
+import type { Memory } from '../../util/memory.ts'
 import { Records, wideField, wordField } from '../../util/records.ts'
 import type { Inode } from '../types.ts'
 
@@ -45,6 +46,10 @@ export class ListTable {
 
   remove(row: number): void {
     this.#rows.release(row)
+  }
+
+  memory(): Memory {
+    return this.#records.memory(this.#rows.count)
   }
 
   /** Everything below the directory, itself not counted. */

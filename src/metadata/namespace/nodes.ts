@@ -11,6 +11,7 @@
 //   device                   data = rdev
 //   directory                data = row of the directory table
 import { ByteArena } from '../../util/byte-arena.ts'
+import type { Memory } from '../../util/memory.ts'
 import { Records, WideField, WordField, wordField } from '../../util/records.ts'
 import { type Digest, Fact, FactField } from '../digest.ts'
 import { type ChunkId, type Inode, isDevice, isFileType, NodeType, type Seconds } from '../types.ts'
@@ -86,6 +87,7 @@ export class NodeTable {
   readonly #chunkIdOf: (row: number) => ChunkId
   /** Chunks of files with more than one chunk slot. Only such files cost an object. */
   readonly #longLists = new Map<Inode, ChunkList>()
+  #longListBytes = 0
   readonly #targets = new ByteArena()
   /** Numbers that may not be given out: nodes and released numbers that still wait. One bit a number. */
   #used = new Uint32Array(1024)
@@ -344,7 +346,7 @@ export class NodeTable {
     if (index >= this.#count.get(inode)) this.setChunkSlots(inode, index + 1)
     this.#noteSlot(inode, index, this.chunkRow(inode, index), row)
     if (this.#count.get(inode) === 1) this.#data.set(inode, row)
-    else (this.#longLists.get(inode) as ChunkList).set(index, row)
+    else this.#changeList(this.#longLists.get(inode) as ChunkList, list => list.set(index, row))
   }
 
   /** Cuts or lengthens the chunk table; new slots are holes. References are the caller's to count. */
@@ -354,17 +356,49 @@ export class NodeTable {
     this.eachChunk(inode, (row, index) => this.#noteSlot(inode, index, row, 0), slots)
     const first = this.chunkRow(inode, 0)
     if (slots > 1) {
-      const list = this.#longLists.get(inode) ?? new ChunkList()
-      if (before <= 1) {
-        list.set(0, first)
-        this.#longLists.set(inode, list)
-      }
-      list.cut(slots)
+      const list = this.#longLists.get(inode) ?? this.#addList(inode, first)
+      this.#changeList(list, () => list.cut(slots))
     } else {
-      if (before > 1) this.#longLists.delete(inode)
+      if (before > 1) this.#removeList(inode)
       this.#data.set(inode, slots === 1 ? first : 0)
     }
     this.#count.set(inode, slots)
+  }
+
+  #addList(inode: Inode, first: number): ChunkList {
+    const list = new ChunkList()
+    this.#longListBytes += list.bytes
+    list.set(0, first)
+    this.#longLists.set(inode, list)
+    return list
+  }
+
+  #removeList(inode: Inode): void {
+    this.#longListBytes -= this.#longLists.get(inode)?.bytes ?? 0
+    this.#longLists.delete(inode)
+  }
+
+  #changeList(list: ChunkList, change: (list: ChunkList) => void): void {
+    const before = list.bytes
+    change(list)
+    this.#longListBytes += list.bytes - before
+  }
+
+  memory(): Memory {
+    return this.#records.memory(this.count)
+  }
+
+  /** Of which numbers are taken. */
+  numbersMemory(): Memory {
+    return { allocated: this.#used.byteLength, used: Math.ceil(this.#maxInode / 8) }
+  }
+
+  targetsMemory(): Memory {
+    return this.#targets.memory()
+  }
+
+  chunkListsMemory(): Memory {
+    return { allocated: this.#longListBytes, used: this.#longListBytes }
   }
 
   /** The chunk at a slot changes. Holes are no facts: trailing ones are not stored (spec metadata 2.5). */

@@ -1,4 +1,5 @@
 // Quotas of directories (spec metadata 2.8, master-behaviour 1.13).
+import type { Memory } from '../../util/memory.ts'
 import { type Digest, Fact } from '../digest.ts'
 import type { Inode, Seconds } from '../types.ts'
 
@@ -18,6 +19,9 @@ export interface Quota {
   softRealsize: number
   hardRealsize: number
 }
+
+/** About what an object with so many numbers takes, and its place in the map. */
+const QUOTA_BYTES = 200
 
 export class Quotas {
   readonly #digest: Digest
@@ -44,6 +48,10 @@ export class Quotas {
 
   get size(): number {
     return this.#quotas.size
+  }
+
+  memory(): Memory {
+    return { allocated: this.size * QUOTA_BYTES, used: this.size * QUOTA_BYTES }
   }
 
   /** In the order in which they were made. */

@@ -34,6 +34,7 @@ class Kernel {
   constructor(fs: (clock: Clock) => FileSystem) {
     const clock: Clock = {
       nowMs: () => 1_700_000_000_000,
+      utcOffsetSeconds: () => 0,
       monotonicMs: () => 0,
       after: (ms, action) => {
         this.timers.push({ ms, action })

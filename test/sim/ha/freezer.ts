@@ -72,6 +72,7 @@ export class Freezer {
     return {
       nowMs: () => base.nowMs(),
       monotonicMs: () => base.monotonicMs() * this.#rate,
+      utcOffsetSeconds: () => base.utcOffsetSeconds(),
       after,
       soon: action => void after(0, action),
       every(ms, action) {
