@@ -544,3 +544,29 @@ test('a file that another client makes at the same moment is opened, unless it m
   assert.equal(await fs.create(by(), 1, 'log', 0o644, 0, O_CREAT), errno.ESTALE, 'the kernel looks again')
   assert.equal(await fs.create(by(), 1, 'log', 0o644, 0, O_CREAT | O_EXCL), errno.EEXIST)
 })
+
+test('what the kernel asks of a folder after a change is asked right behind the change, and used once', async () => {
+  const { fs, asked } = setup({}, { kernelPermissions: true })
+  await fs.unlink(by(), 3, 'name')
+  assert.deepEqual(asked, ['getattr 3 false'])
+  await fs.getattr(by(), 3, undefined)
+  assert.deepEqual(asked, ['getattr 3 false'], 'the answer was there')
+  await fs.getattr(by(), 3, undefined)
+  assert.equal(asked.length, 2, 'and is used up')
+  await fs.rename(by(), 3, 'name', 4, 'other', 0)
+  assert.deepEqual(asked.slice(2), ['getattr 3 false', 'getattr 4 false'])
+  await fs.getattr(by(1), 4, undefined)
+  assert.equal(asked.length, 5, 'another caller may be shown another owner')
+  await fs.setattr(by(), 3, { mode: 0o700, killPrivileges: false })
+  asked.length = 0
+  await fs.getattr(by(), 3, undefined)
+  assert.deepEqual(asked, ['getattr 3 false'], 'what was told before a change is not believed after it')
+})
+
+test('nothing is asked ahead where the kernel does not ask, or believes nothing', async () => {
+  for (const options of [{ kernelPermissions: false }, { kernelPermissions: true, attributeSeconds: 0 }]) {
+    const { fs, asked } = setup({}, options)
+    await fs.unlink(by(), 3, 'name')
+    assert.deepEqual(asked, [])
+  }
+})

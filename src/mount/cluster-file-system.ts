@@ -80,6 +80,8 @@ const Disable = { READDIR: 1 << 13, READ: 1 << 14, WRITE: 1 << 15 } as const
 const LOOKUP_FRESH_MS = 1000
 /** A listing answers lookups while its folder is open, but no longer than this. */
 const LISTING_FRESH_MS = 10_000
+/** How long an answer waits for the kernel to ask for it. */
+const AHEAD_MS = 100
 /** ACL types of the master (spec client-master 5.8). */
 const ACL_ACCESS = 1
 const ACL_DEFAULT = 2
@@ -127,6 +129,13 @@ interface FreshLookup {
   attributes: NodeAttributes
 }
 
+/** The attributes of a folder, asked for before the kernel does. */
+interface AskedAhead {
+  uid: number
+  gid: number
+  answer: ReturnType<Cluster['getattr']>
+}
+
 export class ClusterFileSystem implements FileSystem {
   readonly #cluster: Cluster
   readonly #special: SpecialFiles
@@ -141,6 +150,7 @@ export class ClusterFileSystem implements FileSystem {
   readonly #listings: Recent<number, Listing>
   /** What folders were like when they were seen last. */
   readonly #seenFolders: Recent<number, NodeAttributes>
+  readonly #ahead: Recent<number, AskedAhead>
   /** Inodes known to have no extended attributes. */
   readonly #bare: Recent<number, true>
   readonly #xattrs: Recent<string, Buffer | Errno>
@@ -168,6 +178,7 @@ export class ClusterFileSystem implements FileSystem {
     this.#bare = new Recent(20_000, nowMs)
     this.#seenFolders = new Recent(1000, nowMs)
     this.#xattrs = new Recent(10_000, nowMs)
+    this.#ahead = new Recent(1000, nowMs)
   }
 
   // ---- news from the master ----
@@ -183,6 +194,7 @@ export class ClusterFileSystem implements FileSystem {
   forgetEverything(): void {
     this.#lookups.clear()
     this.#listings.clear()
+    this.#ahead.clear()
     this.#xattrs.clear()
     this.#bare.clear()
   }
@@ -236,7 +248,8 @@ export class ClusterFileSystem implements FileSystem {
   async symlink(request: Request, parent: number, name: string, target: string): Promise<Entry | Errno> {
     const bad = this.#badName(parent, name) || (target.length > TARGET_BYTES_MAX ? errno.ENAMETOOLONG : 0)
     if (bad) return bad
-    return this.#made(parent, await this.#cluster.symlink(parent, name, target, this.#caller(request)))
+    const making = this.#cluster.symlink(parent, name, target, this.#caller(request))
+    return this.#made(request, parent, making)
   }
 
   async mknod(
@@ -252,7 +265,7 @@ export class ClusterFileSystem implements FileSystem {
     const type = typeBits.indexOf(mode & S_IFMT || S_IFREG)
     if (type < 0 || type === TYPE_FOLDER) return errno.EPERM
     const caller = this.#caller(request)
-    return this.#made(parent, await this.#cluster.mknod(parent, name, type, mode & 0o7777, umask, rdev, caller))
+    return this.#made(request, parent, this.#cluster.mknod(parent, name, type, mode & 0o7777, umask, rdev, caller))
   }
 
   async mkdir(request: Request, parent: number, name: string, mode: number, umask: number): Promise<Entry | Errno> {
@@ -260,32 +273,31 @@ export class ClusterFileSystem implements FileSystem {
     if (bad) return bad
     const { copySgid } = this.#options
     const caller = this.#caller(request)
-    return this.#made(parent, await this.#cluster.mkdir(parent, name, mode & 0o7777, umask, copySgid, caller))
+    return this.#made(request, parent, this.#cluster.mkdir(parent, name, mode & 0o7777, umask, copySgid, caller))
   }
 
   async link(request: Request, inode: number, targetParent: number, targetName: string): Promise<Entry | Errno> {
     if (this.#special.owns(inode)) return errno.EACCES
     const bad = this.#badName(targetParent, targetName)
     if (bad) return bad
-    const made = await this.#cluster.link(inode, targetParent, targetName, this.#caller(request))
+    const making = this.#cluster.link(inode, targetParent, targetName, this.#caller(request))
+    const made = await this.#made(request, targetParent, making)
     this.#changedInode(inode)
-    return made.status === Status.NOSPACE ? errno.EMLINK : this.#made(targetParent, made)
+    return (await making).status === Status.NOSPACE ? errno.EMLINK : made
   }
 
   async unlink(request: Request, parent: number, name: string): Promise<Errno> {
     const bad = this.#badName(parent, name)
     if (bad) return bad
-    const status = await this.#cluster.unlink(parent, name, this.#caller(request))
-    this.#changedFolder(parent)
-    return errnoOf(status)
+    const removing = this.#cluster.unlink(parent, name, this.#caller(request))
+    return errnoOf(await this.#changing(request, parent, removing))
   }
 
   async rmdir(request: Request, parent: number, name: string): Promise<Errno> {
     const bad = this.#badName(parent, name)
     if (bad) return bad
-    const status = await this.#cluster.rmdir(parent, name, this.#caller(request))
-    this.#changedFolder(parent)
-    return errnoOf(status)
+    const removing = this.#cluster.rmdir(parent, name, this.#caller(request))
+    return errnoOf(await this.#changing(request, parent, removing))
   }
 
   async rename(
@@ -301,9 +313,8 @@ export class ClusterFileSystem implements FileSystem {
     if (flags !== 0 && !(this.#cluster.extended && (flags === NOREPLACE || flags === EXCHANGE))) return errno.EINVAL
     const bad = this.#badName(parent, name) || this.#badName(targetParent, targetName)
     if (bad) return bad
-    const moved = await this.#cluster.rename(parent, name, targetParent, targetName, this.#caller(request), flags)
-    this.#changedFolder(parent)
-    this.#changedFolder(targetParent)
+    const moving = this.#cluster.rename(parent, name, targetParent, targetName, this.#caller(request), flags)
+    const moved = await this.#changing(request, parent, moving, targetParent)
     if (moved.status !== undefined) return errnoOf(moved.status)
     this.#lookups.delete(moved.inode)
     return 0
@@ -315,17 +326,36 @@ export class ClusterFileSystem implements FileSystem {
     return name.length > NAME_BYTES_MAX ? errno.ENAMETOOLONG : 0
   }
 
-  #made(parent: number, made: { status: number } | { status?: undefined; inode: number; attributes: NodeAttributes }) {
-    this.#changedFolder(parent)
+  async #made(request: Request, parent: number, making: ReturnType<Cluster['mknod']>): Promise<Entry | Errno> {
+    const made = await this.#changing(request, parent, making)
     return made.status !== undefined ? errnoOf(made.status) : this.#entry(made.inode, made.attributes)
   }
 
-  #changedFolder(parent: number): void {
-    this.#listings.delete(parent)
-    this.#lookups.delete(parent)
+  /**
+   * Waits for a change of folders whose question is sent. With the change the kernel forgets their attributes, which it
+   * needs for the next step into them: that question goes out right behind, so that both answers come together.
+   */
+  async #changing<T>(request: Request, parent: number, change: Promise<T>, other = parent): Promise<T> {
+    this.#askAhead(request, parent)
+    if (other !== parent) this.#askAhead(request, other)
+    const result = await change
+    for (const folder of [parent, other]) {
+      this.#listings.delete(folder)
+      this.#lookups.delete(folder)
+    }
+    return result
+  }
+
+  #askAhead(request: Request, folder: number): void {
+    const { kernelPermissions, attributeSeconds } = this.#options
+    // Who judges by what the master says at each step does not ask for attributes.
+    if (!kernelPermissions || attributeSeconds === 0) return
+    const { uid, gid } = request
+    this.#ahead.set(folder, { uid, gid, answer: this.#askAttributes(request, folder, undefined) }, AHEAD_MS)
   }
 
   #changedInode(inode: number): void {
+    this.#ahead.delete(inode)
     this.#lookups.delete(inode)
     // Which folders list it is not known.
     this.#listings.clear()
@@ -339,11 +369,23 @@ export class ClusterFileSystem implements FileSystem {
   }
 
   async #getattr(request: Request, inode: number, handle: number | undefined): Promise<TimedAttributes | Errno> {
-    const opened = handle !== undefined || this.#openInodes.has(inode)
-    const answer = await this.#cluster.getattr(inode, opened, this.#primary(request))
+    const answer = await (this.#takeAhead(request, inode) ?? this.#askAttributes(request, inode, handle))
     if (answer.status === Status.ENOENT) return this.#removedFolder(inode) ?? errno.ENOENT
     if (answer.status !== undefined) return errnoOf(answer.status)
     return this.#timed(inode, answer.attributes)
+  }
+
+  #askAttributes(request: Request, inode: number, handle: number | undefined): ReturnType<Cluster['getattr']> {
+    const opened = handle !== undefined || this.#openInodes.has(inode)
+    return this.#cluster.getattr(inode, opened, this.#primary(request))
+  }
+
+  /** The answer to a question of the same caller that was sent ahead; once. */
+  #takeAhead({ uid, gid }: Request, inode: number): AskedAhead['answer'] | undefined {
+    const ahead = this.#ahead.get(inode)
+    if (ahead?.uid !== uid || ahead.gid !== gid) return undefined
+    this.#ahead.delete(inode)
+    return ahead.answer
   }
 
   /** A folder that somebody is still in although it has no name any more. */
@@ -517,8 +559,8 @@ export class ClusterFileSystem implements FileSystem {
     const bad = this.#badName(parent, name)
     if (bad) return bad
     const caller = this.#caller(request)
-    const made = await this.#cluster.create(parent, name, mode & 0o7777, umask, caller)
-    this.#changedFolder(parent)
+    const making = this.#cluster.create(parent, name, mode & 0o7777, umask, caller)
+    const made = await this.#changing(request, parent, making)
     // Another client was faster: ESTALE makes the kernel look again, and open what is there now.
     if (made.status === Status.EEXIST && (flags & O_EXCL) === 0) return errno.ESTALE
     if (made.status !== undefined) return errnoOf(made.status)
