@@ -2,7 +2,7 @@
 // Afterwards every chunk must have what its class wants, and nothing that was written may be gone.
 import * as matocs from '../../src/protocol/matocs.ts'
 import { Status } from '../../src/protocol/status.ts'
-import { ChunkWorld, type LightServer } from './chunk-world.ts'
+import { ChunkWorld, type LightServer, worldOptions } from './chunk-world.ts'
 
 export interface FailureRun {
   seed: number
@@ -24,6 +24,8 @@ export interface FailureReport {
 const MAX_COPIES_LOST = 300
 const HOUR_SECONDS = 3600
 const MANY = 100_000
+/** So that walks through all chunks take many slices, in which something happens. */
+const SWEPT_AT_ONCE = 50
 
 class FailureStory {
   readonly world: ChunkWorld
@@ -38,7 +40,8 @@ class FailureStory {
     // Very many chunks begin on servers that are filled alike: evening them out is shown with fewer.
     const spread = run.chunks < MANY ? room : 0
     const sizes = Array.from({ length: run.servers }, () => ({ room: room + scheduler.between(0, spread) }))
-    this.world = new ChunkWorld(run.seed, sizes)
+    const options = run.chunks < MANY ? { ...worldOptions, sweptAtOnce: SWEPT_AT_ONCE } : worldOptions
+    this.world = new ChunkWorld(run.seed, sizes, options)
     this.world.fill(Math.floor(run.chunks * 0.7), 2, 2)
     this.world.fill(Math.floor(run.chunks * 0.3), 3, 3)
     for (let i = 0; i < 10; i++) this.#files.push(this.world.makeFile(`written${i}`, 2 + (i % 2)))

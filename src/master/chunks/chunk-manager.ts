@@ -137,6 +137,7 @@ export class ChunkManager implements ChunkService {
     this.#reports = new Reports({ log: env.log, ledger, servers, copies, leases, arrived: row => leases.wake(row) })
     this.#sweep = new Sweep({
       clock: env.clock,
+      rowsAtOnce: options.sweptAtOnce,
       rowLimit: () => chunks.rowLimit,
       look: (row, every) => this.#look(row, every),
       done: () => this.#swept(),

@@ -2,14 +2,10 @@
 // In slices, between which everything else goes on.
 import type { Clock } from '../../env/env.ts'
 
-/**
- * A fifth of a millisecond of work: 0.4 us a row where millions of chunks wait for servers after a start. An operation
- * takes several turns of the loop, and each of them waits for a slice.
- */
-const ROWS_AT_ONCE = 500
-
 export interface SweepParts {
   clock: Clock
+  /** Looked at in one slice. */
+  rowsAtOnce: number
   /** Every row is below this. */
   rowLimit: () => number
   /** Looks at a row; when not at `every` one, then only if it has to do with servers that are gone. */
@@ -43,8 +39,9 @@ export class Sweep {
   }
 
   #slice(): void {
+    const { rowsAtOnce } = this.#parts
     const limit = this.#parts.rowLimit()
-    const end = Math.min(this.#left, ROWS_AT_ONCE)
+    const end = Math.min(this.#left, rowsAtOnce)
     for (let i = 0; i < end; i++) {
       if (this.#cursor >= limit) this.#cursor = 1
       this.#parts.look(this.#cursor++, i < this.#leftEvery)
