@@ -51,3 +51,27 @@ test('a copy that missed a write is not taken as good because the one that has i
   assert.equal((await world.written(inode, 0)).status, Status.CHUNKLOST)
   assert.deepEqual([stale.disk.has(1), last.disk.has(1)], [true, true], 'nothing is deleted')
 })
+
+for (const [when, ms] of [
+  ['before', 1000],
+  ['after', 40_000],
+] as const) {
+  test(`a copy told damaged while its server answers nothing stays so, ${when} the others go on without it`, async () => {
+    const world = await begin(3)
+    const inode = world.makeFile('f', 3)
+    assert.equal((await world.written(inode, 0)).status, Status.OK)
+    const [back, silent, away] = world.servers as [LightServer, LightServer, LightServer]
+    away.stop()
+    silent.hang(60_000)
+    void world.write(inode, 0)
+    await world.scheduler.run(500)
+    // It has raised the version, and keeps it: nothing was written, so that what the silent one answers late counts.
+    back.stop()
+    back.start()
+    away.start()
+    await world.scheduler.run(ms)
+    damage(world, silent, 1)
+    await world.untilQuiet(600)
+    assert.deepEqual(world.unfinished(), [])
+  })
+}

@@ -289,6 +289,7 @@ export class ChunkManager implements ChunkService {
   }
 
   copyDamaged(server: ChunkServer, chunkId: ChunkId): void {
+    this.#operations.damaged(server, chunkId)
     this.#reports.damaged(server, chunkId)
   }
 

@@ -35,6 +35,11 @@ interface Told {
   to: number
 }
 
+interface Unanswered extends Told {
+  /** Whatever is answered, the copy is of no use. */
+  isDamaged: boolean
+}
+
 interface Operation extends Told {
   servers: readonly ChunkServer[]
   writtenAt: number
@@ -63,7 +68,7 @@ export class Operations {
   /** In the order in which they began. */
   readonly #running = new Map<number, Operation>()
   /** What was gone on without, by server and chunk. */
-  readonly #unanswered = new Map<ChunkServer, Map<ChunkId, Told>>()
+  readonly #unanswered = new Map<ChunkServer, Map<ChunkId, Unanswered>>()
   /** Rows that another chunk is being copied from. */
   readonly #held = new Set<number>()
 
@@ -160,6 +165,12 @@ export class Operations {
     this.#copies.setState(row, copy, CopyState.WRONG_VERSION, from)
   }
 
+  /** The server tells that its copy is damaged: an answer to what it was told before does not make it a good one. */
+  damaged(server: ChunkServer, chunkId: ChunkId): void {
+    const late = this.#unanswered.get(server)?.get(chunkId)
+    if (late) late.isDamaged = true
+  }
+
   /** Whether it is not known what the copy on this server is, because a command is not answered. */
   isUnanswered(row: number, server: ChunkServer): boolean {
     return this.#unanswered.get(server)?.has(this.#ledger.state.chunks.id(row)) ?? false
@@ -169,12 +180,12 @@ export class Operations {
    * The chunk was gone on with meanwhile. Its version is still the same only if no other server carried it out, so that
    * nothing was written since, and the copy is a good one.
    */
-  #answeredLate(server: ChunkServer, chunkId: ChunkId, told: Told, status: number): void {
+  #answeredLate(server: ChunkServer, chunkId: ChunkId, told: Unanswered, status: number): void {
     this.#unanswered.get(server)?.delete(chunkId)
     const { chunks } = this.#ledger.state
     const row = chunks.find(chunkId)
     const copy = this.#copies.find(row, server)
-    if (copy === 0 || this.#copies.state(copy) !== CopyState.INVALID) return
+    if (told.isDamaged || copy === 0 || this.#copies.state(copy) !== CopyState.INVALID) return
     this.#copies.unsettle(row)
     if (status !== Status.OK) return this.#failed(row, copy, told, status)
     if (chunks.version.get(row) === told.to) this.#copies.setState(row, copy, CopyState.VALID)
@@ -200,10 +211,11 @@ export class Operations {
     )
     server.isSilent = true
     const { kind, from, to } = operation
-    const chunks = this.#unanswered.get(server) ?? new Map<ChunkId, Told>()
-    this.#unanswered.set(server, chunks.set(chunkId, { kind, from, to }))
-    operation.failures.push(Status.DELAYED)
     const copy = this.#copies.find(row, server)
+    const isDamaged = copy !== 0 && this.#copies.state(copy) === CopyState.INVALID
+    const chunks = this.#unanswered.get(server) ?? new Map<ChunkId, Unanswered>()
+    this.#unanswered.set(server, chunks.set(chunkId, { kind, from, to, isDamaged }))
+    operation.failures.push(Status.DELAYED)
     if (copy !== 0) this.#copies.setState(row, copy, CopyState.INVALID)
   }
 
