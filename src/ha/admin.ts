@@ -16,6 +16,7 @@ export type AdminCommand =
 
 export interface FollowerStatus {
   readonly name: string
+  readonly member: string
   readonly isInSync: boolean
   /** Every line below it is on its disk. */
   readonly acknowledged: number

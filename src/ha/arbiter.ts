@@ -7,8 +7,6 @@ import type { LeaderRecord, LogRecord, MemberId } from './records.ts'
 export interface View {
   readonly leader: LeaderRecord | undefined
   readonly log: LogRecord | undefined
-  /** Of two masters, the other one does not answer although its machine can be reached. */
-  readonly isPeerMute?: boolean
 }
 
 /** A member that might lead. */
@@ -19,8 +17,6 @@ export interface Candidate {
   readonly metaId: bigint
   /** What is wrong with its state. */
   readonly unfit: string | undefined
-  /** Milliseconds since it last knew for certain that it was in sync; undefined: not since it was started. */
-  readonly inSyncAgeMs: number | undefined
 }
 
 /** No view can be had now; why, for people. */
@@ -59,6 +55,10 @@ export interface Arbiter {
   handedOver(): void
   /** Asks the leader to hand over to the member of this name; undefined where that is no way to take the lead. */
   requestLead(name: string): Promise<AdminAnswer | undefined>
+  /** Another master was told how this one is, and may rest on it for a while. */
+  answered(): void
+  /** The leader told this member that it does not count as in sync any more. */
+  leftBehind(): void
   /** Ends what a former life of this member left behind: `view` names it as leader, but it does not lead. @throws ArbiterError */
   clearFormerLead(view: View): Promise<void>
   /** Tells others how this member is. */

@@ -174,6 +174,10 @@ export class EtcdArbiter implements Arbiter {
   /** Whoever may lead sees by itself that nobody does. */
   handedOver(): void {}
 
+  /** Here only the lease and the record count. */
+  answered(): void {}
+  leftBehind(): void {}
+
   async requestLead(): Promise<undefined> {
     return undefined
   }

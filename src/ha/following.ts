@@ -129,11 +129,6 @@ export class Following {
     }
   }
 
-  /** When the leader last said anything, by the monotonic clock. */
-  get heardMs(): number | undefined {
-    return this.#link?.heardMs
-  }
-
   #onPacket(type: number, payload: Buffer): void {
     if (this.#isEnded) return
     switch (type) {

@@ -134,6 +134,7 @@ export class Leadership {
   status(): { inSync: string[]; followers: FollowerStatus[] } {
     const followers = [...this.#feeds.values()].map(feed => ({
       name: memberName(feed.member),
+      member: feed.member,
       isInSync: this.#recorded.includes(feed.member),
       acknowledged: feed.acked,
       silentMs: Math.round(feed.silentMs),

@@ -82,8 +82,8 @@ export class Member {
   #holdOffUntilMs = 0
   /** Somebody said that this master shall lead; counts where none does so by himself. */
   #isWanted = false
-  /** When it was last certain that this follower was in sync, by the monotonic clock. */
-  #inSyncAtMs: number | undefined
+  /** When it last looked. */
+  #wasInSync = false
   /** To whom it handed over, and where that one's log may begin its epoch: lines from there on were never acknowledged. */
   #heir: { member: MemberId; version: number } | undefined
   /** As of the last look: this master leads, or could. */
@@ -188,9 +188,11 @@ export class Member {
   }
 
   #tick(): void {
-    const following = this.#following
-    following?.tick()
-    if (following?.isInSync && following.heardMs !== undefined) this.#inSyncAtMs = following.heardMs
+    this.#following?.tick()
+    const isInSync = this.#isInSync()
+    // An arbiter that must hear that from the leader asks at once.
+    if (isInSync && !this.#wasInSync) this.look()
+    this.#wasInSync = isInSync
   }
 
   /** One change of role at a time, in the order asked for. */
@@ -232,7 +234,6 @@ export class Member {
       return this.#setWaiting(this.role === 'leading' ? undefined : `it is not known who leads: ${error.message}`)
     }
     const { leader } = view
-    if (view.isPeerMute) this.#refreshInSync()
     const isHeldOff = this.#env.clock.monotonicMs() < this.#holdOffUntilMs
     this.isFit =
       this.role === 'leading' || (!isHeldOff && (leader ? this.#isInSync() : this.#whyNot(view) === undefined))
@@ -372,25 +373,10 @@ export class Member {
     if (why === undefined && isToldTo && this.#env.clock.monotonicMs() >= this.#holdOffUntilMs) await this.#stand(view)
   }
 
-  #inSyncAgeMs(): number | undefined {
-    return this.#inSyncAtMs === undefined ? undefined : this.#env.clock.monotonicMs() - this.#inSyncAtMs
-  }
-
-  /**
-   * The other master of two does not answer, but its machine does: whatever it does next, it can tell this one before it
-   * goes on without it. Only while it is not too late: nobody knows what happened after that.
-   */
-  #refreshInSync(): void {
-    const nowMs = this.#env.clock.monotonicMs()
-    if ((this.#inSyncAgeMs() ?? Number.POSITIVE_INFINITY) <= this.#options.leadership.silenceMs)
-      this.#inSyncAtMs = nowMs
-  }
-
   #whyNot(view: View): string | undefined {
     const { version, metaId, epochs } = this.#replica
     if (this.#options.anyCandidate && version > 0) return undefined
-    const inSyncAgeMs = this.#inSyncAgeMs()
-    const why = this.#arbiter.whyNot({ self: this.id, version, epochs, metaId, unfit: this.#unfit, inSyncAgeMs }, view)
+    const why = this.#arbiter.whyNot({ self: this.id, version, epochs, metaId, unfit: this.#unfit }, view)
     const isNew = !view.log && metaId === 0n
     const tooEarly = this.#env.clock.monotonicMs() - this.#startedMs < this.#options.newFileSystemAfterMs
     return why ?? (isNew && tooEarly ? 'a new file system is begun only if no other master has one' : undefined)
@@ -474,7 +460,6 @@ export class Member {
   /** As a follower, with the log read anew. */
   async #comeBack(): Promise<void> {
     if (this.#isStopping) return
-    this.#inSyncAtMs = undefined
     await this.#replica.close()
     this.#replica = await this.#store.open()
     this.#setRole('following')
@@ -641,6 +626,7 @@ export class Member {
   async #obey(command: AdminCommand): Promise<AdminAnswer> {
     switch (command.command) {
       case 'status':
+        this.#arbiter.answered()
         return { ok: true, text: '', status: this.status() }
       case 'promote':
         return this.promote(command.force)
@@ -667,7 +653,7 @@ export class Member {
 
   #onOutOfSync(epoch: number): AdminAnswer {
     if (this.#fence > epoch || this.role === 'leading') return { ok: false, text: `epoch ${this.#fence} has begun` }
-    this.#inSyncAtMs = undefined
+    this.#arbiter.leftBehind()
     this.#following?.close('the leader goes on without this master')
     return { ok: true, text: 'this master does not count as in sync any more' }
   }

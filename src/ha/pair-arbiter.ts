@@ -24,6 +24,35 @@ export interface PairOptions {
   certainMs: number
   /** The other one is left alone only after so long without an answer. */
   silenceMs: number
+  /** For clocks that do not run alike. */
+  marginMs: number
+  /** For tests of the tests: rules to break. */
+  broken?: PairBroken
+}
+
+export interface PairBroken {
+  /** Answers however long ago it asked the other one. */
+  certainForEver?: boolean
+  /** Leads on when the other one listens to nothing of its epoch any more. */
+  ignoresFence?: boolean
+  /** Goes on without the other one, which does not know. */
+  leavesAtOnce?: boolean
+  /** Begins an epoch without a word to the other one. */
+  standsUnasked?: boolean
+  /** Draws epochs that the other one may draw too. */
+  sharesEpochs?: boolean
+  /** Leads if it ever was in sync. */
+  trustsForEver?: boolean
+  /** Counts as in sync although it was told that it is not. */
+  keepsInSync?: boolean
+  /** Counts as in sync as long as the other one's machine is there. */
+  refreshesLate?: boolean
+  /** Leads while the other one, which hangs, may still be certain. */
+  leadsAtOnce?: boolean
+  /** Does not notice that it slept, and that the other one may lead since then. */
+  ignoresSleep?: boolean
+  /** Leads although the other one has more. */
+  ignoresLongerLog?: boolean
 }
 
 /** Where a master keeps what it wrote as a leader. */
@@ -60,6 +89,15 @@ export class PairArbiter implements Arbiter {
   #isProbing = false
   /** It did not answer last time, but its machine did. */
   #isMute = false
+  /** Its machine said last time that it does not run. */
+  #isGone = false
+  /** What the other one, as leader, said of its followers when it was last asked. */
+  #word: { readonly inSync: readonly MemberId[]; readonly at: Moment } | undefined
+  /** When the other one was last told how this one is. */
+  #answeredMs = Number.NEGATIVE_INFINITY
+  #awake: Moment
+  /** Since the other one last answered: it may have asked, got no answer, and taken the lead. */
+  #hasSlept = false
   /** The highest that the other one has seen. */
   #peerEpoch = 0
 
@@ -74,13 +112,43 @@ export class PairArbiter implements Arbiter {
     this.#options = options
     this.#store = store
     this.#record = record
-    this.#timer = env.clock.every(options.probeMs, () => void this.#probe())
+    this.#awake = this.#now()
+    this.#timer = env.clock.every(options.probeMs, () => {
+      this.#noteSleep()
+      void this.#probe()
+    })
+  }
+
+  #now(): Moment {
+    const { clock } = this.#env
+    return { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() }
+  }
+
+  /** By both clocks: the monotonic one may stand still while a machine is suspended. */
+  #ageMs({ monotonicMs, wallMs }: Moment): number {
+    const now = this.#now()
+    return Math.max(now.monotonicMs - monotonicMs, Math.abs(now.wallMs - wallMs))
+  }
+
+  #noteSleep(): void {
+    // The other one does not lead sooner than `certainMs` after it was last asked.
+    if (this.#ageMs(this.#awake) > this.#options.certainMs / 2 && !this.#options.broken?.ignoresSleep) {
+      this.#hasSlept = true
+      this.#silentSinceMs = undefined
+    }
+    this.#awake = this.#now()
+  }
+
+  /** Whether the other one may lead without that this one could know. */
+  get #mayBeDeposed(): boolean {
+    return this.#hasSlept && this.#held !== undefined && this.#held.inSync.length > 1
   }
 
   /** The two never draw the same number: the one with the higher address leads odd epochs. */
   nextEpoch(after: number): number {
-    const { address, peer } = this.#options
+    const { address, peer, broken } = this.#options
     const next = Math.max(after, this.#peerEpoch) + 1
+    if (broken?.sharesEpochs) return next
     const isOdd = address.address > peer.host ? 1 : 0
     return next + ((next + isOdd) % 2)
   }
@@ -88,38 +156,72 @@ export class PairArbiter implements Arbiter {
   // --- the other one
 
   async #order(command: AdminCommand): Promise<AdminAnswer | undefined> {
-    const { clock } = this.#env
-    const asked = { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() }
+    const asked = this.#now()
     try {
       const answer = await askMaster(this.#env, this.#options.peer, command)
-      this.#silentSinceMs = undefined
-      this.#isMute = false
-      this.#asked = asked
+      this.#answers(asked)
       return answer
     } catch (error) {
       if (error instanceof MasterRefusal) return this.#refused(error, asked)
+      this.#noteSleep()
       this.#silentSinceMs ??= asked.monotonicMs
       const { code } = error as NodeJS.ErrnoException
-      this.#isMute = code === undefined || code === 'ECONNREFUSED' || code === 'ECONNRESET'
+      this.#isGone = code === 'ECONNREFUSED'
+      this.#isMute = this.#isGone || code === undefined || code === 'ECONNRESET'
       // That it does not answer is all that can be known.
-      this.#asked = asked
+      if (!this.#mayBeDeposed) this.#asked = asked
       return undefined
     }
+  }
+
+  #answers(asked: Moment): void {
+    this.#silentSinceMs = undefined
+    this.#isMute = false
+    this.#isGone = false
+    this.#hasSlept = false
+    this.#asked = asked
   }
 
   /** It is there, but the two do not understand each other: another HA_AUTH_CODE, or another version. */
   #refused(error: MasterRefusal, asked: Moment): AdminAnswer {
     this.#env.log.error(error.message)
-    this.#silentSinceMs = undefined
-    this.#isMute = false
-    this.#asked = asked
+    this.#answers(asked)
     return { ok: false, text: error.message }
   }
 
   async #ask(): Promise<MemberStatus | undefined> {
+    const asked = this.#now()
     const status = (await this.#order({ command: 'status' }))?.status
     this.#peerEpoch = Math.max(this.#peerEpoch, status?.epoch ?? 0)
+    if (status?.role === 'leading') {
+      const inSync = (status.followers ?? []).filter(({ isInSync }) => isInSync).map(({ member }) => member)
+      this.#word = { inSync, at: asked }
+    } else if (!status && this.#isMute) this.#refreshWord(asked)
     return status
+  }
+
+  /**
+   * The other one does not answer, but its machine does: whatever it does next, it can tell this one before it goes on
+   * without it. Only while it is not too late: nobody knows what happened after that.
+   */
+  #refreshWord(asked: Moment): void {
+    if (!this.#word) return
+    if (this.#options.broken?.refreshesLate || this.#ageMs(this.#word.at) <= this.#trustMs)
+      this.#word = { ...this.#word, at: asked }
+  }
+
+  /** So long after a word of the leader a follower counts as in sync: less than the leader waits. */
+  get #trustMs(): number {
+    const { silenceMs, marginMs, broken } = this.#options
+    return broken?.trustsForEver ? Number.MAX_VALUE : silenceMs - marginMs
+  }
+
+  answered(): void {
+    this.#answeredMs = this.#env.clock.monotonicMs()
+  }
+
+  leftBehind(): void {
+    if (!this.#options.broken?.keepsInSync) this.#word = undefined
   }
 
   async #probe(): Promise<void> {
@@ -129,7 +231,7 @@ export class PairArbiter implements Arbiter {
     const peer = await this.#ask()
     this.#isProbing = false
     if (this.#held?.epoch !== epoch) return
-    if (peer && peer.fence > epoch) {
+    if (peer && peer.fence > epoch && !this.#options.broken?.ignoresFence) {
       this.#held = undefined
       this.events?.lost(`${peer.name} is ${peer.role}, and nothing below epoch ${peer.fence} counts there`)
     } else if (this.certain()) this.events?.renewed()
@@ -146,30 +248,54 @@ export class PairArbiter implements Arbiter {
       return { leader: { member: peer.member, epoch: peer.epoch, address: host, port }, log: this.#record, peer }
     }
     const leader = held && { member: held.leader, epoch: held.epoch, ...address }
-    return { leader, log: this.#record, peer, isPeerMute: this.#isMute }
+    return { leader, log: this.#record, peer }
   }
 
   whyNot(candidate: Candidate, { peer }: PairView): string | undefined {
-    return whyNotPromote(candidate, this.#record, peer, this.#options.silenceMs)
+    const { broken } = this.#options
+    const word = this.#word
+    const isTrusted = word?.inSync.includes(candidate.self) === true && this.#ageMs(word.at) <= this.#trustMs
+    const longest = broken?.ignoresLongerLog && peer ? { ...peer, logEpoch: 0 } : peer
+    return whyNotPromote(candidate, this.#record, longest, isTrusted)
   }
 
   certain(): boolean {
     if (!this.#held || !this.#asked) return false
-    const { clock } = this.#env
-    const { certainMs } = this.#options
-    return (
-      clock.monotonicMs() - this.#asked.monotonicMs < certainMs &&
-      Math.abs(clock.nowMs() - this.#asked.wallMs) < certainMs
-    )
+    const { certainMs, marginMs, broken } = this.#options
+    return broken?.certainForEver === true || this.#ageMs(this.#asked) < certainMs - marginMs
   }
 
-  /** The other one, if it can be reached, must agree that nothing of an earlier epoch counts any more. */
+  /**
+   * The other one, if it can be reached, must agree that nothing of an earlier epoch counts any more. If it hangs, it may
+   * be certain of its lead for as long as what it was told last allows.
+   */
   async stand(_view: View, log: LogRecord): Promise<boolean> {
-    const answer = await this.#order({ command: 'fence', epoch: log.epoch })
-    if (answer && !answer.ok) return false
+    if (!this.#options.broken?.standsUnasked && !(await this.#fenceOther(log.epoch))) return false
     await this.#write(log)
+    this.#word = undefined
+    this.#hasSlept = false
     this.#held = log
     return true
+  }
+
+  async #fenceOther(epoch: number): Promise<boolean> {
+    do {
+      this.#hasSlept = false
+      const answer = await this.#order({ command: 'fence', epoch })
+      if (answer) return answer.ok
+      if (this.#isGone || this.#options.broken?.leadsAtOnce) return true
+      await this.#untilOtherIsUncertain()
+      this.#noteSleep()
+      // While this one slept, the other one may have gone on without it.
+    } while (this.#hasSlept)
+    return true
+  }
+
+  async #untilOtherIsUncertain(): Promise<void> {
+    const { clock } = this.#env
+    // By its word: what it is told from now on is that its epoch is over.
+    const leftMs = this.#answeredMs + this.#options.certainMs - clock.monotonicMs()
+    if (leftMs > 0) await clock.sleep(leftMs)
   }
 
   async #write(log: LogRecord): Promise<void> {
@@ -191,10 +317,12 @@ export class PairArbiter implements Arbiter {
   /** The other one must know that it is not in sync any more, or have been silent for so long that it must suppose it. */
   async #leaveBehind(held: LogRecord): Promise<boolean> {
     const { clock } = this.#env
+    if (this.#options.broken?.leavesAtOnce) return true
     while (this.#held === held) {
       const answer = await this.#order({ command: 'outOfSync', epoch: held.epoch })
-      if (answer) return answer.ok
-      if (clock.monotonicMs() - (this.#silentSinceMs ?? clock.monotonicMs()) >= this.#options.silenceMs) return true
+      if (answer) return answer.ok || this.#options.broken?.ignoresFence === true
+      const silentMs = clock.monotonicMs() - (this.#silentSinceMs ?? clock.monotonicMs())
+      if (silentMs >= this.#options.silenceMs) return !this.#mayBeDeposed
       await clock.sleep(AGAIN_MS)
     }
     return false

@@ -21,14 +21,14 @@ export interface PeerStatus {
 /**
  * @param record what this master last wrote as a leader
  * @param peer undefined: it cannot be asked
- * @param trustMs so long after a word of the leader a follower still counts as in sync
+ * @param isTrusted the leader said a moment ago that this one is in sync, and cannot have gone on without it since
  * @returns why it may not lead, for people; undefined when it may
  */
 export function whyNotPromote(
-  { self, version, epochs, unfit, metaId, inSyncAgeMs }: Candidate,
+  { self, version, epochs, unfit, metaId }: Candidate,
   record: LogRecord | undefined,
   peer: PeerStatus | undefined,
-  trustMs: number,
+  isTrusted: boolean,
 ): string | undefined {
   if (version === 0) return 'there is no metadata here yet; it comes with the first leader'
   if (unfit) return unfit
@@ -44,8 +44,7 @@ export function whyNotPromote(
       ? `the log of ${peer.name} ends at ${peer.version} of epoch ${peer.logEpoch}, the one here at ${version} of ${own}: promote ${peer.name}`
       : undefined
   }
-  if (inSyncAgeMs !== undefined && inSyncAgeMs <= trustMs) return undefined
-  if (own === 0) return undefined
+  if (isTrusted || own === 0) return undefined
   const ledAlone = record?.leader === self && record.epoch === own && record.inSync.length === 1
   if (ledAlone) return undefined
   return 'the other master cannot be asked, and changes that it acknowledged may be missing here'

@@ -36,7 +36,7 @@ const HOLD_OFF_MS = 5000
 const PROBE_MS = 400
 const PROBE_ANSWER_MS = 700
 /** With two masters, time for keepalived to notice and to call mfsha while the other one still counts as in sync. */
-const PAIR_SILENCE_MS = 3000
+const PAIR_SILENCE_MS = 3300
 /** A follower asks again sooner than that. */
 const PAIR_LEADER_SILENCE_MS = 1000
 
@@ -112,6 +112,7 @@ function pairChoice(config: MasterConfig, address: string, silenceMs: number): A
       probeMs: PROBE_MS,
       certainMs: config.HA_LEASE_TTL * 1000,
       silenceMs,
+      marginMs: silenceMs * MARGIN_SHARE,
     },
   }
 }

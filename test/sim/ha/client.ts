@@ -7,7 +7,8 @@ import type { Operation } from './linearizable.ts'
 import { type Answer, CLIENT_PORT, frame, frameReader } from './master.ts'
 import type { Call, Result } from './names.ts'
 
-const ANSWER_MS_MIN = 300
+/** Of the time that it waits for an answer at most. */
+const PATIENCE_SHARE_MIN = 0.12
 export const ANSWER_MS_MAX = 2500
 const CONNECT_MS = 400
 
@@ -31,15 +32,20 @@ export class SimClient {
   readonly #env: Env
   readonly #masters: readonly string[]
   readonly #pick: () => Call
+  readonly #patienceMs: number
   #connection: Wire | undefined
   #nextId = 1
   isStopped = false
 
-  /** @param masters their addresses */
-  constructor(scheduler: Scheduler, env: Env, masters: readonly string[], pick: () => Call) {
+  /**
+   * @param masters their addresses
+   * @param patienceMs it waits for an answer for so long at most
+   */
+  constructor(scheduler: Scheduler, env: Env, masters: readonly string[], patienceMs: number, pick: () => Call) {
     this.#scheduler = scheduler
     this.#env = env
     this.#masters = masters
+    this.#patienceMs = patienceMs
     this.#pick = pick
   }
 
@@ -104,8 +110,8 @@ export class SimClient {
   #ask(connection: Wire, call: Call): Promise<Answer | undefined> {
     const id = this.#nextId++
     return new Promise(resolve => {
-      const patienceMs = ANSWER_MS_MIN + this.#scheduler.random() * (ANSWER_MS_MAX - ANSWER_MS_MIN)
-      const timer = this.#env.clock.after(patienceMs, () => resolve(undefined))
+      const share = PATIENCE_SHARE_MIN + this.#scheduler.random() * (1 - PATIENCE_SHARE_MIN)
+      const timer = this.#env.clock.after(share * this.#patienceMs, () => resolve(undefined))
       connection.onAnswer = answer => {
         if (answer && answer.id !== id) return
         timer.cancel()

@@ -20,6 +20,8 @@ export class KeepalivedModel {
   readonly #lives = new Map<SimMaster, Member>()
   #holder: SimMaster | undefined
   #vacantMs = 0
+  /** Notices nothing before this. */
+  blindUntilMs = 0
 
   constructor(scheduler: Scheduler, masters: readonly SimMaster[], spawn: (work: () => Promise<void>) => void) {
     this.#scheduler = scheduler
@@ -42,7 +44,9 @@ export class KeepalivedModel {
   }
 
   #look(): void {
+    this.#scheduler.at(LOOK_MS, () => this.#look())
     const { nowMs } = this.#scheduler
+    if (nowMs < this.blindUntilMs) return
     const former = this.#holder
     if (former && !this.#mayHave(former)) {
       this.#holder = undefined
@@ -53,7 +57,6 @@ export class KeepalivedModel {
       this.#holder = this.#masters.find(master => this.#mayHave(master))
       if (this.#holder) this.#notify(this.#holder, 'promote')
     }
-    this.#scheduler.at(LOOK_MS, () => this.#look())
   }
 
   #notify(master: SimMaster, command: 'promote' | 'demote'): void {

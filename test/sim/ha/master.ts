@@ -6,7 +6,7 @@ import { EtcdArbiter } from '../../../src/ha/etcd-arbiter.ts'
 import type { Leadership, LeadershipOptions } from '../../../src/ha/leadership.ts'
 import type { LeaseOptions } from '../../../src/ha/lease.ts'
 import { type LeadingProgram, Member } from '../../../src/ha/member.ts'
-import { PairArbiter } from '../../../src/ha/pair-arbiter.ts'
+import { PairArbiter, type PairBroken } from '../../../src/ha/pair-arbiter.ts'
 import type { Replica } from '../../../src/ha/replica.ts'
 import { CHECKPOINT_BACK } from '../../../src/journal/checkpoint-files.ts'
 import { DataFolder, pairRecord } from '../../../src/master/ha/data-folder.ts'
@@ -29,7 +29,7 @@ export const DATA = '/data'
 export const CLIENT_PORT = 9421
 const HA_PORT = 9423
 /** How long a leader of two waits before it leaves a silent follower behind. */
-const PAIR_SILENCE_MS = 3000
+const PAIR_SILENCE_MS = 3300
 const ADMIN: Actor = { uid: 0, gids: [0], sessionFlags: 8, root: ROOT, disables: 0, umask: 0 }
 
 export type Request = { readonly id: number; readonly call: Call }
@@ -56,7 +56,7 @@ export const frameReader = <T>(take: (body: T) => void) =>
   new FrameReader(1 << 20, (_type, payload) => take(JSON.parse(payload.toString())))
 
 /** Rules that a test may break, to see that the simulation notices. */
-export interface Broken {
+export interface Broken extends PairBroken {
   shrinkAfterAck?: boolean
   growBeforeWait?: boolean
   ignoresEpochs?: boolean
@@ -285,11 +285,11 @@ export class SimMaster {
     const address = { address: this.host.address, port: HA_PORT }
     const { gate } = this.freezer
     const etcd = this.#etcd.door(this.way, action => gate(() => life === this.#life && action()))
-    const { peer } = this.#options
+    const { peer, broken } = this.#options
     const target = { host: peer ?? '', port: HA_PORT, cluster: 'sim', secret: 'sim', timeoutMs: 700 }
-    const times = { probeMs: 400, certainMs: 3000, silenceMs: PAIR_SILENCE_MS }
+    const times = { probeMs: 400, certainMs: 3000, silenceMs: PAIR_SILENCE_MS, marginMs: 300 }
     const arbiter = peer
-      ? await PairArbiter.open(env, { address, peer: target, ...times }, pairRecord(env.disk, DATA))
+      ? await PairArbiter.open(env, { address, peer: target, ...times, broken }, pairRecord(env.disk, DATA))
       : new EtcdArbiter(env.clock, etcd, this.name, { prefix: '/sim/', address, software: 'simulated', lease })
     if (life !== this.#life) return
     const leadership: LeadershipOptions = {

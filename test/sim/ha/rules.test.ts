@@ -33,6 +33,17 @@ const rules: Record<keyof Broken, string> = {
   growBeforeWait: 'records a follower before it waits for it',
   ignoresEpochs: 'ignores epochs',
   leaseFromAnswer: 'counts its lease from the answer',
+  certainForEver: 'answers however long ago it asked the other one of two',
+  ignoresFence: 'leads on when the other one of two has begun to take over',
+  leavesAtOnce: 'goes on without the other one of two, which does not know',
+  standsUnasked: 'begins an epoch without a word to the other one of two',
+  sharesEpochs: 'draws epochs that the other one of two may draw too',
+  trustsForEver: 'leads because it once was in sync',
+  ignoresLongerLog: 'leads although the other one of two has more',
+  keepsInSync: 'counts as in sync although it was told that it is not',
+  refreshesLate: "counts as in sync as long as the other one's machine is there",
+  leadsAtOnce: 'leads while the other one of two, which hangs, may be certain',
+  ignoresSleep: 'does not notice that it slept',
 }
 
 for (const [rule, what] of Object.entries(rules) as [keyof Broken, string][]) {

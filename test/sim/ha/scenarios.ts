@@ -1,8 +1,11 @@
 // Worlds that are hard on one rule each. A master that breaks the rule is found out in some of the first seeds.
 import type { Broken } from './master.ts'
-import type { WorldOptions } from './world.ts'
+import { pairFaults, type WorldOptions } from './world.ts'
 
 type Scenario = Omit<WorldOptions, 'seed' | 'broken'>
+
+/** A fault of these takes its time. */
+const pair = { pair: true, faultEveryMs: 9000, faultMs: 30_000 }
 
 export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
   answersAtOnce: {},
@@ -10,6 +13,17 @@ export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
   ignoresEpochs: { faults: ['powerCut', 'killLeader', 'isolateLeader', 'freezeLeader'] },
   shrinkAfterAck: { faults: ['strandLeader'], faultEveryMs: 4000 },
   growBeforeWait: { faults: ['rejoinUnderFire'], faultEveryMs: 4000 },
+  certainForEver: { ...pair, faults: ['promoteOther'], oneWriter: true, isImpatient: true, faultMs: 20_000 },
+  ignoresFence: { ...pair, faults: ['freezeInTurn'] },
+  leadsAtOnce: { ...pair, faults: ['promoteOther'], oneWriter: true, isImpatient: true, faultMs: 9000 },
+  ignoresSleep: { ...pair, faults: ['freezeInTurn'] },
+  leavesAtOnce: { ...pair, faults: ['cutAndKill'] },
+  keepsInSync: { ...pair, faults: ['cutAndKill'] },
+  standsUnasked: { ...pair, faults: ['promoteBoth'] },
+  sharesEpochs: { ...pair, faults: ['promoteBoth'] },
+  trustsForEver: { ...pair, faults: ['wakeAlone'] },
+  refreshesLate: { ...pair, faults: ['wakeAlone'] },
+  ignoresLongerLog: { ...pair, faults: ['killInTurn'] },
   leaseFromAnswer: { faults: ['strandLateLeader'], faultEveryMs: 6000, faultMs: 20_000, oneWriter: true },
 }
 
@@ -19,7 +33,7 @@ export function mixedWorld(seed: number): WorldOptions {
 }
 
 /** Two masters without a third vote: they are not cut off from each other, and their disks neither fail nor get lost. */
-const pairFaults = [
+const survivableFaults = [
   'kill',
   'killLeader',
   'killAll',
@@ -32,6 +46,7 @@ const pairFaults = [
   'stop',
   'stopLeader',
   'checkpoint',
+  ...pairFaults,
 ] as const
 
-export const pairWorld = (seed: number): WorldOptions => ({ seed, pair: true, faults: pairFaults })
+export const pairWorld = (seed: number): WorldOptions => ({ seed, pair: true, faults: survivableFaults })

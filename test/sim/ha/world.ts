@@ -39,7 +39,16 @@ export const everyFault = [
   'checkpoint',
   'failDisk',
 ] as const
-export type Fault = (typeof everyFault)[number]
+/** Those that are hard on two masters without a third vote, and mean nothing where masters stand by themselves. */
+export const pairFaults = [
+  'promoteOther',
+  'promoteBoth',
+  'cutAndKill',
+  'wakeAlone',
+  'killInTurn',
+  'freezeInTurn',
+] as const
+export type Fault = (typeof everyFault)[number] | (typeof pairFaults)[number]
 
 export interface WorldOptions {
   seed: number
@@ -58,6 +67,8 @@ export interface WorldOptions {
   oneWriter?: boolean
   /** Two masters and keepalived, no etcd. */
   pair?: boolean
+  /** Clients soon try another master. */
+  isImpatient?: boolean
 }
 
 export interface WorldReport {
@@ -82,6 +93,7 @@ export function messagesOf(error: unknown): string[] {
 }
 
 const CLIENTS = 3
+const IMPATIENT_MS = 500
 /** Each client works on names of a group; a rename stays inside its group, so groups can be judged apart. */
 const GROUPS = 2
 const NAMES_PER_GROUP = 3
@@ -98,6 +110,7 @@ class World {
   readonly masters: SimMaster[] = []
   readonly clients: SimClient[] = []
   readonly minInSync: number
+  keepalived: KeepalivedModel | undefined
   faults = 0
   readonly #faults: readonly Fault[]
   readonly #clocksLie: boolean
@@ -114,6 +127,7 @@ class World {
     clocksLie = false,
     oneWriter = false,
     pair = false,
+    isImpatient = false,
   }: WorldOptions) {
     this.#faults = faults
     this.#clocksLie = clocksLie
@@ -129,7 +143,7 @@ class World {
     for (let i = 0; i < CLIENTS; i++) {
       const env = new SimHost(this.scheduler, this.network, clientAddress(i)).env('client')
       this.clients.push(
-        new SimClient(this.scheduler, env, addresses, () =>
+        new SimClient(this.scheduler, env, addresses, isImpatient ? IMPATIENT_MS : ANSWER_MS_MAX, () =>
           this.#pickCall(oneWriter ? 0 : i % GROUPS, oneWriter && i > 0),
         ),
       )
@@ -247,6 +261,12 @@ class World {
       loseDisk: () => this.#loseDisk(any),
       checkpoint: () => this.spawn(() => leader.checkpoint()),
       failDisk: () => this.#failDisk(any),
+      promoteOther: () => this.#promoteOther(leader),
+      promoteBoth: () => this.#promoteBoth(),
+      cutAndKill: () => this.#cutAndKill(leader),
+      wakeAlone: () => this.#wakeAlone(leader),
+      killInTurn: () => this.#killInTurn(leader),
+      freezeInTurn: () => this.#freezeInTurn(leader),
     }
     const fault = this.#any(this.#faults)
     if (fault) makers[fault]()
@@ -331,6 +351,87 @@ class World {
     })
   }
 
+  // --- faults of two masters
+
+  #promote(master: SimMaster): void {
+    this.spawn(async () => void (await master.member?.promote(false)))
+  }
+
+  #otherOf(master: SimMaster): SimMaster {
+    return this.masters.find(other => other !== master) ?? master
+  }
+
+  /** A leader hangs, and a client loses it; somebody tells the other one to lead; then the first one goes on. */
+  #promoteOther(leader: SimMaster): void {
+    const other = this.#otherOf(leader)
+    this.#partition(leader.host.address, clientAddress(0), 6000)
+    leader.freezer.freeze()
+    this.#promote(other)
+    const thaw = () => leader.freezer.thaw()
+    const thawWhenOtherLeads = () => {
+      if (other.member?.role !== 'leading') this.scheduler.at(50, thawWhenOtherLeads)
+      else this.scheduler.at(200 + this.scheduler.random() * 1000, thaw)
+    }
+    if (this.scheduler.random() < 0.5) thawWhenOtherLeads()
+    // However that goes.
+    this.scheduler.at(1500 + this.scheduler.random() * 3000, thaw)
+  }
+
+  /** Both have the address: keepalived's advertisements get lost, all else arrives. */
+  #promoteBoth(): void {
+    for (const master of this.masters) {
+      master.kill()
+      this.#restartLater(master, 300)
+    }
+    this.scheduler.at(500 + this.scheduler.random() * 1000, () => {
+      for (const master of this.masters) this.#promote(master)
+    })
+  }
+
+  /**
+   * The same, but the other one hangs when the first one goes on: when it leads already, or a moment before it would.
+   * Keepalived hangs with both.
+   */
+  #freezeInTurn(leader: SimMaster): void {
+    const other = this.#otherOf(leader)
+    if (this.keepalived) this.keepalived.blindUntilMs = this.scheduler.nowMs + 11_000
+    leader.freezer.freeze()
+    this.#promote(other)
+    const leads = this.scheduler.random() < 0.5
+    const ms = (leads ? 4500 : 1600) + this.scheduler.random() * 500
+    this.scheduler.at(ms, () => leader.freezer.thaw())
+    this.scheduler.at(leads ? ms : ms + 500, () => other.freezer.freeze())
+    this.scheduler.at(11_000, () => other.freezer.thaw())
+  }
+
+  /** The leader loses its follower, goes on or not, and its power before the follower has come again. */
+  #cutAndKill(leader: SimMaster): void {
+    this.network.cutBetween(leader.host.address, this.#otherOf(leader).host.address)
+    this.scheduler.at(10 + this.scheduler.random() * 250, () => leader.powerCut())
+    this.#restartLater(leader, 8000)
+  }
+
+  /** A follower wakes after a long time, just when its leader has ended, with or without its machine. */
+  #wakeAlone(leader: SimMaster): void {
+    const { freezer } = this.#otherOf(leader)
+    const ms = 5000 + this.scheduler.random() * 3000
+    freezer.freeze()
+    this.scheduler.at(ms - this.scheduler.random() * 500, () =>
+      this.scheduler.random() < 0.5 ? leader.kill() : leader.powerCut(),
+    )
+    this.scheduler.at(ms, () => freezer.thaw())
+    this.#restartLater(leader, ms + 8000)
+  }
+
+  /** The follower ends, the leader goes on and ends too; both are started again and told to lead. */
+  #killInTurn(leader: SimMaster): void {
+    const other = this.#otherOf(leader)
+    other.kill()
+    this.scheduler.at(4000, () => leader.kill())
+    for (const master of [leader, other]) this.#restartLater(master, 4300)
+    this.scheduler.at(4500 + this.scheduler.random() * 1000, () => this.#promote(other))
+  }
+
   #stop(master: SimMaster): void {
     this.spawn(async () => {
       const { freezer } = master
@@ -409,7 +510,9 @@ class World {
 }
 
 function operationsOf(clients: readonly SimClient[], group: number): Operation<Call, Result>[] {
-  return clients.flatMap(({ history }) => history).filter(({ call }) => call.name[0] === 'ab'[group])
+  const all = clients.flatMap(({ history }) => history).filter(({ call }) => call.name[0] === 'ab'[group])
+  // A look that saw nothing explains nothing, and would only make the search wider.
+  return all.filter(({ call, answer }) => answer || call.op !== 'lookup')
 }
 
 /** Every epoch has one leader, and what was acknowledged in a later one has a higher version. */
@@ -519,7 +622,7 @@ async function runStory(
     for (const master of masters) await master.format()
     for (const master of masters) world.spawn(() => master.start())
     for (const client of clients) world.spawn(() => client.run())
-    if (pair) new KeepalivedModel(scheduler, masters, work => world.spawn(work))
+    if (pair) world.keepalived = new KeepalivedModel(scheduler, masters, work => world.spawn(work))
   })
   await scheduler.until(() => world.leader() !== undefined || world.broke !== undefined, SETTLE_MS, 'the first leader')
   await scheduler.run(500 + scheduler.random() * 1000)
