@@ -206,7 +206,6 @@ function mountRequest(command: MountCommand, target: string) {
     posixLocks: !values.mfsnoposixlocks,
     flocks: !values.mfsnobsdlocks,
     maxReadAheadBytes: values.mfsreadaheadleng,
-    spinMs: values.spin / 1000,
   }
 }
 

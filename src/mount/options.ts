@@ -102,7 +102,6 @@ const declarations = {
     fallback: 'disk',
   }),
   writeback: flag('let the kernel gather small writes (other clients see them later)'),
-  spin: number('microseconds to stay awake for the next request', 50, 0, 1000),
 } as const satisfies Record<string, OptionDeclaration>
 
 type Declarations = typeof declarations

@@ -12,16 +12,16 @@ test('what is over its time is gone', () => {
   assert.equal(recent.get('a'), undefined)
 })
 
-test('the oldest makes room; what is set anew is the newest', () => {
+test('what came first makes room, also when it was set anew', () => {
   const recent = new Recent<number, number>(3, () => 0)
   for (const key of [1, 2, 3, 1, 4, 5]) recent.set(key, key, 1)
   assert.deepEqual(
     [1, 2, 3, 4, 5].map(key => recent.get(key)),
-    [1, undefined, undefined, 4, 5],
+    [undefined, undefined, 3, 4, 5],
   )
 })
 
-test('after any changes it holds the newest, as a plain list does', () => {
+test('after any changes it holds what came last, as a plain list does', () => {
   const recent = new Recent<number, number>(8, () => 0)
   let list: number[] = []
   let seed = 42
@@ -32,15 +32,16 @@ test('after any changes it holds the newest, as a plain list does', () => {
   for (let i = 0; i < 20_000; i++) {
     const key = below(20)
     const action = below(100)
-    list = list.filter(other => other !== key)
     if (action === 0) {
       recent.clear()
       list = []
     } else if (action < 20) {
       recent.delete(key)
+      list = list.filter(other => other !== key)
     } else {
       recent.set(key, i, 1)
-      list = [...list, key].slice(-8)
+      assert.equal(recent.get(key), i)
+      list = list.includes(key) ? list : [...list, key].slice(-8)
     }
     const held = Array.from({ length: 20 }, (_, other) => other).filter(other => recent.get(other) !== undefined)
     assert.deepEqual(

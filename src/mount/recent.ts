@@ -1,4 +1,5 @@
-// Things remembered for a while: a map that never holds more than it was told, oldest out first.
+// Things remembered for a while: a map that never holds more than it was told; what came first goes first, also when it
+// was told anew meanwhile.
 import { Oldest } from '../util/oldest.ts'
 
 interface Kept<V> {
@@ -27,7 +28,12 @@ export class Recent<K, V> {
 
   set(key: K, value: V, keepMs: number): void {
     if (keepMs <= 0) return
-    this.#map.delete(key)
+    const kept = this.#map.get(key)
+    if (kept) {
+      kept.value = value
+      kept.untilMs = this.#nowMs() + keepMs
+      return
+    }
     if (this.#map.size >= this.#max) {
       const oldest = this.#oldest.take()
       if (oldest !== undefined) this.#map.delete(oldest)

@@ -6,7 +6,6 @@
 // open a pipe, then put the device in its place, before the first read.
 import { closeSync, write, writeSync, writevSync } from 'node:fs'
 import { Socket } from 'node:net'
-import type { Clock } from '../../env/env.ts'
 import type { Log } from '../../env/log.ts'
 import { type AnswerSink, MESSAGE_BYTES_MAX } from './dispatcher.ts'
 import { duplicate, pipe, readNow } from './system.ts'
@@ -26,25 +25,17 @@ const MESSAGES_PER_TURN = 32
 export class FuseDevice implements AnswerSink {
   readonly #fd: number
   readonly #log: Log
-  readonly #clock: Clock
-  readonly #spinMs: number
   readonly #spare: Buffer<ArrayBuffer>[] = []
   #current: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX)
   #socket: Socket | undefined
   #closed = false
-  #spinUntil = 0
-  #spinning = false
 
   /**
    * @param fd the device, mounted or about to be, opened non-blocking; closed by close()
-   * @param spinMs after each message, keep the event loop from sleeping for this long: a program that works
-   *   call by call then finds us awake, at the price of idle turns. 0 sleeps at once.
    */
-  constructor(fd: number, log: Log, clock: Clock, spinMs = 0) {
+  constructor(fd: number, log: Log) {
     this.#fd = fd
     this.#log = log
-    this.#clock = clock
-    this.#spinMs = spinMs
   }
 
   /** Starts reading. */
@@ -53,7 +44,6 @@ export class FuseDevice implements AnswerSink {
     const onread = {
       buffer: () => this.#current,
       callback: (bytes: number): boolean => {
-        if (this.#spinMs > 0) this.spin()
         this.#pass(handlers, bytes)
         this.#passMore(handlers)
         return true
@@ -94,19 +84,6 @@ export class FuseDevice implements AnswerSink {
       if (bytes <= 0) return
       this.#pass(handlers, bytes)
     }
-  }
-
-  /** Keeps the event loop awake for the next moments. */
-  spin(): void {
-    this.#spinUntil = this.#clock.monotonicMs() + this.#spinMs
-    if (this.#spinning) return
-    this.#spinning = true
-    setImmediate(this.#turn)
-  }
-
-  readonly #turn = (): void => {
-    if (this.#clock.monotonicMs() < this.#spinUntil) setImmediate(this.#turn)
-    else this.#spinning = false
   }
 
   send(message: Buffer): void {

@@ -690,17 +690,25 @@ function fromKernelLock(lock: { type: number; start: bigint; end: bigint; pid: n
   return lock
 }
 
+/** As writeUInt32LE(), of any whole number, without its checks: they were a quarter of the time of a listing. */
+function put32(view: Buffer, at: number, value: number): void {
+  view[at] = value
+  view[at + 1] = value >>> 8
+  view[at + 2] = value >>> 16
+  view[at + 3] = value >>> 24
+}
+
 function writeSeconds(view: Buffer, secondsAt: number, nanosecondsAt: number, value: number): void {
   const seconds = Math.floor(value)
-  view.writeUInt32LE(seconds, secondsAt)
-  view.writeUInt32LE(0, secondsAt + 4)
-  view.writeUInt32LE(Math.floor((value - seconds) * 1e9), nanosecondsAt)
+  put32(view, secondsAt, seconds)
+  put32(view, secondsAt + 4, 0)
+  put32(view, nanosecondsAt, Math.floor((value - seconds) * 1e9))
 }
 
 /** A negative number as the kernel's s64. */
 function writeU64(view: Buffer, at: number, value: number): void {
   view.writeUInt32LE(value >>> 0, at)
-  view.writeUInt32LE(Math.floor(value / 0x100000000) >>> 0, at + 4)
+  put32(view, at + 4, Math.floor(value / 0x100000000))
 }
 
 // The three below write what abi.attr, abi.entryOut and abi.dirent declare, ten times as fast as their general
@@ -714,16 +722,16 @@ export function writeAttributes(view: Buffer, at: number, a: Attributes): void {
   writeU64(view, at + offset.atime, a.atime)
   writeU64(view, at + offset.mtime, a.mtime)
   writeU64(view, at + offset.ctime, a.ctime)
-  view.writeUInt32LE(a.atimeNs ?? 0, at + offset.atimensec)
-  view.writeUInt32LE(a.mtimeNs ?? 0, at + offset.mtimensec)
-  view.writeUInt32LE(a.ctimeNs ?? 0, at + offset.ctimensec)
-  view.writeUInt32LE(a.mode, at + offset.mode)
-  view.writeUInt32LE(a.nlink, at + offset.nlink)
-  view.writeUInt32LE(a.uid, at + offset.uid)
-  view.writeUInt32LE(a.gid, at + offset.gid)
-  view.writeUInt32LE(a.rdev, at + offset.rdev)
-  view.writeUInt32LE(BLOCK_BYTES, at + offset.blksize)
-  view.writeUInt32LE(0, at + offset.flags)
+  put32(view, at + offset.atimensec, a.atimeNs ?? 0)
+  put32(view, at + offset.mtimensec, a.mtimeNs ?? 0)
+  put32(view, at + offset.ctimensec, a.ctimeNs ?? 0)
+  put32(view, at + offset.mode, a.mode)
+  put32(view, at + offset.nlink, a.nlink)
+  put32(view, at + offset.uid, a.uid)
+  put32(view, at + offset.gid, a.gid)
+  put32(view, at + offset.rdev, a.rdev)
+  put32(view, at + offset.blksize, BLOCK_BYTES)
+  put32(view, at + offset.flags, 0)
 }
 
 export function writeEntry(view: Buffer, at: number, entry: Entry): void {
@@ -743,8 +751,8 @@ export function writeRawEntry(view: Buffer, at: number, limit: number, entries: 
   if (end > limit) return 0
   writeU64(view, at + abi.dirent.at.ino, entries.inode(index))
   writeU64(view, at + abi.dirent.at.off, index + 1)
-  view.writeUInt32LE(nameBytes, at + abi.dirent.at.namelen)
-  view.writeUInt32LE(entries.typeBits(index) >>> 12, at + abi.dirent.at.type)
+  put32(view, at + abi.dirent.at.namelen, nameBytes)
+  put32(view, at + abi.dirent.at.type, entries.typeBits(index) >>> 12)
   entries.copyName(index, view, nameAt)
   for (let pad = nameAt + nameBytes; pad < end; pad++) view[pad] = 0
   return end
@@ -771,8 +779,8 @@ export function writeDirectoryEntry(
   }
   writeU64(view, at + abi.dirent.at.ino, entry.attributes.inode)
   writeU64(view, at + abi.dirent.at.off, nextOffset)
-  view.writeUInt32LE(name.length, at + abi.dirent.at.namelen)
-  view.writeUInt32LE((entry.attributes.mode & S_IFMT) >>> 12, at + abi.dirent.at.type)
+  put32(view, at + abi.dirent.at.namelen, name.length)
+  put32(view, at + abi.dirent.at.type, (entry.attributes.mode & S_IFMT) >>> 12)
   view.write(name, nameAt, 'latin1')
   view.fill(0, nameEnd, end)
   return end

@@ -9,8 +9,6 @@ import { isMounted, type MountOptions, mountKernel, setReadAhead, unmountKernel 
 
 export interface MountRequest extends Partial<DispatcherOptions>, MountOptions {
   target: string
-  /** See FuseDevice. */
-  spinMs?: number
 }
 
 /** Tells the kernel what it must forget. Calls return at once; the kernel acts a moment later. */
@@ -47,7 +45,7 @@ export class MountedFileSystem implements KernelCaches {
   /** Mounts `fs` and serves it; resolves when the kernel has agreed. @throws MountError */
   static async mount(fs: FileSystem, request: MountRequest, log: Log, clock: Clock): Promise<MountedFileSystem> {
     const fd = await mountKernel(request.target, request)
-    const device = new FuseDevice(fd, log, clock, request.spinMs)
+    const device = new FuseDevice(fd, log)
     const options = { ...defaultOptions, ...request }
     const dispatcher = new Dispatcher(fs, device, log, clock, options)
     const mounted = new MountedFileSystem(request.target, device, dispatcher)
