@@ -40,6 +40,10 @@ export class ClusterFileData implements FileData {
   readonly #writers = new Map<number, ChunkWriter>()
   /** Chunks with bytes that may be in the memory of their servers only. */
   readonly #unsynced = new Map<number, Located>()
+  /** What is being put on disks, by chunk. */
+  readonly #syncs = new Map<number, { located: Located; done: Promise<boolean> }>()
+  /** Calls of sync() that wait. */
+  #syncers = 0
   #error = 0
   #idleWaiters: (() => void)[] = []
   readonly #segments = new Map<number, Segment>()
@@ -102,7 +106,11 @@ export class ClusterFileData implements FileData {
       reason => {
         this.#error = reason
       },
-      located => this.#unsynced.set(index, located),
+      located => {
+        this.#unsynced.set(index, located)
+        // Beside what the master is still to be told.
+        if (this.#syncers > 0) void this.#syncChunk(index, located)
+      },
     )
     this.#writers.set(index, writer)
     return writer
@@ -128,6 +136,11 @@ export class ClusterFileData implements FileData {
   }
 
   async sync(): Promise<number> {
+    this.#syncers++
+    return this.#sync().finally(() => this.#syncers--)
+  }
+
+  async #sync(): Promise<number> {
     for (let failures = 0; ; ) {
       const error = await this.flush()
       if (error !== 0 || this.#unsynced.size === 0) return error
@@ -144,8 +157,19 @@ export class ClusterFileData implements FileData {
     this.changed(0, 0)
   }
 
+  /** Puts the copies of a chunk on their disks, once for all who want that. @returns whether it is done */
+  #syncChunk(index: number, located: Located): Promise<boolean> {
+    const going = this.#syncs.get(index)
+    if (going?.located === located) return going.done
+    const done = this.#syncCopies(index, located).finally(() => {
+      if (this.#syncs.get(index)?.located === located) this.#syncs.delete(index)
+    })
+    this.#syncs.set(index, { located, done })
+    return done
+  }
+
   /** A copy that could not be put on a disk must not count any more: the master is made to go on without it. */
-  async #syncChunk(index: number, located: Located): Promise<boolean> {
+  async #syncCopies(index: number, located: Located): Promise<boolean> {
     const done = await this.#services.syncer.sync(located.chunkId, located.copies)
     if (this.#unsynced.get(index) !== located) return true
     if (done) this.#unsynced.delete(index)
