@@ -75,3 +75,20 @@ for (const [when, ms] of [
     assert.deepEqual(world.unfinished(), [])
   })
 }
+
+test('a copy that was given up is not forgotten when it is made after all', async () => {
+  const world = await begin(3)
+  const inode = world.makeFile('f', 2)
+  assert.equal((await world.written(inode, 0)).status, Status.OK)
+  const [lost] = world.servers.filter(({ disk }) => disk.has(1)) as [LightServer]
+  const silent = world.servers.find(({ disk }) => !disk.has(1)) as LightServer
+  silent.hang(140_000)
+  lost.stop()
+  await world.scheduler.run(130_000)
+  assert.match(world.messages.join('\n'), /takes too long: given up/)
+  // The silent server is told to delete what it may have, and does that before it has it.
+  lost.start()
+  await world.scheduler.run(20_000)
+  await world.untilQuiet(600)
+  assert.deepEqual(world.unfinished(), [])
+})

@@ -75,7 +75,10 @@ export class ChunkManager implements ChunkService {
       ...{ clock: env.clock, log: env.log, ledger, copies },
       ended: row => this.#freed(row),
     })
-    const replications = new Replications(env, ledger, copies, (row, success) => this.#replicated(row, success))
+    const replications = new Replications(env, ledger, copies, {
+      ended: (row, success) => this.#replicated(row, success),
+      cameLate: (server, chunkId, version) => this.#reports.present(server, chunkId, version, false),
+    })
     const deletions = new Deletions({
       ...{ clock: env.clock, log: env.log, ledger, copies },
       answered: () => this.#repairer.pump(),

@@ -23,26 +23,27 @@ interface Running extends Replication {
   startedMs: number
 }
 
+export interface ReplicationEvents {
+  /** A chunk is free again. */
+  ended(row: number, success: boolean): void
+  /** A copy that was given up has been made after all. */
+  cameLate(server: ChunkServer, chunkId: ChunkId, version: number): void
+}
+
 export class Replications {
   readonly #clock: Clock
   readonly #log: Log
   readonly #ledger: Ledger
   readonly #copies: Copies
-  readonly #ended: (row: number, success: boolean) => void
+  readonly #events: ReplicationEvents
   readonly #running = new Map<number, Running>()
 
-  /** @param ended is called when a chunk is free again */
-  constructor(
-    env: { clock: Clock; log: Log },
-    ledger: Ledger,
-    copies: Copies,
-    ended: (row: number, success: boolean) => void,
-  ) {
+  constructor(env: { clock: Clock; log: Log }, ledger: Ledger, copies: Copies, events: ReplicationEvents) {
     this.#clock = env.clock
     this.#log = env.log
     this.#ledger = ledger
     this.#copies = copies
-    this.#ended = ended
+    this.#events = events
   }
 
   /** Whether a writer has to wait. */
@@ -71,7 +72,10 @@ export class Replications {
     const { chunks } = this.#ledger.state
     const row = chunks.find(chunkId)
     const running = this.#running.get(row)
-    if (running?.target !== server) return
+    if (running?.target !== server) {
+      if (status === Status.OK) this.#events.cameLate(server, chunkId, version)
+      return
+    }
     this.#end(row, running)
     const copy = this.#copies.find(row, server)
     if (status !== Status.OK) {
@@ -83,7 +87,7 @@ export class Replications {
       const isGood = version === chunks.version.get(row) && version === running.version
       this.#copies.setState(row, copy, isGood ? CopyState.VALID : CopyState.INVALID)
     }
-    this.#ended(row, status === Status.OK)
+    this.#events.ended(row, status === Status.OK)
   }
 
   #end(row: number, { source, target }: Running): void {
@@ -97,7 +101,7 @@ export class Replications {
     for (const [row, running] of [...this.#running]) {
       if (running.target !== server) continue
       this.#end(row, running)
-      this.#ended(row, false)
+      this.#events.ended(row, false)
     }
   }
 
@@ -113,7 +117,9 @@ export class Replications {
       this.#end(row, running)
       const copy = this.#copies.find(row, target)
       if (copy !== 0) this.#copies.setState(row, copy, CopyState.INVALID)
-      this.#ended(row, false)
+      // It may still come, with this version: the next write must have another one.
+      this.#copies.unsettle(row)
+      this.#events.ended(row, false)
     }
   }
 
