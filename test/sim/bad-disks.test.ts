@@ -59,6 +59,27 @@ for (const kind of ['reads', 'writes', 'syncs'] as const) {
   })
 }
 
+test('a chunk whose file cannot be closed is told damaged, and a disk with several such is given up', async () => {
+  const machine = new StoreMachine(25)
+  const store = await machine.start('/d1/\n/d2/\n')
+  const [here, there] = await filled(machine, store)
+  const heard = (what: string) => machine.heard.filter(line => line.startsWith(what))
+  const letIdle = async () => {
+    await machine.scheduler.run(4000)
+    await machine.run(store.tick())
+  }
+  await letIdle()
+  machine.host.disk.fault = { closes: 'EIO', below: '/d1/' }
+  const [first, ...others] = here as [number, ...number[]]
+  for (const id of [first, there[0] as number]) await uses.writes(machine, store, id)
+  await letIdle()
+  assert.deepEqual(heard('damaged'), [`damaged ${first}`])
+  for (const id of others.slice(0, 2)) await uses.writes(machine, store, id)
+  await letIdle()
+  assert.deepEqual(heard('lost'), [`lost ${here.join(' ')}`])
+  for (const id of there) assert.equal((await contents(machine, store, id, 1)).length, 65536)
+})
+
 test('a chunk file that vanished is told to the master when it is asked for', async () => {
   const machine = new StoreMachine(22)
   const before = await machine.start()

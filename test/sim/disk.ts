@@ -153,7 +153,7 @@ const always = () => true
 /** The disks of one simulated host. Paths are absolute; every folder knows the folders and files in it. */
 export class SimDisk implements Disk {
   /** Set to make the next operations fail: ENOSPC on writes, EIO on anything; or never end. Of one folder, or of all. */
-  fault: { writes?: string; reads?: string; syncs?: string; hangs?: boolean; below?: string } = {}
+  fault: { writes?: string; reads?: string; syncs?: string; closes?: string; hangs?: boolean; below?: string } = {}
   capacityBytes = 1 << 30
   /** Taken by files of others. */
   othersBytes = 0
@@ -333,7 +333,7 @@ export class SimDisk implements Disk {
     return path.startsWith(this.fault.below ?? '/')
   }
 
-  #failIf(kind: 'reads' | 'writes' | 'syncs', path: string): void {
+  #failIf(kind: 'reads' | 'writes' | 'syncs' | 'closes', path: string): void {
     const code = this.fault[kind]
     if (code && this.#isFaulty(path)) throw failure(code, path)
   }
@@ -460,7 +460,7 @@ export class SimDisk implements Disk {
       writeLittle: writeLater,
       syncLittle: sync,
       stat: async () => statOf(inode),
-      close: async () => {},
+      close: async () => this.#failIf('closes', path),
     }
   }
 

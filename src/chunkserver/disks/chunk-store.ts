@@ -310,7 +310,12 @@ export class ChunkStore {
 
   #close(open: OpenChunk): void {
     if (this.#open.get(open.chunkId) === open) this.#open.delete(open.chunkId)
-    void open.file.close().catch(() => undefined)
+    void open.file.close().catch(error => this.#notClosed(open, error))
+  }
+
+  /** A disk that fails only now may have lost what it took before without a complaint. */
+  #notClosed({ gone, chunkId, row }: OpenChunk, error: unknown): void {
+    if (!gone && this.table.id(row) === chunkId) this.#failed(chunkId, this.#folderOf(row), error)
   }
 
   /** Closes all files and gives the folders back. */
@@ -594,7 +599,7 @@ export class ChunkStore {
         folder.namesChanged(subfolder)
         await this.#synced(folder, subfolder, file)
       } catch (error) {
-        await file.close()
+        await file.close().catch(() => undefined)
         await folder.disk.unlink(path).catch(() => undefined)
         throw error
       }
