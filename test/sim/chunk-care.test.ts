@@ -231,6 +231,7 @@ test('an unknown chunk is kept for a week, and one that was never given out for 
   const lockedFor = (chunkId: number) => chunks.lockedTo.get(chunks.find(chunkId)) - world.ledger.now()
   assert.ok(Math.abs(lockedFor(50) - 7 * 86_400) < 100)
   assert.ok(lockedFor(5000) > 50 * 365 * 86_400)
+  assert.equal(world.manager.tally.kept, 2, 'a monitor sees how many there are')
 })
 
 test('racks are kept apart when they shall be', async () => {

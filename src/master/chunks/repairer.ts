@@ -203,7 +203,8 @@ export class Repairer {
     const view = this.view(row)
     const { wanted, valid, marked } = view
     const count = { wanted: wanted.length, all: valid.length + marked.length, regular: valid.length }
-    this.#parts.tally.account(row, { classId: chunks.sclassId(row), archived: chunks.isArchived(row), ...count })
+    const kept = chunks.references.get(row) === 0 && this.#parts.leases.isLocked(row)
+    this.#parts.tally.account(row, { classId: chunks.sclassId(row), archived: chunks.isArchived(row), kept, ...count })
     return priorityOf(view, this.#rules.unique)
   }
 

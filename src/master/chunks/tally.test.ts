@@ -6,7 +6,7 @@ const sum = (counts: Uint32Array) => counts.reduce((total, count) => total + cou
 
 test('every chunk is counted once, as it is now', () => {
   const tally = new Tally()
-  const chunk = { classId: 2, archived: false, wanted: 2, all: 1, regular: 1 }
+  const chunk = { classId: 2, archived: false, kept: false, wanted: 2, all: 1, regular: 1 }
   tally.account(1, chunk)
   tally.account(2, { ...chunk, all: 3, regular: 2 })
   assert.deepEqual(tally.ofClass(2), { under: [1, 0], exact: [1, 0], over: [0, 0] })
@@ -17,4 +17,15 @@ test('every chunk is counted once, as it is now', () => {
   tally.forget(1)
   tally.forget(1)
   assert.deepEqual([sum(tally.all), sum(tally.regular)], [1, 1])
+})
+
+test('chunks without a file are counted apart as long as they are kept', () => {
+  const tally = new Tally()
+  const chunk = { classId: 0, archived: false, kept: true, wanted: 0, all: 1, regular: 1 }
+  tally.account(1, chunk)
+  tally.account(2, { ...chunk, all: 0, regular: 0 })
+  tally.account(3, { ...chunk, kept: false })
+  assert.equal(tally.kept, 2)
+  tally.account(1, { ...chunk, kept: false })
+  assert.equal(tally.kept, 1)
 })

@@ -10,6 +10,8 @@ export interface Standing {
   /** Storage class that rules the chunk; 0 when no file holds it. */
   classId: number
   archived: boolean
+  /** No file holds it, and nothing of it may go yet: it is of unknown origin, or its file went while it was written. */
+  kept: boolean
   wanted: number
   /** Good copies; `regular` ones are on disks that are not marked for removal. */
   all: number
@@ -27,7 +29,7 @@ export class Tally {
   /** By goal and number of copies, row by row. */
   readonly all = new Uint32Array(SIDE * SIDE)
   readonly regular = new Uint32Array(SIDE * SIDE)
-  /** By class, archived or not, and whether there are too few, enough or too many. */
+  /** By class, archived or not, and whether there are too few, enough or too many. Class 0: kept or not. */
   readonly #classes = new Uint32Array(CLASSES * 6)
   readonly #allCell = bytes8()
   /** One more than the cell; 0 for a row that is not counted. */
@@ -36,9 +38,9 @@ export class Tally {
   readonly #kind = bytes8()
 
   /** Counts a chunk as it is now, and not as it was before. */
-  account(row: number, { classId, archived, wanted, all, regular }: Standing): void {
+  account(row: number, { classId, archived, kept, wanted, all, regular }: Standing): void {
     const goal = Math.min(wanted, SIDE - 1) * SIDE
-    const kind = (archived ? 3 : 0) + (regular < wanted ? 0 : regular === wanted ? 1 : 2)
+    const kind = (archived || kept ? 3 : 0) + (regular < wanted ? 0 : regular === wanted ? 1 : 2)
     this.forget(row)
     this.#allCell.set(row, goal + Math.min(all, SIDE - 1))
     this.#regularCell.set(row, goal + Math.min(regular, SIDE - 1) + 1)
@@ -60,6 +62,12 @@ export class Tally {
     count(this.all, this.#allCell.get(row))
     count(this.regular, this.#regularCell.get(row) - 1)
     count(this.#classes, this.#class.get(row) * 6 + this.#kind.get(row))
+  }
+
+  /** Chunks that no file holds, and of which nothing may go yet. */
+  get kept(): number {
+    const { under, exact, over } = this.ofClass(0)
+    return under[1] + exact[1] + over[1]
   }
 
   ofClass(classId: number): ClassCounts {

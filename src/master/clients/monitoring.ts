@@ -39,7 +39,6 @@ interface Monitored extends sessions.SessionKeeper {
 
 /** What the four fields on leadership hold in a master that is alone. */
 const NO_LEADERSHIP = 0xff
-const MATRIX_SIDE = 11
 /** Bit of the progress in the matrix of chunks. */
 const REGISTRATION_GOES_ON = 2
 
@@ -243,10 +242,7 @@ function numbersOf(counts: Uint32Array): Buffer {
 function chunksTest({ chunks }: ClientServices): number[] {
   const { from, to, done, waiting, moved } = chunks.lastWork()
   const pairs = WORK_KINDS.flatMap(kind => [done[kind], waiting[kind]])
-  // Chunks that no file holds, and that have copies: among them those of unknown origin, which are kept for now.
-  const [, ...unused] = chunks.tally.all.subarray(0, MATRIX_SIDE)
-  const lockedUnused = unused.reduce((sum, count) => sum + count, 0)
-  return [from, to, ...pairs, moved, 0, lockedUnused, 0]
+  return [from, to, ...pairs, moved, 0, chunks.tally.kept, 0]
 }
 
 /** @returns the status; undefined for the old form, whose answer is empty */
