@@ -5,6 +5,8 @@
 //   lease ended by time            all copies are made alike: the client may still be there, and end its write
 //   its session ended              bytes behind the end of the file are cut off, then all copies are made alike
 //   another client wants to write  the same; the first one's end comes too late then (see mayEnd)
+//   another client wants to read   all copies are made alike, with a new version, when the first one has not been heard
+//                                  of for some time; it may still end its write
 //
 // Copies are alike when their servers tell the same checksum. When they do not, one of them gets a new version, so that
 // the others count for nothing and are made anew; whatever was acknowledged is on every one of them. All of it is done
@@ -68,6 +70,8 @@ export class AbandonedWrites {
   /** Chunks that are being settled; whether their writes are over for good. */
   readonly #settling = new Map<number, boolean>()
   readonly #comparisons = new Map<number, Comparison>()
+  /** Chunks whose copies were made alike while the lease went on. */
+  readonly #alike = new Set<number>()
 
   constructor(parts: AbandonedParts) {
     this.#parts = parts
@@ -83,6 +87,7 @@ export class AbandonedWrites {
   }
 
   begun(row: number, place: WritePlace): void {
+    this.#alike.delete(row)
     this.#places.set(row, place)
   }
 
@@ -90,6 +95,7 @@ export class AbandonedWrites {
   ended(row: number): void {
     this.#places.delete(row)
     this.#due.delete(row)
+    this.#alike.delete(row)
   }
 
   /** The lease is over by time. */
@@ -100,6 +106,16 @@ export class AbandonedWrites {
   /** The write is over for good. */
   mustSettle(row: number): void {
     this.#settle(row, true)
+  }
+
+  /** Whether all copies are the same, and stay so until somebody begins to write, although the lease goes on. */
+  isAlike(row: number): boolean {
+    return this.#alike.has(row)
+  }
+
+  /** Somebody wants to read what a client writes that is out of reach. */
+  makeAlike(row: number): void {
+    if (!this.#due.has(row)) this.#settle(row, false)
   }
 
   /** The session will never come back. */
@@ -237,8 +253,9 @@ export class AbandonedWrites {
     if (!winner) return this.#again(row)
     const sum = sums.get(winner)
     const different = others.filter(server => sum === undefined || sums.get(server) !== sum)
-    // A copy that is away may be another one too.
-    if (different.length === 0 && this.#parts.copies.isSettled(row)) return this.#finish(row)
+    // A copy that is away may be another one too; and a client that has the lease may write on, if the version stays.
+    const isAtRest = this.#parts.copies.isSettled(row) && !this.#parts.leases.isLocked(row)
+    if (different.length === 0 && isAtRest) return this.#finish(row)
     const alike = [winner, ...others].filter(server => !different.includes(server))
     this.#prefer(row, alike, different)
   }
@@ -275,7 +292,7 @@ export class AbandonedWrites {
       if (chunks.lockedTo.get(row) !== 0) ledger.commit({ op: 'UNLOCK', ts: ledger.now(), chunkId: chunks.id(row) })
       leases.unlocked(row)
       this.#places.delete(row)
-    }
+    } else this.#alike.add(row)
     freed(row)
   }
 }

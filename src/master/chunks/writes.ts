@@ -22,6 +22,8 @@ import type { Servers } from './servers.ts'
 import { wantedBy } from './wishes.ts'
 
 const MAX_COPIES_TOLD = 100
+/** Who reads what a client was writing waits so long for that client to come back: longer than a failover takes. */
+const OUT_OF_REACH_SECONDS = 30
 /** A plain chunk of one copy, for a class that does not exist. */
 const ONE_COPY = { create: [[0, 0, 0, 0]], mode: LabelsMode.STANDARD }
 
@@ -85,7 +87,12 @@ export class Writes {
       row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
       if (row === 0) return answer({ status: Status.OK, chunkId: 0, version: 0, copies: [] })
       // What a client out of reach has not ended may be on one copy and not on another: nobody reads now this, now that.
-      if (isBusy(row) || this.#isLeftAlone(row)) return leases.park(row, waiter)
+      if (isBusy(row)) return leases.park(row, waiter)
+      if (this.#isLeftAlone(row) && !this.#parts.abandoned.isAlike(row)) {
+        leases.park(row, waiter)
+        if (this.#isLongAlone(row)) this.#parts.abandoned.makeAlike(row)
+        return
+      }
       if (this.#goodOr(row).length === 0) {
         if (servers.knowAll) return answer({ status: Status.CHUNKLOST })
         // A client that is told of no copies sleeps for 10 s.
@@ -425,6 +432,13 @@ export class Writes {
     const { leases } = this.#parts
     const owner = leases.owner(row)
     return owner !== undefined && leases.isLocked(row) && this.#state.sessions.get(owner)?.disconnectedAt !== 0
+  }
+
+  /** Whether the client that left it alone is not likely to come back soon. */
+  #isLongAlone(row: number): boolean {
+    const owner = this.#parts.leases.owner(row)
+    const session = owner === undefined ? undefined : this.#state.sessions.get(owner)
+    return session === undefined || this.#now() - session.disconnectedAt >= OUT_OF_REACH_SECONDS
   }
 
   truncate(request: WriteRequest, length: number, answer: End): void {

@@ -97,6 +97,56 @@ test('who reads what a dead client was writing sees the same from then on', asyn
   }
 })
 
+test('who reads what a dead client was writing waits for a part of the lease only', async () => {
+  for (const afterMs of MOMENTS) {
+    await withDeadWriter(afterMs, async (cluster, inode) => {
+      const session = await opened(cluster, inode)
+      const beganMs = cluster.scheduler.nowMs
+      await readRange(session, inode, 0, KEPT.length)
+      const waitedMs = cluster.scheduler.nowMs - beganMs
+      assert.ok(waitedMs > 20_000 && waitedMs < LEASE_MS / 2, `after ${afterMs} ms: ${waitedMs} ms`)
+    })
+  }
+})
+
+/** @returns whether the reader had to wait for a client that was cut off so long after it began to write */
+async function readWhileCutOff(afterMs: number): Promise<boolean> {
+  const cluster = new SimCluster(1, { servers: 2, syncChunks: false, sync: { kind: 'commit' } })
+  cluster.start()
+  await cluster.until(() => cluster.isUp, 60_000, 'the start of the cluster')
+  const host = cluster.addClientHost()
+  const story = async () => {
+    const session = await cluster.connect(host.env('writer'))
+    const made = await session.create(ROOT, 'file', 0o644, 0, root)
+    const inode = made.status === undefined ? made.inode : 0
+    assert.equal(await session.data(inode).write(0, KEPT), 0)
+    assert.equal(await session.data(inode).flush(), 0)
+    const more = Buffer.alloc(KEPT.length, 'more')
+    assert.equal(await session.data(inode).write(KEPT.length, more), 0)
+    const ended = session.data(inode).flush()
+    await cluster.sleep(afterMs)
+    cluster.network.partition(host.address, cluster.masterHost.address)
+    // The master notices that the client is gone.
+    await cluster.sleep(20_000)
+    const reader = await opened(cluster, inode)
+    const beganMs = cluster.scheduler.nowMs
+    assert.deepEqual(await readRange(reader, inode, 0, KEPT.length), KEPT)
+    const waitedMs = cluster.scheduler.nowMs - beganMs
+    assert.ok(waitedMs < LEASE_MS / 2, `after ${afterMs} ms: ${waitedMs} ms`)
+    cluster.network.heal()
+    assert.equal(await ended, 0)
+    assert.deepEqual(await readRange(session, inode, 0, 2 * KEPT.length), Buffer.concat([KEPT, more]))
+    return waitedMs > 5000
+  }
+  return cluster.run(story(), 10 * LEASE_MS, 'the story')
+}
+
+test('a client that was cut off while others read may still end its write', async () => {
+  let waited = 0
+  for (let afterMs = 0; afterMs < 8; afterMs++) if (await readWhileCutOff(afterMs)) waited++
+  assert.ok(waited > 0, 'at no moment the client was in the middle of its write')
+})
+
 test('a client that was cut off may end its write when nobody else has gone on', async () => {
   const cluster = new SimCluster(1, { servers: 2, syncChunks: false, sync: { kind: 'commit' } })
   cluster.start()
