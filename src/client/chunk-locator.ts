@@ -13,6 +13,13 @@ export interface Located {
   copies: CopyLocation[]
 }
 
+export interface FoundChunk extends Located {
+  /** Of the whole file. */
+  length: number
+  /** The first slot from the asked one on that has a chunk, Infinity for none; only masters of our kind tell. */
+  nextChunk?: number | undefined
+}
+
 interface KnownFile {
   length: number
   chunks: Map<number, Located>
@@ -27,16 +34,16 @@ export class ChunkLocator {
   }
 
   /** Asks the master unless it is known. The length is that of the whole file. */
-  async locate(inode: number, index: number): Promise<(Located & { length: number }) | { status: number }> {
+  async locate(inode: number, index: number): Promise<FoundChunk | { status: number }> {
     const file = this.#files.get(inode)
     const known = file?.chunks.get(index)
     if (file && known) return { ...known, length: file.length }
     const answer = await this.#master.ask(cltoma.fuseReadChunk, { inode, index, flags: 0 }, matocl.fuseReadChunk)
     if (!answer) return { status: Status.IO }
     if (answer.status !== undefined) return { status: answer.status }
-    const { chunkId, version, copies, length } = answer
+    const { chunkId, version, copies, length, nextChunk } = answer
     this.learn(inode, index, { chunkId, version, copies }, length)
-    return { chunkId, version, copies, length }
+    return { chunkId, version, copies, length, nextChunk: nextChunk === matocl.NO_CHUNK ? Infinity : nextChunk }
   }
 
   /** The master has just told where the chunk is, and how long the file. One without the other would mislead readers. */

@@ -6,6 +6,7 @@ import * as cltocs from '../protocol/cltocs.ts'
 import { isElkfsVersion } from '../protocol/constants.ts'
 import * as cstocl from '../protocol/cstocl.ts'
 import { Status, statusName } from '../protocol/status.ts'
+import { askServer } from './ask-server.ts'
 import type { ServerConnection, ServerPool } from './server-pool.ts'
 
 const MSGID = 1
@@ -48,7 +49,7 @@ export class ChunkSyncer {
   async #isOurs(server: ServerConnection): Promise<boolean> {
     const known = this.#ours.get(server)
     if (known !== undefined) return known
-    const payload = await ask(server, cltocs.getVersion.encode({ msgid: MSGID }), cstocl.version.code)
+    const payload = await askServer(server, cltocs.getVersion.encode({ msgid: MSGID }), cstocl.version.code)
     const isOurs = isElkfsVersion(cstocl.version.decode(payload).text.toString('latin1'))
     this.#ours.set(server, isOurs)
     return isOurs
@@ -56,21 +57,7 @@ export class ChunkSyncer {
 
   async #order(server: ServerConnection, chunkId: number): Promise<void> {
     const order = cltocs.syncChunk.encode({ chunkId, version: 0 })
-    const { status } = cstocl.syncStatus.decode(await ask(server, order, cstocl.syncStatus.code))
+    const { status } = cstocl.syncStatus.decode(await askServer(server, order, cstocl.syncStatus.code))
     if (status !== Status.OK) throw new Error(statusName(status))
   }
-}
-
-/** The answer to one question. @throws Error when none comes, or another one */
-function ask(server: ServerConnection, question: Buffer, answerCode: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    server.use({
-      packet: (type, payload) => {
-        if (type === answerCode) resolve(payload)
-        else reject(new Error(`unexpected message ${type}`))
-      },
-      failed: reject,
-    })
-    server.write(question)
-  })
 }

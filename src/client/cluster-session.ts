@@ -27,6 +27,7 @@ import type {
   SetAttributes,
 } from './cluster.ts'
 import { ClusterFileData, type DataServices } from './file-data.ts'
+import { HoleFinder } from './holes.ts'
 import { MasterSession, type SessionOptions } from './master-session.ts'
 import { OpenInodes } from './open-inodes.ts'
 import { patientPauseMs, pauseMs, type RetryOptions } from './retry.ts'
@@ -99,6 +100,7 @@ export class ClusterSession implements Cluster, MetaCluster {
       ...{ env, master, locator: this.#locator, pool: this.#pool, retry: options.retry },
       reader: new ChunkReader(env, this.#locator, this.#pool, options.retry),
       syncer: new ChunkSyncer(env, this.#pool),
+      holes: new HoleFinder(env, this.#locator, this.#pool),
       blocks: new BufferPool(MFSBLOCKSIZE, BLOCKS_KEPT),
       turn: () => turns.take(),
       admit: async bytes => budget.take(bytes),
@@ -514,7 +516,9 @@ export class ClusterSession implements Cluster, MetaCluster {
   }
 
   /** What the master tells of a file, with what it does not know yet. */
-  #withPending(inode: number, attributes: NodeAttributes): NodeAttributes {
+  #withPending(inode: number, told: NodeAttributes): NodeAttributes {
+    // What waits may make chunks.
+    const attributes = this.#isWriting(inode) ? { ...told, chunks: undefined } : told
     const length = this.#files.get(inode)?.data.pendingLength ?? 0
     const { atimeMs, mtimeMs } = this.#times.pending(inode)
     const { atime, atimeNs = 0, mtime, mtimeNs = 0, ctime, ctimeNs = 0 } = attributes

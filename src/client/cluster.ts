@@ -88,6 +88,12 @@ export interface FileData {
   flush(): Promise<number>
   /** As flush(), and it is on the disks of all its copies (those on servers of the original as these see fit). */
   sync(): Promise<number>
+  /**
+   * The first place from `offset` on that is data, or in a hole, as the servers have it once everything is written.
+   * @param length of the file
+   * @returns undefined when there is none up to the end of the file, which counts as a hole
+   */
+  seek(what: 'data' | 'hole', offset: number, length: number): Promise<number | undefined>
 }
 
 export interface ClusterEvents {

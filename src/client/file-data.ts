@@ -10,6 +10,7 @@ import type { ChunkReader } from './chunk-reader.ts'
 import type { ChunkSyncer } from './chunk-syncer.ts'
 import { ChunkWriter, type WriteServices } from './chunk-writer.ts'
 import type { FileData } from './cluster.ts'
+import type { HoleFinder } from './holes.ts'
 import { pauseMs } from './retry.ts'
 
 const { errno } = constants
@@ -23,6 +24,7 @@ export interface DataServices extends WriteServices {
   env: Env
   reader: ChunkReader
   syncer: ChunkSyncer
+  holes: HoleFinder
   /** Waits until so many bytes may wait to be written, and counts them. */
   admit(bytes: number): Promise<void>
   /** Reading ahead may take so many bytes more; false when it may not. */
@@ -204,6 +206,11 @@ export class ClusterFileData implements FileData {
       return this.#readDirectly(offset, size)
     }
     return this.#readThroughSegments(offset, size)
+  }
+
+  async seek(what: 'data' | 'hole', offset: number, length: number): Promise<number | undefined> {
+    await this.settle()
+    return this.#services.holes.seek(this.#inode, what, offset, length)
   }
 
   /** Whether bytes of this range are not with the servers yet. */

@@ -130,6 +130,10 @@ function setup(answers: Partial<Cluster> = {}, options: Partial<ClusterFileSyste
         say('flush', inode)
         return 0
       },
+      seek: async (what, offset, length) => {
+        say('seek', inode, what, offset, length)
+        return offset >= length ? undefined : what === 'data' ? offset : length
+      },
       sync: async () => {
         say('sync', inode)
         return 0
@@ -343,7 +347,9 @@ test('the first write takes capabilities away from a file with extended attribut
 
 test('closing waits for the data, reports its errors, and gives locks back', async () => {
   const full = async () => errno.EDQUOT
-  const failing = { data: () => ({ read: async () => 0, write: async () => 0, flush: full, sync: full }) }
+  const failing = {
+    data: () => ({ read: async () => 0, write: async () => 0, flush: full, sync: full, seek: async () => undefined }),
+  }
   const { fs, asked } = setup()
   const { handle } = await openFile(fs)
   await fs.setlk(by(), 5, handle, 33n, { type: 1, start: 0n, end: 5n, pid: 1 }, false)
@@ -569,4 +575,19 @@ test('nothing is asked ahead where the kernel does not ask, or believes nothing'
     await fs.unlink(by(), 3, 'name')
     assert.deepEqual(asked, [])
   }
+})
+
+test('data and holes are looked for up to the end that the file has now; behind it there are none', async () => {
+  const [SEEK_DATA, SEEK_HOLE] = [3, 4]
+  const { fs, asked } = setup()
+  const { handle } = await openFile(fs)
+  asked.length = 0
+  assert.deepEqual(await fs.lseek(by(), 5, handle, 1, SEEK_HOLE), { offset: file.length })
+  assert.equal(await fs.lseek(by(), 5, handle, file.length, SEEK_DATA), errno.ENXIO)
+  assert.deepEqual(
+    asked.filter(line => line.startsWith('seek')),
+    [`seek 5 hole 1 ${file.length}`, `seek 5 data ${file.length} ${file.length}`],
+  )
+  assert.equal(await fs.lseek(by(), 5, handle, 0, 5), errno.EINVAL)
+  assert.equal(await fs.lseek(by(), 5, 4711, 0, SEEK_DATA), errno.EINVAL)
 })

@@ -6,6 +6,7 @@ import type { Clock } from '../env/env.ts'
 import type { Log } from '../env/log.ts'
 import { MattrFlag } from '../protocol/attributes.ts'
 import { OpenFlag, RenameFlag, SetMask } from '../protocol/cltoma.ts'
+import { MFSCHUNKSIZE } from '../protocol/constants.ts'
 import { LookupFlag, OpenedFlag } from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import type { CallerGroups } from './caller-groups.ts'
@@ -66,6 +67,9 @@ const O_TRUNC = 0o1000
 const O_APPEND = 0o2000
 /** The kernel opens a program to run it (FMODE_EXEC): that takes the right to execute, not to read. */
 const OPEN_TO_EXECUTE = 0o40
+const SECTOR_BYTES = 512
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
 const FALLOC_FL_KEEP_SIZE = 1
 const FALLOC_FL_PUNCH_HOLE = 2
 const FALLOC_FL_ZERO_RANGE = 16
@@ -752,17 +756,35 @@ export class ClusterFileSystem implements FileSystem {
     return grown.status !== undefined ? errnoOf(grown.status) : 0
   }
 
+  /** Holes are zeros already, and stay holes. */
   async #zero(data: FileData, offset: number, end: number): Promise<Errno> {
-    for (let at = offset; at < end; at += ZEROES.length) {
-      const error = await data.write(at, ZEROES.subarray(0, Math.min(ZEROES.length, end - at)))
-      if (error !== 0) return error
+    for (let from = offset; ; ) {
+      const start = await data.seek('data', from, end)
+      if (start === undefined) return data.flush()
+      from = (await data.seek('hole', start, end)) ?? end
+      for (let at = start; at < from; at += ZEROES.length) {
+        const error = await data.write(at, ZEROES.subarray(0, Math.min(ZEROES.length, from - at)))
+        if (error !== 0) return error
+      }
     }
-    return data.flush()
   }
 
-  lseek(): Answer<{ offset: number }> {
-    // Holes are not told: the kernel takes the whole file for data.
-    return errno.ENOSYS
+  async lseek(
+    request: Request,
+    inode: number,
+    handle: number,
+    offset: number,
+    whence: number,
+  ): Promise<{ offset: number } | Errno> {
+    const file = this.#files.get(handle)
+    if (!file || (whence !== SEEK_DATA && whence !== SEEK_HOLE)) return errno.EINVAL
+    const failed = await file.opened
+    if (failed) return failed
+    const answer = await this.#cluster.getattr(inode, true, this.#primary(request))
+    if (answer.status !== undefined) return errnoOf(answer.status)
+    const what = whence === SEEK_DATA ? 'data' : 'hole'
+    const found = await file.state.data.seek(what, offset, answer.attributes.length)
+    return found === undefined ? errno.ENXIO : { offset: found }
   }
 
   // ---- folders ----
@@ -1067,7 +1089,7 @@ export function toKernel(inode: number, from: NodeAttributes): Attributes {
     gid,
     rdev: isDevice ? length : 0,
     size,
-    blocks: Math.ceil(size / 512),
+    blocks: type === TYPE_FILE ? sectors(from) : Math.ceil(size / SECTOR_BYTES),
     atime,
     mtime,
     ctime,
@@ -1075,6 +1097,12 @@ export function toKernel(inode: number, from: NodeAttributes): Attributes {
     mtimeNs,
     ctimeNs,
   }
+}
+
+/** What stat(2) calls blocks. Never 0 for a file of any length: tar takes that for zeros without a look at the data. */
+function sectors({ length, chunks = Infinity }: NodeAttributes): number {
+  const most = Math.max(1, chunks * (MFSCHUNKSIZE / SECTOR_BYTES))
+  return Math.min(most, Math.ceil(length / SECTOR_BYTES))
 }
 
 function openWants(flags: number): number {

@@ -39,6 +39,8 @@ export interface Attributes {
   atimeNs?: number
   mtimeNs?: number
   ctimeNs?: number
+  /** Chunks of a file, holes not counted; only peers that are both ours tell. */
+  chunks?: number | undefined
 }
 
 const isDevice = (type: number) => type === 5 || type === 6
@@ -59,11 +61,11 @@ function putHead(buffer: Buffer, at: number, { flags, type, mode }: Attributes, 
 }
 
 const HEAD_BYTES = 3
-/** Where what is left of the head, and of the times of peers that are both ours, begins. */
-const [LENGTH_AT, WINATTR_AT, MORE_AT] = [27, 35, 36]
-const EXTENDED_BYTES = 48
+/** Where the length begins, and what only some peers tell. */
+const [LENGTH_AT, WINATTR_AT, MORE_AT, CHUNKS_AT] = [27, 35, 36, 48]
+const EXTENDED_BYTES = 52
 
-/** Bytes of a record: 36 between peers from 3.0.93 on, 35 before (spec client-master 3.1); 48 between ours. */
+/** Bytes of a record: 36 between peers from 3.0.93 on, 35 before (spec client-master 3.1); 52 between ours. */
 export function attributesBytes(version: number): number {
   if (version === EXTENDED_VERSION) return EXTENDED_BYTES
   return knowsWinattr(version) ? MORE_AT : WINATTR_AT
@@ -96,6 +98,7 @@ export const attributes: Codec<Attributes> = {
     putU32(buffer, at + MORE_AT, moreOf(value.atime, value.atimeNs ?? 0))
     putU32(buffer, at + MORE_AT + 4, moreOf(value.mtime, value.mtimeNs ?? 0))
     putU32(buffer, at + MORE_AT + 8, moreOf(value.ctime, value.ctimeNs ?? 0))
+    putU32(buffer, at + CHUNKS_AT, value.chunks ?? 0)
   },
   read(input) {
     const { buffer, version } = input
@@ -116,7 +119,9 @@ export const attributes: Codec<Attributes> = {
       length: isDevice(type) ? getU32(buffer, at + LENGTH_AT) : wideLength(buffer, at + LENGTH_AT),
       winattr: bytes > WINATTR_AT ? (buffer[at + WINATTR_AT] as number) : 0,
     }
-    if (version === EXTENDED_VERSION) addFineTimes(known, buffer, at + MORE_AT)
+    if (version !== EXTENDED_VERSION) return known
+    addFineTimes(known, buffer, at + MORE_AT)
+    known.chunks = getU32(buffer, at + CHUNKS_AT)
     return known
   },
 }

@@ -13,8 +13,8 @@ export const VERSION_TEXT = '3.0.117-elkfs'
  */
 export const EXTENDED_VERSION = VERSION + 1
 export const EXTENSIONS_OPTION = 'ELKFS_EXTENSIONS'
-/** What a master of ours answers: fine times, and the flags of renameat2. */
-export const EXTENSIONS = '1'
+/** What a master of ours answers: fine times, the flags of renameat2, and where the next chunk is. */
+export const EXTENSIONS = '2'
 
 /** Asked of a master of ours: the epoch that it leads, 0 where it is the only one. */
 export const EPOCH_OPTION = 'ELKFS_EPOCH'

@@ -3,6 +3,7 @@ import { attributes, type CopyLocation, typeLetter } from './attributes.ts'
 import { classDefinition } from './cltoma.ts'
 import {
   type Codec,
+  extended,
   many,
   message,
   messageOf,
@@ -175,15 +176,20 @@ export const dirent = record({ name, inode: u32, type: nodeType })
 
 export const OpenedFlag = { KEEPCACHE: 1, DIRECTMODE: 2, APPENDONLY: 4 } as const
 export const fuseOpen = messageOf(431, 'MATOCL_FUSE_OPEN', statusOr({ flags: since(V3_0_113, u8), attributes }))
-const chunkAnswer = statusOr({
-  protocolId: protocolId,
-  length: u64n,
-  chunkId: u64n,
-  version: u32,
-  copies: many(copyLocation),
-})
-export const fuseReadChunk = messageOf(433, 'MATOCL_FUSE_READ_CHUNK', chunkAnswer)
-export const fuseWriteChunk = messageOf(435, 'MATOCL_FUSE_WRITE_CHUNK', chunkAnswer)
+const chunkPlace = { protocolId: protocolId, length: u64n, chunkId: u64n, version: u32 }
+/** What `nextChunk` is behind the last one. */
+export const NO_CHUNK = 0xffffffff
+/** `nextChunk`: the first slot of the file from the asked one on that has a chunk. */
+export const fuseReadChunk = messageOf(
+  433,
+  'MATOCL_FUSE_READ_CHUNK',
+  statusOr({ ...chunkPlace, nextChunk: extended(u32), copies: many(copyLocation) }),
+)
+export const fuseWriteChunk = messageOf(
+  435,
+  'MATOCL_FUSE_WRITE_CHUNK',
+  statusOr({ ...chunkPlace, copies: many(copyLocation) }),
+)
 export const fuseWriteChunkEnd = statusAnswer(437, 'MATOCL_FUSE_WRITE_CHUNK_END')
 export const fuseAppendSlice = statusAnswer(439, 'MATOCL_FUSE_APPEND_SLICE')
 export const fuseCheck = messageOf(441, 'MATOCL_FUSE_CHECK', statusOr({ body: rest }))

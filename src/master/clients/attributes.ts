@@ -40,6 +40,7 @@ export function attributesOf(state: State, asker: Asker, inode: Inode, parent: I
     atimeNs: nanosecondsOf(atimeMore),
     mtimeNs: nanosecondsOf(mtimeMore),
     ctimeNs: nanosecondsOf(ctimeMore),
+    chunks: isFileType(type) ? state.nodes.chunkCount(inode) : 0,
   }
 }
 

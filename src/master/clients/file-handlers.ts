@@ -14,7 +14,7 @@ import { decideOpen, decideTruncate, decideWrite, decideWriteEnd } from '../../m
 import { Eattr, type Inode, NodeType, ROOT } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { u8, u16, u32, Writer } from '../../protocol/codec.ts'
-import { MFSCHUNKSIZE, versionNumber } from '../../protocol/constants.ts'
+import { EXTENDED_VERSION, MFSCHUNKSIZE, versionNumber } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import type { ChunkAnswer } from '../chunks/chunk-service.ts'
@@ -95,9 +95,8 @@ const writeRefusal = (status: Exclude<Status, 0>, version: number) =>
 
 function answerChunk(
   context: RequestContext,
-  message: typeof matocl.fuseReadChunk,
-  msgid: number,
-  inode: Inode,
+  message: typeof matocl.fuseReadChunk | typeof matocl.fuseWriteChunk,
+  { msgid, inode, index }: { msgid: number; inode: Inode; index: number },
   answer: ChunkAnswer,
 ): void {
   if (answer.status !== Status.OK) {
@@ -105,8 +104,11 @@ function answerChunk(
     return context.answer(message, { msgid, status })
   }
   const { chunkId, version, copies } = answer
-  const length = context.state.nodes.length.get(inode)
-  context.answer(message, { msgid, length, chunkId, version, copies })
+  const { nodes } = context.state
+  const place = { msgid, length: nodes.length.get(inode), chunkId, version, copies }
+  if (message === matocl.fuseWriteChunk) return context.answer(matocl.fuseWriteChunk, place)
+  const nextChunk = context.version === EXTENDED_VERSION ? nodes.nextChunk(inode, index) : undefined
+  context.answer(matocl.fuseReadChunk, { ...place, nextChunk: nextChunk ?? matocl.NO_CHUNK })
 }
 
 /**
@@ -134,7 +136,7 @@ function onReadChunk(context: RequestContext, payload: Buffer): void {
       context.count(Counter.READ)
       context.services.cache.accessed(inode, context.sessionId)
     }
-    answerChunk(context, matocl.fuseReadChunk, msgid, inode, answer)
+    answerChunk(context, matocl.fuseReadChunk, { msgid, inode, index }, answer)
   }
   context.services.chunks.read(inode, index, located, context.session.peerIp)
 }
@@ -166,7 +168,7 @@ function onWriteChunk(context: RequestContext, payload: Buffer): void {
       context.services.cache.changed(inode, context.sessionId)
       tellChunkChanged(context, inode, index, answer, context.state.nodes.length.get(inode))
     }
-    answerChunk(context, matocl.fuseWriteChunk, msgid, inode, answer)
+    answerChunk(context, matocl.fuseWriteChunk, { msgid, inode, index }, answer)
   })
 }
 

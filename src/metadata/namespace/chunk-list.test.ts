@@ -31,6 +31,11 @@ test('a list is what a map of all its slots is', () => {
       list.each((row, index) => found.push([index, row]), from, to)
       const wanted = [...model].filter(([index]) => index >= from && index < to).sort(([a], [b]) => a - b)
       assert.deepEqual(found, wanted)
+      assert.equal(list.count, model.size)
+      assert.equal(
+        list.next(from),
+        [...model.keys()].sort((a, b) => a - b).find(index => index >= from),
+      )
     }),
   )
 })

@@ -13,6 +13,12 @@ export class ChunkList {
   #near = new Uint32Array(SMALLEST)
   /** Rows of slots beyond; holes are not there. */
   #far: Map<number, number> | undefined
+  #count = 0
+
+  /** Slots that are no holes. */
+  get count(): number {
+    return this.#count
+  }
 
   /** About what it takes in memory. */
   get bytes(): number {
@@ -25,6 +31,7 @@ export class ChunkList {
   }
 
   set(index: number, row: number): void {
+    this.#count += Number(row !== 0) - Number(this.get(index) !== 0)
     if (index >= this.#near.length && index < 2 * this.#near.length + GAP && row !== 0) this.#grow(index + 1)
     if (index < this.#near.length) this.#near[index] = row
     else if (row === 0) this.#far?.delete(index)
@@ -48,8 +55,17 @@ export class ChunkList {
 
   /** Slots from here on are holes. */
   cut(slots: number): void {
-    if (slots < this.#near.length) this.#near.fill(0, slots)
-    for (const index of this.#far?.keys() ?? []) if (index >= slots) this.#far?.delete(index)
+    for (let index = slots; index < this.#near.length; index++) if (this.#near[index] !== 0) this.set(index, 0)
+    for (const index of this.#far?.keys() ?? []) if (index >= slots) this.set(index, 0)
+  }
+
+  /** The first slot from `from` on that is no hole. */
+  next(from: number): number | undefined {
+    for (let index = from; index < this.#near.length; index++) if (this.#near[index] !== 0) return index
+    let first: number | undefined
+    for (const index of this.#far?.keys() ?? [])
+      if (index >= from && (first === undefined || index < first)) first = index
+    return first
   }
 
   /** Visits the chunks of slots `from` to `to` - 1, in their order; slots outside of these may change meanwhile. */

@@ -327,11 +327,16 @@ export class NodeTable {
     if (row !== 0 && from === 0 && to > 0) visit(row, 0)
   }
 
+  /** The first slot from `from` on that has a chunk. */
+  nextChunk(inode: Inode, from: number): number | undefined {
+    if (this.#count.get(inode) > 1) return (this.#longLists.get(inode) as ChunkList).next(from)
+    return from === 0 && this.chunkRow(inode, 0) !== 0 ? 0 : undefined
+  }
+
   /** How many chunks a file has, holes not counted. */
   chunkCount(inode: Inode): number {
-    let count = 0
-    this.eachChunk(inode, () => count++)
-    return count
+    if (this.#count.get(inode) > 1) return (this.#longLists.get(inode) as ChunkList).count
+    return this.chunkRow(inode, 0) === 0 ? 0 : 1
   }
 
   /** Sets one slot; the table grows to it. */
