@@ -195,3 +195,33 @@ async function keepAlive(world: MasterAndClients, clients: RawClient[], ms: numb
     await new Promise<void>(resolve => world.scheduler.at(1000, resolve))
   }
 }
+
+for (const loss of ['a cut connection', 'a killed master']) {
+  test(`after ${loss} the end of a write is answered as before, though another client has cut the file since`, async () => {
+    const world = new MasterAndClients(6)
+    await world.play(async () => {
+      await world.start()
+      const [client, other] = [await world.mount(), await world.mount({ address: '10.9.9.101' })]
+      const inode = inodeOf(await client.create(ROOT, 'file'))
+      const { ledger } = world.master
+      const ts = ledger.now()
+      ledger.commit({ op: 'WRITE', ts, inode, index: 0, raiseVersion: true, touch: false, chunkId: 1 })
+      const end = () =>
+        client.askAs(
+          7,
+          cltoma.fuseWriteChunkEnd,
+          { chunkId: 1, inode, index: 0, length: 1000, flags: 0 },
+          matocl.fuseWriteChunkEnd,
+        )
+      const first = await end()
+      assert.equal(first.status, Status.OK)
+      const cut = { inode, flags: cltoma.TruncateFlag.OPENED, caller, length: 0 }
+      await other.ask(cltoma.fuseTruncate, cut, matocl.fuseTruncate)
+      assert.equal(world.state.nodes.length.get(inode), 0)
+      const again = await (losses[loss] as (typeof losses)[string])(world, client)
+      Object.assign(client, { talk: again.talk })
+      assert.deepEqual(await end(), first)
+      assert.equal(world.state.nodes.length.get(inode), 0, 'the file is as the other client left it')
+    })
+  })
+}

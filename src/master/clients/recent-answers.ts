@@ -30,14 +30,15 @@ const RECORDS_PER_SESSION = 1024
 const THINGS_PER_REQUEST = 4
 
 /**
- * Requests that are not the same when they are done twice. Those of chunks and locks are (their owners are known), and
- * so is everything that only reads.
+ * Requests that are not the same when they are done twice. Beginnings of writes and locks are (their owners are known),
+ * and so is everything that only reads. The end of a write is not where it has made the file longer, and somebody else
+ * has cut it since.
  */
 const recorded: ReadonlySet<number> = new Set(
   [
     ...[cltoma.fuseSetattr, cltoma.fuseSymlink, cltoma.fuseMknod, cltoma.fuseMkdir, cltoma.fuseUnlink],
     ...[cltoma.fuseRmdir, cltoma.fuseRename, cltoma.fuseLink, cltoma.fuseCreate, cltoma.fuseTruncate],
-    ...[cltoma.fuseSetxattr, cltoma.fuseSetfacl, cltoma.fuseAppendSlice],
+    ...[cltoma.fuseSetxattr, cltoma.fuseSetfacl, cltoma.fuseAppendSlice, cltoma.fuseWriteChunkEnd],
     ...[cltoma.fuseSnapshot, cltoma.fuseRepair, cltoma.fuseSettrashtime, cltoma.fuseSetsclass],
     ...[cltoma.fuseSeteattr, cltoma.fuseQuotacontrol, cltoma.fuseArchctl, cltoma.fuseSettrashpath],
     ...[cltoma.fuseUndel, cltoma.fusePurge, cltoma.sclassCreate, cltoma.sclassChange, cltoma.sclassDelete],
