@@ -78,6 +78,7 @@ test('values out of range are moved into it, with a message', () => {
 
 test('what has no effect says so by name', () => {
   assert.match(parse(['-o', 'mfsmemlock', '/mnt']).warnings.join(), /'mfsmemlock' has no effect/)
+  assert.match(parse(['-o', 'mfsfsyncmintime=5', '/mnt']).warnings.join(), /'mfsfsyncmintime' has no effect: close/)
 })
 
 test('wrong command lines are refused with the original texts', () => {

@@ -91,11 +91,10 @@ const declarations = {
   mfsnegentrycacheto: seconds('how long missing names are believed', 0, 'negative entry cache timeout'),
   mfssymlinkcacheto: seconds('how long link targets are believed', 300, 'symlink cache timeout'),
   mfsgroupscacheto: seconds('how long the groups of a process are believed', 300, 'groups cache timeout'),
-  mfsfsyncmintime: seconds(
-    'close waits for the data only when the file was open longer than this',
-    0,
-    'fsync min time',
-  ),
+  mfsfsyncmintime: {
+    ...seconds('close waits for the data only when the file was open longer than this', 0, 'fsync min time'),
+    noEffect: 'close always waits for the data: what is closed can be read everywhere, and its errors are told',
+  },
   mfsfsyncbeforeclose: flag('close always waits for the data'),
   // Not in the original.
   fsync: text('what fsync and close wait for: disk (the disks of all copies), or memory (of their servers: faster)', {

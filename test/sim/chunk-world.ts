@@ -12,6 +12,7 @@ import type { Ledger } from '../../src/master/ledger.ts'
 import { apply } from '../../src/metadata/apply.ts'
 import type { Entry } from '../../src/metadata/changelog/entry.ts'
 import { newState, type State } from '../../src/metadata/state.ts'
+import * as cltocs from '../../src/protocol/cltocs.ts'
 import * as matocs from '../../src/protocol/matocs.ts'
 import { Status } from '../../src/protocol/status.ts'
 import { SimHost } from './host.ts'
@@ -239,6 +240,10 @@ export class LightServer {
         const { chunkId, version, previousVersion } = matocs.setVersion.decode(payload)
         return manager.commandAnswered(link, chunkId, refused ?? this.#change(chunkId, previousVersion, version))
       }
+      case matocs.truncate.code: {
+        const { chunkId, version, previousVersion } = matocs.truncate.decode(payload)
+        return manager.commandAnswered(link, chunkId, refused ?? this.#change(chunkId, previousVersion, version))
+      }
       case matocs.remove.code: {
         const { chunkId } = matocs.remove.decode(payload)
         if (refused !== undefined) return manager.deleteAnswered(link, chunkId, refused)
@@ -254,6 +259,11 @@ export class LightServer {
           manager.replicateAnswered(link, chunkId, version, status)
         })
         return
+      }
+      case cltocs.getChunkChecksum.code: {
+        const { chunkId, version } = cltocs.getChunkChecksum.decode(payload)
+        const checksum = this.has(chunkId, version) ? (this.contents.get(chunkId) ?? 0) : undefined
+        return manager.checksumTold(link, chunkId, version, checksum)
       }
       default:
         throw new Error(`message ${type} is not for light servers`)

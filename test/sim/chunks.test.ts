@@ -1,11 +1,13 @@
 // Chunks look after themselves, whatever happens to their servers.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ChunkAnswer } from '../../src/master/chunks/chunk-service.ts'
 import { Status } from '../../src/protocol/status.ts'
 import { playFailures } from './chunk-failures.ts'
 import { ChunkWorld, type LightServer, worldOptions } from './chunk-world.ts'
 
 const room = 1_000_000
+const LEASE_MS = 120_000
 
 async function world(seed: number, servers: number, fill: (world: ChunkWorld) => void): Promise<ChunkWorld> {
   const made = new ChunkWorld(seed, Array(servers).fill({ room }))
@@ -99,4 +101,32 @@ test('a write ends when its chunk has all the copies that it can have, whatever 
   assert.equal(await copiesWhenSafe(), 2, 'another server has a copy now')
   world.servers.find(server => server !== first && server !== second)?.stop()
   assert.equal(await copiesWhenSafe(), 1, 'there is no other server')
+})
+
+test("a lease is its own session's to end, and whoever waits for it goes on when it is over by time", async () => {
+  const cluster = await world(6, 3, () => {})
+  const { manager, scheduler } = cluster
+  const inode = cluster.makeFile('leased', 2)
+  const [HOLDER, OTHER, WAITER] = [1, 2, 3]
+  const answers = new Map<number, ChunkAnswer>()
+  const write = (session: number) =>
+    manager.write({ inode, index: 0, session, continues: false }, answer => answers.set(session, answer))
+  write(HOLDER)
+  await scheduler.run(1000)
+  const held = answers.get(HOLDER)
+  assert.ok(held?.status === Status.OK)
+  const row = cluster.ledger.state.chunks.find(held.chunkId)
+  const isLocked = () => cluster.ledger.state.chunks.isLocked(row, cluster.ledger.now())
+  manager.unlock(held.chunkId, OTHER)
+  assert.ok(isLocked(), 'it is not the lease of the other session')
+  await scheduler.run(LEASE_MS - 20_000)
+  write(WAITER)
+  await scheduler.run(10_000)
+  assert.equal(answers.get(WAITER), undefined, 'it waits for the holder')
+  await scheduler.run(15_000)
+  assert.equal(answers.get(WAITER)?.status, Status.OK)
+  manager.unlock(held.chunkId, HOLDER)
+  assert.ok(isLocked(), "the first holder is late: the lease is the next one's")
+  manager.unlock(held.chunkId, WAITER)
+  assert.ok(!isLocked())
 })
