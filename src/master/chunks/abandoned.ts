@@ -36,6 +36,8 @@ export interface WritePlace {
   index: number
   /** Undefined: not known. */
   session: SessionId | undefined
+  /** The write brought the chunk into being: until it ends there is nothing in it that anybody was promised. */
+  isNew: boolean
 }
 
 export interface AbandonedParts {
@@ -88,7 +90,12 @@ export class AbandonedWrites {
 
   begun(row: number, place: WritePlace): void {
     this.#alike.delete(row)
-    this.#places.set(row, place)
+    this.#places.set(row, this.isNew(row) ? { ...place, isNew: true } : place)
+  }
+
+  /** Whether the chunk was made by a write that is not ended. */
+  isNew(row: number): boolean {
+    return this.#places.get(row)?.isNew === true
   }
 
   /** The client has ended its write, or the chunk is no more. */

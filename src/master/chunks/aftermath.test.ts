@@ -8,7 +8,7 @@ const write = (chunkId: number, ts = 1000): Entry => ({
   ...{ op: 'WRITE', ts, inode: 7, index: 0, raiseVersion: true, touch: false, chunkId },
 })
 
-const writeOf = (session: number) => ({ kind: 'write', inode: 7, index: 0, session }) as const
+const writeOf = (session: number, isNew = true) => ({ kind: 'write', inode: 7, index: 0, session, isNew }) as const
 
 function after(...lines: [Entry, Trailer][]): Aftermath {
   const aftermath = new Aftermath()
@@ -43,7 +43,7 @@ test('a chunk that the master itself was cutting is told as such', () => {
   const aftermath = after([{ op: 'TRUNC', ts: 1000, inode: 7, index: 0, chunkId: 1 }, { raisedOn: [1, 2] }])
   assert.deepEqual(
     aftermath.end(() => 5),
-    [{ chunkId: 1, lease: { kind: 'settling', inode: 7, index: 0, session: undefined } }],
+    [{ chunkId: 1, lease: { kind: 'settling', inode: 7, index: 0, session: undefined, isNew: false } }],
   )
 })
 
@@ -77,7 +77,7 @@ test('a second raise after a failed first one counts, and keeps the owner', () =
   )
   assert.deepEqual(
     aftermath.end(() => 6),
-    [{ chunkId: 1, lease: writeOf(12) }],
+    [{ chunkId: 1, lease: writeOf(12, false) }],
   )
   assert.deepEqual(aftermath.raisedOn(1, 6), [2])
 })
@@ -88,4 +88,20 @@ test('what is older than a lease can be is forgotten', () => {
     aftermath.end(() => 5),
     [{ chunkId: 2, lease: writeOf(13) }],
   )
+})
+
+test('a chunk is new as long as the write that made it has not ended', () => {
+  const again = { ...write(1), raiseVersion: false } as Entry
+  const ended: Entry = { op: 'UNLOCK', ts: 1001, chunkId: 1 }
+  const lines: [Entry, Trailer][] = [[write(1), { leaseOwner: 12 }]]
+  const isNew = (...more: [Entry, Trailer][]) => {
+    const [told] = after(...lines, ...more).end(() => 1)
+    return told?.lease.kind === 'write' && told.lease.isNew
+  }
+  assert.equal(isNew(), true)
+  assert.equal(isNew([again, { leaseOwner: 12 }]), true)
+  assert.equal(isNew([ended, {}], [again, { leaseOwner: 12 }]), false)
+  assert.equal(isNew([ended, {}], [write(1), { leaseOwner: 12, raisedOn: [1] }]), false, 'its version is raised')
+  lines.length = 0
+  assert.equal(isNew([write(1), {}]), false, 'a line of the original')
 })

@@ -30,13 +30,18 @@ export class Aftermath {
   /** Oldest first. */
   readonly #chunks = new Map<ChunkId, Traces>()
 
-  remember(entry: Entry, { leaseOwner, raisedOn = none }: Trailer): void {
+  remember(entry: Entry, trailer: Trailer): void {
+    const { leaseOwner, raisedOn = none } = trailer
     switch (entry.op) {
       case 'WRITE':
-        return this.#set(entry, raisedOn, { kind: 'write', ...placeOf(entry, leaseOwner) })
+        return this.#set(entry, raisedOn, {
+          kind: 'write',
+          ...placeOf(entry, leaseOwner),
+          isNew: this.#isNew(entry, trailer),
+        })
       case 'TRUNC':
         if (leaseOwner !== undefined) return this.#set(entry, raisedOn, { kind: 'cut' })
-        return this.#set(entry, raisedOn, { kind: 'settling', ...placeOf(entry, undefined) })
+        return this.#set(entry, raisedOn, { kind: 'settling', ...placeOf(entry, undefined), isNew: false })
       case 'SETVERSION':
         return this.#set(entry, raisedOn, this.#chunks.get(entry.chunkId)?.lease)
       case 'UNLOCK':
@@ -47,6 +52,16 @@ export class Aftermath {
         if (traces) traces.lease = undefined
       }
     }
+  }
+
+  /**
+   * A version is raised on servers; a new chunk has none yet. Whoever writes again before his first write has ended
+   * changes nothing of that. The original's lines do not tell.
+   */
+  #isNew({ chunkId, raiseVersion }: { chunkId: ChunkId; raiseVersion: boolean }, trailer: Trailer): boolean {
+    const lease = this.#chunks.get(chunkId)?.lease
+    const isMade = raiseVersion && trailer.leaseOwner !== undefined && trailer.raisedOn === undefined
+    return isMade || (lease?.kind === 'write' && lease.isNew)
   }
 
   #set({ chunkId, ts: now }: { chunkId: ChunkId; ts: number }, raisedOn: readonly number[], lease?: Lease): void {

@@ -169,8 +169,9 @@ export class ChunkManager implements ChunkService {
     for (const row of chunks.rows()) this.#abandoned.expired(row)
   }
 
-  #takeOverWrite(row: number, { kind, inode, index, session }: Exclude<Lease, { kind: 'cut' }>): void {
-    this.#abandoned.begun(row, { inode, index, session })
+  #takeOverWrite(row: number, { kind, ...place }: Exclude<Lease, { kind: 'cut' }>): void {
+    const { session } = place
+    this.#abandoned.begun(row, place)
     const isOver = session !== undefined && this.#ledger.state.sessions.get(session) === undefined
     if (kind === 'settling' || isOver) this.#abandoned.mustSettle(row)
     else if (session !== undefined && this.#leases.isLocked(row)) this.#leases.locked(row, session)

@@ -25,6 +25,8 @@ const MAX_COPIES_TOLD = 100
 /** Who reads what a client was writing waits so long for that client to come back: longer than a failover takes. */
 const OUT_OF_REACH_SECONDS = 30
 /** A plain chunk of one copy, for a class that does not exist. */
+/** Where nothing was written zeros are read. */
+const HOLE: LocatedChunk = { status: Status.OK, chunkId: 0, version: 0, copies: [] }
 const ONE_COPY = { create: [[0, 0, 0, 0]], mode: LabelsMode.STANDARD }
 
 export interface WriteParts {
@@ -85,7 +87,7 @@ export class Writes {
     const attempt = () => {
       const { nodes, chunks } = this.#state
       row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
-      if (row === 0) return answer({ status: Status.OK, chunkId: 0, version: 0, copies: [] })
+      if (row === 0) return answer(HOLE)
       // What a client out of reach has not ended may be on one copy and not on another: nobody reads now this, now that.
       if (isBusy(row)) return leases.park(row, waiter)
       if (this.#isLeftAlone(row) && !this.#parts.abandoned.isAlike(row)) {
@@ -94,6 +96,8 @@ export class Writes {
         return
       }
       if (this.#goodOr(row).length === 0) {
+        // What nobody has written is a hole still.
+        if (servers.knowAll && this.#wasNeverWritten(row, inode, index)) return answer(HOLE)
         if (servers.knowAll) return answer({ status: Status.CHUNKLOST })
         // A client that is told of no copies sleeps for 10 s.
         if (this.#areCopiesToCome(row)) return leases.park(row, waiter)
@@ -112,7 +116,7 @@ export class Writes {
     const { nodes, chunks } = this.#state
     if (nodes.chunkSlots(inode) !== 1) return undefined
     const row = nodes.chunkRow(inode, 0)
-    if (row === 0) return { status: Status.OK, chunkId: 0, version: 0, copies: [] }
+    if (row === 0) return HOLE
     if (this.#parts.isBusy(row) || this.#parts.leases.isLocked(row)) return undefined
     const located = this.#located(row, chunks.id(row), near)
     return located.copies.length > 0 ? located : undefined
@@ -219,11 +223,15 @@ export class Writes {
     return openers.size === 1 && openers.has(session)
   }
 
-  /** Whether nothing that was acknowledged can be in the chunk: the file does not reach into it. */
+  /**
+   * Whether nothing that was acknowledged can be in the chunk: the file does not reach into it, or the write that made it
+   * is not ended.
+   */
   #wasNeverWritten(row: number, inode: Inode, index: number): boolean {
     const { nodes, chunks } = this.#state
+    const { abandoned, copies } = this.#parts
     const reaches = nodes.length.get(inode) > index * MFSCHUNKSIZE
-    return !reaches && chunks.references.get(row) === 1 && this.#parts.copies.present(row).length === 0
+    return (!reaches || abandoned.isNew(row)) && chunks.references.get(row) === 1 && copies.present(row).length === 0
   }
 
   /** @param raisedOn servers whose copies follow the version */
@@ -238,9 +246,9 @@ export class Writes {
   }
 
   /** The chunk was locked for the session: its servers are busy with it until it is let go. */
-  #locked(row: number, { inode, index, session }: WriteRequest): void {
+  #locked(row: number, { inode, index, session }: WriteRequest, isNew = false): void {
     this.#parts.leases.locked(row, session)
-    this.#parts.abandoned.begun(row, { inode, index, session })
+    this.#parts.abandoned.begun(row, { inode, index, session, isNew })
     this.#writeEnded(row)
     const servers = this.#parts.copies.good(row)
     for (const server of servers) server.writing++
@@ -274,7 +282,7 @@ export class Writes {
         this.#answerWritten(row, status, pending)
       },
     )
-    this.#locked(row, request)
+    this.#locked(row, request, true)
   }
 
   #placementFor({ create, mode }: Pick<StorageClass, 'create' | 'mode'>, { near }: WriteRequest): PlacementRules {

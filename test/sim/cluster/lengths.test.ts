@@ -55,3 +55,23 @@ test('a file is never shown shorter than its own writer has made it', () =>
       assert.equal(await flushed, 0)
     }
   }))
+
+// Seed 12000006 (disks): the chunk was in the changelog and on no server, and counted as lost.
+test('a hole is a hole until the first write into it is carried out, whenever the master dies', () =>
+  withFile(async cluster => {
+    const session = await cluster.connect(cluster.addClientHost().env('client'))
+    for (let halfMs = 0; halfMs < 20; halfMs++) {
+      const made = await session.create(ROOT, `hole${halfMs}`, 0o644, 0, root)
+      const inode = made.status === undefined ? made.inode : 0
+      assert.equal((await session.truncate(inode, true, root, 100_000)).status, undefined)
+      assert.equal(await session.data(inode).write(50_000, Buffer.alloc(10, 'y')), 0)
+      await cluster.sleep(halfMs / 2)
+      cluster.killMaster(false, 200)
+      assert.equal(await session.data(inode).flush(), 0, `after ${halfMs / 2} ms`)
+      assert.equal(
+        (await readRange(session, inode, 49_995, 20)).toString('hex'),
+        `${'00'.repeat(5)}${'79'.repeat(10)}${'00'.repeat(5)}`,
+      )
+      session.release(inode)
+    }
+  }))
