@@ -161,7 +161,7 @@ class SimConnection implements Connection {
 
   #carryDue(): void {
     const { scheduler } = this.#network
-    if (this.#network.isPartitioned(this.localAddress, this.remoteAddress)) return
+    if (this.#network.isBlocked(this.localAddress, this.remoteAddress)) return
     while (this.#outgoing[0] && this.#outgoing[0].atMs <= scheduler.nowMs) {
       if (this.peer && this.peer.#arrivedBytes >= WINDOW_BYTES) return
       this.#hand(this.#outgoing.shift() as Parcel)
@@ -194,7 +194,8 @@ export class SimNetwork {
   watcher: ((host: string, when: 'before' | 'after') => void) | undefined
   readonly #doors = new Map<string, Door>()
   readonly #connections = new Set<SimConnection>()
-  readonly #partitions = new Set<string>()
+  /** `FROM TO`. */
+  readonly #blocked = new Set<string>()
   readonly #down = new Set<string>()
   #nextPort = 40000
 
@@ -210,17 +211,23 @@ export class SimNetwork {
     return this.#connections.size / 2
   }
 
-  isPartitioned(a: string, b: string): boolean {
-    return this.#partitions.size > 0 && this.#partitions.has(a < b ? `${a} ${b}` : `${b} ${a}`)
+  isBlocked(from: string, to: string): boolean {
+    return this.#blocked.size > 0 && this.#blocked.has(`${from} ${to}`)
   }
 
   /** From now on nothing gets through between the two hosts, until heal(). */
   partition(a: string, b: string): void {
-    this.#partitions.add(a < b ? `${a} ${b}` : `${b} ${a}`)
+    this.block(a, b)
+    this.block(b, a)
+  }
+
+  /** From now on nothing gets through in this direction, until heal(). */
+  block(from: string, to: string): void {
+    this.#blocked.add(`${from} ${to}`)
   }
 
   heal(): void {
-    this.#partitions.clear()
+    this.#blocked.clear()
     for (const connection of this.#connections) connection.carry()
   }
 
@@ -287,7 +294,8 @@ export class SimNetwork {
       const refuse = (code: string) => isAlive() && reject(Object.assign(new Error(`${code}: ${to}:${port}`), { code }))
       this.scheduler.at(this.delayMs(), () => {
         if (!isAlive()) return
-        if (this.isPartitioned(from, to) || !this.isUp(to)) {
+        // It takes both directions to call somebody.
+        if (this.isBlocked(from, to) || this.isBlocked(to, from) || !this.isUp(to)) {
           this.scheduler.at(timeoutMs, () => refuse('ETIMEDOUT'))
           return
         }

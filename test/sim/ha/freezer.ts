@@ -11,6 +11,8 @@ export class Freezer {
   #isFrozen = false
   #isGoingOn = false
   readonly #waiting: (() => void)[] = []
+  /** What its clock on the wall shows too much. */
+  wallAheadMs = 0
 
   /** @param rate milliseconds of its clock in one of the world */
   constructor(scheduler: Scheduler, rate: number) {
@@ -70,7 +72,7 @@ export class Freezer {
       }
     }
     return {
-      nowMs: () => base.nowMs(),
+      nowMs: () => base.nowMs() + this.wallAheadMs,
       monotonicMs: () => base.monotonicMs() * this.#rate,
       utcOffsetSeconds: () => base.utcOffsetSeconds(),
       after,

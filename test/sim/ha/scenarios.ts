@@ -46,6 +46,7 @@ const survivableFaults = [
   'stop',
   'stopLeader',
   'checkpoint',
+  'jumpClock',
   ...pairFaults,
 ] as const
 

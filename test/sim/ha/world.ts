@@ -38,6 +38,9 @@ export const everyFault = [
   'loseDisk',
   'checkpoint',
   'failDisk',
+  'muteLeader',
+  'deafenLeader',
+  'jumpClock',
 ] as const
 /** Those that are hard on two masters without a third vote, and mean nothing where masters stand by themselves. */
 export const pairFaults = [
@@ -116,7 +119,8 @@ class World {
   readonly #clocksLie: boolean
   readonly #isQuiet: boolean
   readonly #isPair: boolean
-  readonly #partitions = new Set<readonly [string, string]>()
+  /** From and to. */
+  readonly #blocked = new Set<readonly [string, string]>()
   readonly #cutFromEtcd = new Set<SimMaster>()
   readonly #pending = new Set<Promise<void>>()
 
@@ -209,18 +213,19 @@ class World {
   }
 
   #partition(a: string, b: string, ms = this.#span()): void {
-    const pair = [a, b] as const
-    this.#partitions.add(pair)
-    this.network.partition(a, b)
-    this.scheduler.at(ms, () => {
-      this.#partitions.delete(pair)
-      this.#redrawPartitions()
-    })
+    this.#block(a, b, ms)
+    this.#block(b, a, ms)
   }
 
-  #redrawPartitions(): void {
-    this.network.heal()
-    for (const [a, b] of this.#partitions) this.network.partition(a, b)
+  #block(from: string, to: string, ms: number): void {
+    const way = [from, to] as const
+    this.#blocked.add(way)
+    this.network.block(from, to)
+    this.scheduler.at(ms, () => {
+      this.#blocked.delete(way)
+      this.network.heal()
+      for (const [from, to] of this.#blocked) this.network.block(from, to)
+    })
   }
 
   #restartLater(master: SimMaster, ms: number): void {
@@ -261,6 +266,9 @@ class World {
       loseDisk: () => this.#loseDisk(any),
       checkpoint: () => this.spawn(() => leader.checkpoint()),
       failDisk: () => this.#failDisk(any),
+      muteLeader: () => this.#loseOneWay(leader, (own, other) => [own, other]),
+      deafenLeader: () => this.#loseOneWay(leader, (own, other) => [other, own]),
+      jumpClock: () => this.#jumpClock(any),
       promoteOther: () => this.#promoteOther(leader),
       promoteBoth: () => this.#promoteBoth(),
       cutAndKill: () => this.#cutAndKill(leader),
@@ -300,6 +308,24 @@ class World {
   #isolate(master: SimMaster): void {
     for (const other of this.masters) if (other !== master) this.#partition(master.host.address, other.host.address)
     if (this.scheduler.random() < 0.6) this.#cutEtcd(master)
+  }
+
+  /** The other masters and perhaps a client hear it and are not heard, or the other way round; etcd perhaps neither. */
+  #loseOneWay(master: SimMaster, direction: (own: string, other: string) => [from: string, to: string]): void {
+    const ms = this.#span()
+    const others = this.masters.filter(other => other !== master).map(({ host }) => host.address)
+    if (this.scheduler.random() < 0.5) others.push(clientAddress(this.scheduler.between(0, CLIENTS - 1)))
+    for (const other of others) this.#block(...direction(master.host.address, other), ms)
+    if (this.scheduler.random() < 0.4) this.#cutEtcd(master, ms)
+  }
+
+  /** The clock on the wall; and back. */
+  #jumpClock({ freezer }: SimMaster): void {
+    const ms = (this.scheduler.random() - 0.5) * 2 * (this.scheduler.random() < 0.5 ? 5000 : 7_200_000)
+    freezer.wallAheadMs = ms
+    this.scheduler.at(this.#span(), () => {
+      freezer.wallAheadMs = 0
+    })
   }
 
   /** From everything but some of its clients, for longer than any lease. */
@@ -483,13 +509,14 @@ class World {
   /** Everything works again and everybody is started. */
   makePeace(): void {
     this.isPeace = true
-    this.#partitions.clear()
+    this.#blocked.clear()
     this.#cutFromEtcd.clear()
     this.network.heal()
     for (const master of this.masters) {
       master.way.troubleOneIn = 0
       master.way.answerLateMs = 0
       master.host.disk.fault = {}
+      master.freezer.wallAheadMs = 0
       if (master.freezer.isFrozen) master.freezer.thaw()
     }
     const revive = () => {
