@@ -2,9 +2,21 @@
 import { closeSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Lab, type MasterHost, otherMaster } from './lab.ts'
+import { chunkHosts, type Lab, type MasterHost, otherMaster } from './lab.ts'
 
-export type LabFault = 'kill' | 'cable' | 'freeze' | 'switchover' | 'loseFolder' | 'killBoth'
+export const labFaults = [
+  'kill',
+  'switchover',
+  'freeze',
+  'cable',
+  'loseFolder',
+  'killBoth',
+  'mute',
+  'deafen',
+  'fillDisk',
+  'restartAll',
+] as const
+export type LabFault = (typeof labFaults)[number]
 
 let probes = 0
 
@@ -53,11 +65,21 @@ async function strike(lab: Lab, fault: LabFault, leader: MasterHost): Promise<vo
     }
     case 'loseFolder':
       await lab.end(leader, 'SIGKILL')
-      return rmSync(lab.dataFolder(leader), { recursive: true })
+      return lab.emptyDataFolder(leader)
     case 'killBoth':
       await Promise.all([lab.end(leader, 'SIGKILL'), lab.end(otherMaster(leader), 'SIGKILL')])
       lab.startMaster(otherMaster(leader))
       return lab.startMaster(leader)
+    case 'mute':
+      return lab.lose(leader, 'output')
+    case 'deafen':
+      return lab.lose(leader, 'input')
+    case 'fillDisk':
+      lab.setDiskFull(leader, true)
+      // The last page of its changelog may have room for a few more lines.
+      return lab.until('a master whose disk is full ends', 30, () => !lab.isRunning(leader))
+    case 'restartAll':
+      return restartAll(lab, leader)
   }
 }
 
@@ -70,10 +92,30 @@ async function heal(lab: Lab, fault: LabFault, leader: MasterHost): Promise<void
     case 'freeze':
       return lab.signal(leader, 'SIGCONT')
     case 'loseFolder':
-      lab.makeDataFolder(leader)
+      return lab.startMaster(leader)
+    case 'mute':
+    case 'deafen':
+      return lab.loseNoMore(leader)
+    case 'fillDisk':
+      lab.setDiskFull(leader, false)
       return lab.startMaster(leader)
     case 'switchover':
     case 'killBoth':
+    case 'restartAll':
       return
+  }
+}
+
+/** As for an upgrade: the follower first, then the leader, then one chunkserver after the other. */
+async function restartAll(lab: Lab, leader: MasterHost): Promise<void> {
+  for (const host of [otherMaster(leader), leader]) {
+    await lab.end(host, 'SIGTERM')
+    lab.startMaster(host)
+    await lab.until(`both in sync after the restart of ${host}`, 60, () => lab.areInSync())
+  }
+  for (const host of chunkHosts) {
+    await lab.end(host, 'SIGTERM')
+    lab.startChunkserver(host)
+    await lab.until(`${host} is back`, 30, () => lab.shell(host, 'ss -ltn | grep -q :9422') === 0)
   }
 }

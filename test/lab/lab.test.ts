@@ -8,9 +8,10 @@ import { whyNot } from '../interop/cluster.ts'
 import { inflict, type LabFault } from './faults.ts'
 import { addressOf, Lab, otherMaster } from './lab.ts'
 import { finishLoad, startLoad } from './load.ts'
+import { HeldLocks } from './locks.ts'
 
 const WRITERS = 2
-const faults: readonly LabFault[] = ['kill', 'switchover', 'freeze', 'cable', 'loseFolder', 'killBoth']
+const faults: readonly LabFault[] = ['restartAll', 'freeze', 'mute', 'deafen', 'fillDisk', 'loseFolder', 'killBoth']
 /** Generous: the machine that runs the tests is busy. What is measured in peace is in docs/high-availability.md. */
 const LIMIT_MS = 30_000
 
@@ -28,16 +29,21 @@ async function checkRedirects(lab: Lab): Promise<void> {
   assert.equal(lab.shell('client', `printf 'before\\nafter\\n' | cmp - ${lab.mountPoint}/redirected`), 0)
 }
 
-/** Our mount knows all masters and no virtual address: it finds the one that leads, and the next one. */
+/**
+ * Our mount knows all masters and no virtual address: it finds the one that leads, and the next one. Locks that were taken
+ * through the other mount stay where they are.
+ */
 async function checkListOfMasters(lab: Lab): Promise<void> {
   const folder = join(lab.folder, 'listed')
   mkdirSync(folder)
   await lab.mountOurs(folder)
   assert.equal(lab.shell('client', `echo one > ${folder}/listed`), 0)
+  const locks = await HeldLocks.take(lab, lab.mountPoint, folder)
   for (const fault of ['switchover', 'kill'] as const) {
     await inflict(lab, fault)
     assert.equal(lab.shell('client', `timeout 30 sh -c 'echo ${fault} >> ${folder}/listed'`), 0)
   }
+  assert.deepEqual(await locks.release(), [], 'got by two')
   assert.equal(lab.shell('client', `printf 'one\\nswitchover\\nkill\\n' | cmp - ${lab.mountPoint}/listed`), 0)
 }
 

@@ -1,7 +1,7 @@
 // The five hosts of the public recipe in network namespaces: two masters with etcd and keepalived, two chunkservers (one
 // with the third etcd), a client with a mount on the virtual address. Everything it makes goes with close().
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,7 +14,10 @@ export const VIRTUAL_ADDRESS = '192.168.1.99'
 const hosts = { cobbler1: 8, cobbler2: 9, chunk1: 10, chunk2: 11, client: 12 } as const
 export type Host = keyof typeof hosts
 export type MasterHost = 'cobbler1' | 'cobbler2'
+export type ChunkHost = 'chunk1' | 'chunk2'
+export const chunkHosts: readonly ChunkHost[] = ['chunk1', 'chunk2']
 export const masterHosts: readonly MasterHost[] = ['cobbler1', 'cobbler2']
+const DISK_MIB = 64
 const etcdHosts: readonly Host[] = ['cobbler1', 'cobbler2', 'chunk1']
 
 export const addressOf = (host: Host) => `192.168.1.${hosts[host]}`
@@ -44,7 +47,7 @@ export class Lab {
 
   /** @throws Error with what a command said */
   async open(): Promise<void> {
-    installPackages({ etcd: 'etcd-server', keepalived: 'keepalived' })
+    installPackages({ etcd: 'etcd-server', keepalived: 'keepalived', nft: 'nftables' })
     mkdirSync(this.mountPoint)
     this.#ip('netns', 'add', this.#namespace('switch'))
     this.#ip('-n', this.#namespace('switch'), 'link', 'add', 'br0', 'type', 'bridge')
@@ -52,15 +55,13 @@ export class Lab {
     for (const host of Object.keys(hosts) as Host[]) this.#addHost(host)
     if (this.#mode === 'etcd') for (const host of etcdHosts) this.#startEtcd(host)
     for (const host of masterHosts) {
-      this.makeDataFolder(host)
+      this.#makeDataFolder(host)
       this.startMaster(host)
     }
     writeFileSync(join(this.folder, 'exports.cfg'), '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
     if (this.#mode === 'etcd') await this.until('a master leads', 60, () => this.leader())
     for (const host of masterHosts) this.startKeepalived(host)
-    this.#startChunkserver('chunk1', VIRTUAL_ADDRESS)
-    // This one knows a master that may be a follower, and goes where it is sent.
-    this.#startChunkserver('chunk2', addressOf('cobbler2'))
+    for (const host of chunkHosts) this.startChunkserver(host)
     await this.until('the address is there', 30, () => this.holders().length === 1)
     await this.until('both masters are in sync', 60, () => this.areInSync())
     await this.until('the mount', 60, () => this.mount(this.mountPoint, VIRTUAL_ADDRESS))
@@ -89,10 +90,49 @@ export class Lab {
     this.#ip('-n', this.#namespace('switch'), 'link', 'set', `p${hosts[host]}`, isIn ? 'up' : 'down')
   }
 
+  /**
+   * Everything that a host sends (or is sent) is lost.
+   * @param peer only to and from this one
+   */
+  lose(host: Host, direction: 'output' | 'input', peer?: Host): void {
+    const rule = `${direction === 'output' ? 'oifname' : 'iifname'} eth1`
+    const ofPeer = peer ? `ip ${direction === 'output' ? 'daddr' : 'saddr'} ${addressOf(peer)}` : ''
+    this.#nft(host, 'add table inet lab')
+    this.#nft(host, `add chain inet lab ${direction} { type filter hook ${direction} priority 0; }`)
+    this.#nft(host, `add rule inet lab ${direction} ${rule} ${ofPeer} drop`)
+  }
+
+  loseNoMore(host: Host): void {
+    this.#nft(host, 'delete table inet lab')
+  }
+
+  #nft(host: Host, command: string): void {
+    execFileSync('nsenter', [`--net=/run/netns/${this.#namespace(host)}`, 'nft', command], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+  }
+
   dataFolder = (host: MasterHost) => join(this.folder, host)
 
-  makeDataFolder(host: MasterHost): void {
-    mkdirSync(this.dataFolder(host))
+  /** On a disk of its own, small enough to be filled. */
+  #makeDataFolder(host: MasterHost): void {
+    const folder = this.dataFolder(host)
+    mkdirSync(folder)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'elklab', folder])
+    this.#mounts.add(folder)
+  }
+
+  /** As after a new disk. */
+  emptyDataFolder(host: MasterHost): void {
+    const folder = this.dataFolder(host)
+    for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true })
+  }
+
+  /** Fills the disk of a master to the last byte, or makes room again. */
+  setDiskFull(host: MasterHost, isFull: boolean): void {
+    const filler = join(this.dataFolder(host), 'filler')
+    if (isFull) spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4096'], { stdio: 'ignore' })
+    else rmSync(filler, { force: true })
   }
 
   /** Starts a program on a host; its output goes to NAME.log. */
@@ -198,9 +238,11 @@ export class Lab {
   #mfshaCommand = (host: MasterHost) =>
     `${process.execPath} ${source('cli/mfsha.ts')} -c ${join(this.folder, `${host}.cfg`)}`
 
-  #startChunkserver(host: 'chunk1' | 'chunk2', master: string): void {
+  startChunkserver(host: ChunkHost): void {
+    // The second one knows a master that may be a follower, and goes where it is sent.
+    const master = host === 'chunk1' ? VIRTUAL_ADDRESS : addressOf('cobbler2')
     const [data, disk] = [join(this.folder, host), join(this.folder, `${host}-disk`)]
-    for (const folder of [data, disk]) mkdirSync(folder)
+    for (const folder of [data, disk]) mkdirSync(folder, { recursive: true })
     const disks = this.#write(`${host}-hdd.cfg`, [disk])
     const config = this.#write(`${host}.cfg`, [
       'WORKING_USER=root',
@@ -286,6 +328,7 @@ export class Lab {
       for (const pid of stdout.split('\n').filter(Boolean)) spawnSync('kill', ['-9', pid])
       spawnSync('ip', ['netns', 'del', this.#namespace(host)])
     }
+    for (const host of masterHosts) spawnSync('umount', [this.dataFolder(host)])
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
   }
 }

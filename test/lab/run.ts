@@ -1,25 +1,24 @@
 // `npm run lab [-- --failovers N] [--fault KIND] [--keep]`: the laboratory. Failovers under load with a journal of what
 // was acknowledged, their times, and everything removed afterwards; or left running to play with.
 import { parseArgs } from 'node:util'
-import { inflict, type LabFault } from './faults.ts'
+import { inflict, type LabFault, labFaults } from './faults.ts'
 import { Lab } from './lab.ts'
 import { finishLoad, startLoad } from './load.ts'
 
 const USAGE = `usage: npm run lab [-- --failovers N] [--fault KIND[,KIND]...] [--writers N] [--keep]
   --failovers N  how many (6)
-  --fault KIND   kill, cable, freeze, switchover, loseFolder, killBoth (all in turn)
+  --fault KIND   ${labFaults.join(', ')} (all in turn)
   --writers N    applications at work meanwhile (2)
   --keep         only set it up, and leave it running until Ctrl-C`
-const kinds: readonly LabFault[] = ['kill', 'switchover', 'freeze', 'cable', 'loseFolder', 'killBoth']
 
 const string = { type: 'string' } as const
 const boolean = { type: 'boolean' } as const
 const { values } = parseArgs({
   options: { failovers: string, fault: string, writers: string, keep: boolean, help: boolean },
 })
-const chosen = (values.fault?.split(',') ?? kinds) as readonly LabFault[]
+const chosen = (values.fault?.split(',') ?? labFaults) as readonly LabFault[]
 const [failovers, writers] = [Number(values.failovers ?? 6), Number(values.writers ?? 2)]
-const isWrong = chosen.some(kind => !kinds.includes(kind)) || !(failovers >= 0) || !(writers >= 0)
+const isWrong = chosen.some(kind => !labFaults.includes(kind)) || !(failovers >= 0) || !(writers >= 0)
 if (values.help || isWrong) {
   console.log(USAGE)
   process.exit(isWrong ? 64 : 0)
