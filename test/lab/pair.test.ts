@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { whyNot } from '../interop/cluster.ts'
 import { inflict, type LabFault } from './faults.ts'
-import { Lab, otherMaster } from './lab.ts'
+import { Lab, masterHosts, otherMaster } from './lab.ts'
 import { finishLoad, startLoad } from './load.ts'
 
 const WRITERS = 2
-const faults: readonly LabFault[] = ['kill', 'switchover', 'freeze']
+const faults: readonly LabFault[] = ['kill', 'switchover', 'freeze', 'cable']
 const LIMIT_MS = 30_000
 
 /** Keepalived ends on the leader: the address goes, and the lead goes with it. */
@@ -37,6 +37,25 @@ async function checkStaleIsRefused(lab: Lab): Promise<void> {
   await lab.until('both in sync', 60, () => lab.areInSync())
 }
 
+/**
+ * The two are cut off from each other, and keepalived with them, but not from the clients: both lead. When they meet again
+ * one does, and nothing from before is lost.
+ */
+async function checkCut(lab: Lab): Promise<void> {
+  const former = lab.leader()
+  assert.ok(former)
+  const next = otherMaster(former)
+  assert.equal(lab.shell('client', `echo before > ${lab.mountPoint}/before`), 0)
+  for (const direction of ['output', 'input'] as const) lab.lose(former, direction, next)
+  const leads = (host: typeof former) => lab.status(host)?.role === 'leading'
+  await lab.until('both lead', 30, () => masterHosts.every(leads))
+  assert.equal(lab.shell('client', `timeout 30 sh -c 'echo apart > ${lab.mountPoint}/apart'`), 0)
+  lab.loseNoMore(former)
+  await lab.until('one leads and both are in sync', 60, () => lab.areInSync() && !masterHosts.every(leads))
+  assert.equal(lab.shell('client', `timeout 30 sh -c 'echo before | cmp - ${lab.mountPoint}/before'`), 0)
+  assert.equal(lab.shell('client', `timeout 30 sh -c 'echo after > ${lab.mountPoint}/after'`), 0)
+}
+
 test('two masters with keepalived alone lose nothing when one of them ends', { skip: whyNot() ?? false }, async () => {
   const lab = new Lab('keepalived')
   try {
@@ -53,6 +72,7 @@ test('two masters with keepalived alone lose nothing when one of them ends', { s
     const { acknowledged, lost, strange, errors } = await finishLoad(lab, WRITERS)
     assert.ok(acknowledged > 20, `${acknowledged} acknowledged: this run proves nothing`)
     assert.deepEqual({ lost, strange, errors }, { lost: [], strange: [], errors: [] })
+    await checkCut(lab)
   } finally {
     await lab.close()
   }
