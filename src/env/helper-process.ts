@@ -1,9 +1,9 @@
 // The program that real-helpers.ts starts: does one job for another process of ours.
 import { writeFileSync, writeSync } from 'node:fs'
-import { setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Job } from './env.ts'
 import type { Log } from './log.ts'
+import { setPriorityOfAllThreads } from './priority.ts'
 import { realClock } from './real.ts'
 import { realDisk } from './real-disk.ts'
 import type { HelperLine } from './real-helpers.ts'
@@ -34,7 +34,8 @@ async function work(module: string, input: unknown): Promise<HelperLine> {
 }
 
 process.title = 'elkfs-helper'
-setPriority(LOWEST)
+// All threads: those of V8, which collect garbage, are there already.
+setPriorityOfAllThreads(LOWEST)
 try {
   writeFileSync('/proc/self/oom_score_adj', OOM_SCORE)
 } catch {

@@ -5,5 +5,12 @@ import { setPriority } from 'node:os'
 
 /** Sets the nice value of all threads; those that are made later inherit it. @throws Error with code EACCES, EPERM */
 export function setPriorityOfAllThreads(nice: number): void {
-  for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), nice)
+  for (const thread of readdirSync('/proc/self/task')) {
+    try {
+      setPriority(Number(thread), nice)
+    } catch (error) {
+      // It has ended meanwhile.
+      if ((error as { info?: { code: string } }).info?.code !== 'ESRCH') throw error
+    }
+  }
 }
