@@ -106,6 +106,26 @@ story('a quota counts the blocks that are written, and an unset grace period is 
   assert.equal((await client.create(folder, 'h')).status, undefined, 'the grace period of a week has just begun')
 })
 
+story('a write that the quota refuses at its end leaves no lock behind', async world => {
+  const client = await world.mount()
+  const folder = inodeOf(await client.mkdir(ROOT, 'q'))
+  const limits = { softInodes: 0, softLength: 0, softSize: 0, softRealsize: 0 }
+  const hard = { hardInodes: 0, hardLength: 1000, hardSize: 0, hardRealsize: 0 }
+  const quota = { inode: folder, flags: 0x20, gracePeriodSeconds: 0, limits: { ...limits, ...hard } }
+  await client.ask(cltoma.fuseQuotacontrol, quota, matocl.fuseQuotacontrol)
+  const inode = inodeOf(await client.create(folder, 'f'))
+  const { ledger } = world.master
+  const ts = ledger.now()
+  ledger.commit({ op: 'WRITE', ts, inode, index: 0, raiseVersion: true, touch: false, chunkId: 1 })
+  const isLocked = () => world.state.chunks.isLocked(world.state.chunks.find(1), ledger.now())
+  assert.ok(isLocked())
+  const end = { chunkId: 1, inode, index: 0, length: 1001, flags: 0 }
+  const { status } = await client.ask(cltoma.fuseWriteChunkEnd, end, matocl.fuseWriteChunkEnd)
+  assert.equal(status, Status.QUOTA)
+  assert.ok(!isLocked())
+  assert.equal(world.state.nodes.length.get(inode), 0)
+})
+
 story('nobody can end the session of somebody else', async world => {
   const [one, other] = [await world.mount(), await world.mount()]
   await one.unmount(other.sessionId)
