@@ -87,7 +87,7 @@ for (const master of ['ours', 'real'] as const) {
       cluster.mountOurs()
       const local = join(folder, 'local')
       mkdirSync(local)
-      execFileSync('python3', ['-c', SEEKER, local, mountPoint], { timeout: 60_000 })
+      execFileSync('python3', ['-c', SEEKER, local, mountPoint], { timeout: 180_000 })
       if (master === 'ours') copySparse(local, mountPoint)
     } finally {
       await cluster.close()
@@ -98,7 +98,7 @@ for (const master of ['ours', 'real'] as const) {
 /** Programs that ask for holes copy a file to the same bytes, and leave out what it does not have. */
 function copySparse(local: string, mountPoint: string): void {
   const [source, target] = [join(local, 'image'), join(mountPoint, 'image')]
-  const shell = (line: string) => execFileSync('sh', ['-ec', line], { cwd: mountPoint, timeout: 60_000 })
+  const shell = (line: string) => execFileSync('sh', ['-ec', line], { cwd: mountPoint, timeout: 180_000 })
   shell(`truncate -s 320M '${source}'; echo begin | dd conv=notrunc of='${source}' status=none`)
   shell(`echo middle | dd conv=notrunc of='${source}' bs=64M seek=3 status=none; cp --sparse=always '${source}' image`)
   shell(`cp --sparse=auto image '${local}/copied'; cmp '${source}' '${local}/copied'`)
