@@ -1,6 +1,8 @@
 // The command mfsha: who leads, and who shall.
 import { readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { masterConfigFile } from '../config/mfsmaster.ts'
 import { findConfigFile, loadConfig } from '../daemon/config-file.ts'
@@ -16,6 +18,7 @@ const USAGE = `usage: mfsha [-c FILE] [-H HOST[:PORT]] COMMAND
   demote               the same, for scripts; with HA_MODE = keepalived it leads no more even if nobody can take over
   promote [--force]    this master leads, if nobody does and it is in sync; --force: although changes may be missing.
                        With HA_MODE = keepalived the other master is asked to hand over first
+                       promote and demote --address IP[/BITS]: only if this machine has (has not) that address
   keepalived-config    a configuration of keepalived whose virtual address follows the leader:
                        --address IP/BITS --interface DEVICE --peers IP[,IP]... [--priority N] [--router-id N]
   check FILE...        names what can lose data or split the cluster in a keepalived.conf and its scripts
@@ -26,6 +29,9 @@ const USAGE = `usage: mfsha [-c FILE] [-H HOST[:PORT]] COMMAND
 exit code: 0 done (status: there is a leader; check: no hazard), 1 not done, 2 no answer, 64 wrong usage`
 
 const ANSWER_MS = 15_000
+/** An address that keepalived moves is there, or gone, by then. */
+const ADDRESS_MS = 1000
+const ADDRESS_POLL_MS = 50
 const Exit = { OK: 0, NOT_DONE: 1, NO_ANSWER: 2, USAGE: 64 } as const
 
 class UsageError extends Error {}
@@ -105,6 +111,18 @@ async function ask(given: Given, command: AdminCommand): Promise<number> {
   return ok ? Exit.OK : Exit.NOT_DONE
 }
 
+/** Whether the address that this command is about has gone elsewhere, or come back, since keepalived called. */
+async function isOvertaken({ address }: Given, isWantedHere: boolean): Promise<boolean> {
+  if (address === undefined) return false
+  const [ip] = address.split('/')
+  const isHere = () => Object.values(networkInterfaces()).some(all => all?.some(({ address }) => address === ip))
+  for (const untilMs = performance.now() + ADDRESS_MS; performance.now() < untilMs; await sleep(ADDRESS_POLL_MS)) {
+    if (isHere() === isWantedHere) return false
+  }
+  print(`${ip} is ${isWantedHere ? 'not here any more' : 'here again'}: nothing to do`)
+  return true
+}
+
 function whole(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise
   const value = Number(text)
@@ -163,9 +181,11 @@ async function run(args: string[]): Promise<number> {
     case 'switchover':
       return ask(given, { command: 'switchover', ...(others[0] === undefined ? {} : { target: others[0] }) })
     case 'demote':
-      return ask(given, { command: 'demote' })
+      return (await isOvertaken(given, false)) ? Exit.OK : ask(given, { command: 'demote' })
     case 'promote':
-      return ask(given, { command: 'promote', force: given.force ?? false })
+      return (await isOvertaken(given, true))
+        ? Exit.OK
+        : ask(given, { command: 'promote', force: given.force ?? false })
     case 'keepalived-config':
       return printKeepalivedConfig(given)
     case 'check':

@@ -28,10 +28,14 @@ export function leaderCheck(dataFolder: string): string {
   return `/bin/sh -c '[ "$(cat ${file})" = 1 ] || [ ${age} -le ${FRESH_SECONDS} ]'`
 }
 
-/** Keepalived says who leads: whoever gets the address, and only as long as he has it. */
-function notifyLines(mfsha: string): string {
-  const lines = [`notify_master "${mfsha} promote"`]
-  for (const state of ['backup', 'fault', 'stop']) lines.push(`notify_${state} "${mfsha} demote"`)
+/**
+ * Keepalived says who leads: whoever gets the address, and only as long as he has it. What it says may come late, so mfsha
+ * looks where the address is by then.
+ */
+function notifyLines(mfsha: string, virtualAddress: string): string {
+  const lines = [`notify_master "${mfsha} promote --address ${virtualAddress}"`]
+  for (const state of ['backup', 'fault']) lines.push(`notify_${state} "${mfsha} demote --address ${virtualAddress}"`)
+  lines.push(`notify_stop "${mfsha} demote"`)
   return lines.map(line => `\n    ${line}`).join('')
 }
 
@@ -81,6 +85,6 @@ ${peers.map(peer => `        ${peer}`).join('\n')}
     }
     virtual_ipaddress {
         ${virtualAddress} dev ${device}
-    }${mfsha === undefined ? '' : notifyLines(mfsha)}
+    }${mfsha === undefined ? '' : notifyLines(mfsha, virtualAddress)}
 }`
 }

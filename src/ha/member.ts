@@ -450,6 +450,8 @@ export class Member {
     leadership.close(why)
     this.#program.endLog()
     this.leadership = undefined
+    // Until the next look: nobody shall be offered what this one is about to leave.
+    this.isFit = false
     this.#setRole('leaving')
     await this.#arbiter.resign()
     await beforeClients()
