@@ -105,6 +105,7 @@ export class FileCheck {
     const { state } = this.#ledger
     const counts = this.#counts
     counts.chunks++
+    this.#chunks.placeFound(row, inode, index)
     const good = this.#chunks.goodCopies(row)
     if (good >= wantedBy(state, row).length) return
     if (good > 0) {

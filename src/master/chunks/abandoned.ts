@@ -125,6 +125,18 @@ export class AbandonedWrites {
     if (!this.#due.has(row)) this.#settle(row, false)
   }
 
+  /**
+   * A file has the chunk as this part. What the log tells no more of a write that was left, this tells once nobody has
+   * the file open: a session that has may be its writer.
+   */
+  placeFound(row: number, inode: Inode, index: number): void {
+    const { chunks, openFiles } = this.#state
+    if (this.#places.has(row) || !this.#wasLeft(row) || chunks.references.get(row) > 1) return
+    if (openFiles.sessionsOf(inode).size > 0) return
+    this.#places.set(row, { inode, index, session: undefined, isNew: false })
+    this.#settle(row, true)
+  }
+
   /** The session will never come back. */
   sessionEnded(session: SessionId): void {
     for (const [row, place] of this.#places) if (place.session === session) this.#settle(row, true)

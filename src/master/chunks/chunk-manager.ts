@@ -424,6 +424,10 @@ export class ChunkManager implements ChunkService {
     return this.#copies.memory(this.#ledger.state.chunks.count)
   }
 
+  placeFound(row: number, inode: Inode, index: number): void {
+    this.#abandoned.placeFound(row, inode, index)
+  }
+
   goodCopies(row: number): number {
     return this.#copies.good(row).length
   }

@@ -71,6 +71,8 @@ export interface ChunkService {
   backToWork(ip: number, port: number): boolean
   /** What the lists of copies take. */
   copiesMemory(): Memory
+  /** A look at all files has found the chunk in this row. */
+  placeFound(row: number, inode: Inode, index: number): void
   /** Number of good copies of the chunk in this row. */
   goodCopies(row: number): number
   /** Why no copy of the chunk in this row is good. */

@@ -13,6 +13,8 @@ const LEASE_MS = 120_000
 const [LOST_AT, LOST_BYTES] = [500_000, 100_000]
 const GROWN_TO = 70_000_000
 
+const SUSTAINED_SECONDS = 600
+
 const areAlike = (cluster: SimCluster) => {
   const [first, ...others] = copyFiles(cluster).map(copyContents)
   return others.length > 0 && others.every(other => first?.equals(other))
@@ -23,7 +25,8 @@ async function withDeadWriter(
   afterMs: number,
   run: (cluster: SimCluster, inode: number) => Promise<void>,
 ): Promise<boolean> {
-  const cluster = new SimCluster(afterMs, { servers: 3, syncChunks: false, sync: { kind: 'commit' } })
+  const master = { sessionSustainSeconds: SUSTAINED_SECONDS }
+  const cluster = new SimCluster(afterMs, { servers: 3, syncChunks: false, sync: { kind: 'commit' }, master })
   cluster.start()
   await cluster.until(() => cluster.isUp, 60_000, 'the start of the cluster')
   const host = cluster.addClientHost()
@@ -43,7 +46,7 @@ async function withDeadWriter(
   host.kill()
   await cluster.run(cluster.sleep(100), 1000, 'the death')
   const wereAlike = areAlike(cluster)
-  await cluster.run(run(cluster, inode), 10 * LEASE_MS, 'the story')
+  await cluster.run(run(cluster, inode), 20 * LEASE_MS, 'the story')
   return wereAlike
 }
 
@@ -77,6 +80,25 @@ test('what a dead client left behind the end of a file is not seen when the file
       assert.equal(cut.status, undefined)
       assert.deepEqual(await readRange(session, inode, 0, KEPT.length), KEPT)
       assert.deepEqual(await readRange(session, inode, LOST_AT, LOST_BYTES), Buffer.alloc(LOST_BYTES))
+    })
+  }
+})
+
+test('what a dead client left behind the end is cut off even when the log does not tell of its write any more', async () => {
+  for (const afterMs of [...MOMENTS, 7]) {
+    await withDeadWriter(afterMs, async (cluster, inode) => {
+      const other = await cluster.connect(cluster.addClientHost().env('other'))
+      for (let i = 0; i < 6; i++) {
+        await other.create(ROOT, `other${i}`, 0o644, 0, root)
+        await cluster.sleep(LEASE_MS / 4)
+      }
+      cluster.killMaster(false, 1000)
+      await cluster.sleep(1500 * SUSTAINED_SECONDS)
+      const session = await opened(cluster, inode)
+      await session.truncate(inode, true, root, GROWN_TO)
+      assert.deepEqual(await readRange(session, inode, 0, KEPT.length), KEPT)
+      const hole = await readRange(session, inode, LOST_AT, LOST_BYTES)
+      assert.ok(hole.equals(Buffer.alloc(LOST_BYTES)), `after ${afterMs} ms`)
     })
   }
 })
