@@ -319,15 +319,14 @@ export class Lab {
 
   async close(): Promise<void> {
     for (const folder of this.#mounts) spawnSync('umount', ['-l', folder])
-    for (const name of this.#processes.keys()) {
-      this.signal(name, 'SIGCONT')
-      await this.end(name, 'SIGKILL')
-    }
+    // Whoever waits for a mount ends only when that has ended too.
+    const ends = [...this.#processes.keys()].map(name => this.end(name, 'SIGKILL'))
     for (const host of [...Object.keys(hosts), 'switch']) {
       const { stdout } = spawnSync('ip', ['netns', 'pids', this.#namespace(host)], { encoding: 'utf8' })
       for (const pid of stdout.split('\n').filter(Boolean)) spawnSync('kill', ['-9', pid])
       spawnSync('ip', ['netns', 'del', this.#namespace(host)])
     }
+    await Promise.all(ends)
     for (const host of masterHosts) spawnSync('umount', [this.dataFolder(host)])
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
   }
