@@ -61,6 +61,28 @@ test('a copy that came along, left and is back with the raised version is what i
   assert.equal(cluster.goodCopies(chunkId as number), 3)
 })
 
+// Seed 9000213 of the whole cluster: a file that another client had cut grew again.
+test('the write of a client that has gone while it waited is not begun', async () => {
+  for (const isGone of [false, true]) {
+    const cluster = await world(6, 3, () => {})
+    const { manager, scheduler } = cluster
+    const inode = cluster.makeFile('written', 3)
+    const answers: ChunkAnswer[] = []
+    const write = (session: number, isStale: () => boolean) =>
+      manager.write({ inode, index: 0, session, continues: false, isStale }, answer => answers.push(answer))
+    write(1, () => false)
+    await scheduler.run(1000)
+    const [first] = answers
+    assert.equal(first?.status, Status.OK)
+    write(2, () => isGone)
+    await scheduler.run(1000)
+    assert.equal(answers.length, 1, 'the other one has the lease')
+    if (first.status === Status.OK) manager.unlock(first.chunkId, 1)
+    await scheduler.run(2000)
+    assert.equal(answers.length, isGone ? 1 : 2)
+  }
+})
+
 const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
 for (const seed of seeds) {
   test(`chunks find back to their goal after 60 failures of 8 servers (seed ${seed})`, async () => {

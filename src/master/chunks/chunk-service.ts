@@ -28,9 +28,11 @@ export interface WriteRequest {
   touch?: boolean
   /** IPv4 address of the client: servers near it are told first. */
   near?: number
+  /** Whether the client has gone while the request waited: then it is dropped, and nobody is answered. */
+  isStale?: () => boolean
 }
 
-/** Answers come at once or much later, and once. A request whose connection ended is answered all the same. */
+/** Answers come at once or much later, and once. A request whose connection ended is answered all the same, but for writes. */
 export interface ChunkService {
   /** Where a chunk of a file can be read; a hole has chunk id 0. Waits while an operation on it goes on. */
   read(inode: Inode, index: number, answer: (answer: ChunkAnswer) => void, near?: number): void

@@ -144,6 +144,7 @@ export class Writes {
     const attempt = () => {
       const { nodes, chunks } = this.#state
       const { inode, index } = request
+      if (request.isStale?.()) return
       if (!nodes.isFile(inode)) return answer({ status: Status.ENOENT })
       const held = this.#heldEnd(request, index * MFSCHUNKSIZE)
       if (held !== 0) return leases.park(held, waiter)

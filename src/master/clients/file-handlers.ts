@@ -161,7 +161,10 @@ function onWriteChunk(context: RequestContext, payload: Buffer): void {
   }
   const continues = (flags & cltoma.ChunkOpFlag.CONTINUEOP) !== 0
   const touches = mayTouch(context, flags)
-  const request = { inode, index, session: context.sessionId, continues, touch: touches, near: context.session.peerIp }
+  const request = {
+    ...{ inode, index, session: context.sessionId, continues, touch: touches, near: context.session.peerIp },
+    isStale: () => context.isStale,
+  }
   chunks.write(request, answer => {
     if (answer.status === Status.OK) {
       context.count(Counter.WRITE)
