@@ -10,7 +10,8 @@ import { treeBelow } from './random-tree.ts'
 
 const ROOT = 1
 const caller = { uid: 0, gids: [0] }
-const FILES = 40
+/** So many that the work on them takes longer than messages are on their way. */
+const FILES = 200
 
 /** A folder `source` in the root with folders and files, and a master that takes it in very small parts. */
 async function prepared(story: (world: MasterAndClients, client: RawClient, source: number) => Promise<void>) {
