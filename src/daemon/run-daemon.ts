@@ -5,7 +5,7 @@ import type { commonOptions } from '../config/common.ts'
 import { describeOptions } from '../config/describe.ts'
 import type { ConfigFile, Values } from '../config/option.ts'
 import type { Env } from '../env/env.ts'
-import { setPriorityOfAllThreads } from '../env/priority.ts'
+import { setPriorityOfThreads } from '../env/priority.ts'
 import { realEnv } from '../env/real.ts'
 import { isBackgroundProcess, runInBackground, tellReady } from './background.ts'
 import { type Command, parseCommandLine, usageText } from './command-line.ts'
@@ -237,7 +237,7 @@ class Process<O extends DaemonOptions> {
       )
     }
     if (config.DISABLE_OOM_KILLER) attempt(() => writeFileSync('/proc/self/oom_score_adj', '-1000'))
-    attempt(() => setPriorityOfAllThreads(config.NICE_LEVEL))
+    attempt(() => setPriorityOfThreads(config.NICE_LEVEL))
     if (process.geteuid?.() === 0) {
       const identity = resolveIdentity(config.WORKING_USER, config.WORKING_GROUP)
       if (identity.uid !== 0 || identity.gid !== 0) {

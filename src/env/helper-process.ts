@@ -1,9 +1,10 @@
 // The program that real-helpers.ts starts: does one job for another process of ours.
-import { writeFileSync, writeSync } from 'node:fs'
+import { readdirSync, writeFileSync, writeSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Job } from './env.ts'
 import type { Log } from './log.ts'
-import { setPriorityOfAllThreads } from './priority.ts'
+import { setPriorityOfThreads } from './priority.ts'
 import { realClock } from './real.ts'
 import { realDisk } from './real-disk.ts'
 import type { HelperLine } from './real-helpers.ts'
@@ -33,9 +34,20 @@ async function work(module: string, input: unknown): Promise<HelperLine> {
   }
 }
 
+/** Has libuv make its threads, which keep the priority of now. @returns which ones these are */
+async function startWriters(): Promise<(thread: string) => boolean> {
+  const threads = () => readdirSync('/proc/self/task')
+  const before = new Set(threads())
+  await readFile('/proc/self/stat')
+  const writers = new Set(threads().filter(thread => !before.has(thread)))
+  return thread => writers.has(thread)
+}
+
 process.title = 'elkfs-helper'
-// All threads: those of V8, which collect garbage, are there already.
-setPriorityOfAllThreads(LOWEST)
+// Those that compute give way, also V8's, which collect garbage. Those that write must not: a thread that loses the
+// processor in the middle of a change of the file system keeps all others' syncs waiting, the master's too.
+const isWriter = await startWriters()
+setPriorityOfThreads(LOWEST, thread => !isWriter(thread))
 try {
   writeFileSync('/proc/self/oom_score_adj', OOM_SCORE)
 } catch {

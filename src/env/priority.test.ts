@@ -8,8 +8,8 @@ test('every thread of the process gets the nice value', () => {
   const program = `
     import { readdirSync } from 'node:fs'
     import { getPriority } from 'node:os'
-    import { setPriorityOfAllThreads } from ${JSON.stringify(join(import.meta.dirname, 'priority.ts'))}
-    setPriorityOfAllThreads(7)
+    import { setPriorityOfThreads } from ${JSON.stringify(join(import.meta.dirname, 'priority.ts'))}
+    setPriorityOfThreads(7)
     console.log(JSON.stringify(readdirSync('/proc/self/task').map(thread => getPriority(Number(thread)))))`
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
   const values: number[] = JSON.parse(stdout)

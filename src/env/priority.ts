@@ -3,9 +3,12 @@
 import { readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
 
-/** Sets the nice value of all threads; those that are made later inherit it. @throws Error with code EACCES, EPERM */
-export function setPriorityOfAllThreads(nice: number): void {
-  for (const thread of readdirSync('/proc/self/task')) {
+/**
+ * Sets the nice value of these threads of the process, all by default; those that they make later inherit it.
+ * @throws Error with code EACCES, EPERM
+ */
+export function setPriorityOfThreads(nice: number, which: (thread: string) => boolean = () => true): void {
+  for (const thread of readdirSync('/proc/self/task').filter(which)) {
     try {
       setPriority(Number(thread), nice)
     } catch (error) {

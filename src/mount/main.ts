@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Cluster, ClusterEvents, MetaCluster, SessionParameters } from '../client/cluster.ts'
 import type { Env } from '../env/env.ts'
-import { setPriorityOfAllThreads } from '../env/priority.ts'
+import { setPriorityOfThreads } from '../env/priority.ts'
 import type { LogLevel } from '../env/real-log.ts'
 import { SessionFlag, VERSION, VERSION_TEXT } from '../protocol/constants.ts'
 import { isBackgroundProcess, receiveSecret, runInBackground, tellReady } from './background.ts'
@@ -257,7 +257,7 @@ function becomeKnown({ values }: MountCommand, target: string): void {
   }
   // The title has changed the short name too, which ps, pgrep and top show.
   attempt(() => writeFileSync('/proc/self/comm', 'mfsmount'))
-  attempt(() => setPriorityOfAllThreads(Math.max(values.mfsnice, constants.priority.PRIORITY_HIGHEST)))
+  attempt(() => setPriorityOfThreads(Math.max(values.mfsnice, constants.priority.PRIORITY_HIGHEST)))
   if (!values.mfsallowoomkiller) attempt(() => writeFileSync('/proc/self/oom_score_adj', '-1000'))
 }
 
