@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inflateSync } from 'node:zlib'
-import { chartFile, readChartFile } from './chart-file.ts'
+import type { Env } from '../env/env.ts'
+import { realClock } from '../env/real.ts'
+import { chartFile, readChartFile, UNKNOWN } from './chart-file.ts'
+import { Charts } from './charts.ts'
 import { History, POINTS, STEP_SECONDS } from './history.ts'
 import { draw } from './picture.ts'
 import { type ChartSet, chartOf, plain, type Series } from './series.ts'
@@ -138,4 +141,35 @@ test('below a chart stand hours, quarters of days, days and months', () => {
   assert.deepEqual(mark(2, '2026-11-26T12:00Z'), { isGuide: false, label: '26' })
   assert.deepEqual(mark(3, '2026-11-01T00:00Z'), { isGuide: true, label: '' })
   assert.deepEqual(mark(3, '2026-11-15T00:00Z'), { isGuide: false, label: '11' })
+})
+
+/** Charts that begin at START with this file, and what they warned of. */
+async function begun(file: Buffer): Promise<{ charts: Charts; warnings: string[] }> {
+  const warnings: string[] = []
+  const timer = { cancel() {} }
+  const env = {
+    clock: { ...realClock, nowMs: () => START * 1000, utcOffsetSeconds: () => 0, after: () => timer },
+    disk: { readFile: async () => file },
+    log: { warning: (text: string) => void warnings.push(text), notice() {} },
+  } as unknown as Env
+  const charts = new Charts(env, set, 'stats.mfs')
+  await charts.start(() => [])
+  return { charts, warnings }
+}
+
+test('a file from the future is kept, and told of; one that is damaged is told of, and begun anew', async () => {
+  const fileOf = (seconds: number) => {
+    const history = new History(series, seconds)
+    history.add(seconds, [7, 7])
+    return Buffer.concat(chartFile(series, history))
+  }
+  const shown = ({ charts }: { charts: Charts }) => charts.data(0, 1)?.values
+  const changedZone = await begun(fileOf(START + 3600))
+  assert.deepEqual([shown(changedZone), changedZone.warnings], [[7n], []])
+  const ahead = await begun(fileOf(START + 10 * 86_400))
+  assert.deepEqual(shown(ahead), [7n])
+  assert.match(ahead.warnings.join(), /^stats\.mfs: its numbers end 10 days in the future: set the clock, or remove/)
+  const damaged = await begun(fileOf(START).subarray(0, -1))
+  assert.deepEqual(shown(damaged), [UNKNOWN])
+  assert.match(damaged.warnings.join(), /^stats\.mfs: it has \d+ bytes: the charts begin anew$/)
 })

@@ -8,6 +8,8 @@ import { timeMark } from './time-marks.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
+/** A change of the time zone is no more. */
+const DAY_SECONDS = 86_400
 /** When in an hour the file is stored. */
 const STORED_AT_MS = 30_000
 
@@ -68,6 +70,13 @@ export class Charts {
     const { disk, log } = this.#env
     try {
       this.#history = readChartFile(this.#set.series, await disk.readFile(this.#path))
+      const aheadSeconds = this.#history.newest(0) * STEP_SECONDS[0] - this.#localSeconds()
+      // One of the two clocks was wrong. If it is the present one, the past must not go for it.
+      if (aheadSeconds > DAY_SECONDS) {
+        log.warning(
+          `${this.#path}: its numbers end ${Math.round(aheadSeconds / DAY_SECONDS)} days in the future: set the clock, or remove the file`,
+        )
+      }
       this.#history.advanceTo(this.#localSeconds())
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ClusterSession } from '../../../src/client/cluster-session.ts'
 import { OpenFlag } from '../../../src/protocol/cltoma.ts'
+import type { SimHost } from '../host.ts'
 import { copyContents, copyFiles } from './chunk-copies.ts'
 import { SimCluster } from './cluster.ts'
 import { readRange, root } from './tree-model.ts'
@@ -131,16 +132,25 @@ test('who reads what a dead client was writing waits for a part of the lease onl
   }
 })
 
-/** @returns whether the reader had to wait for a client that was cut off so long after it began to write */
-async function readWhileCutOff(afterMs: number): Promise<boolean> {
+/** Two servers, and a client that has made a file. */
+async function withWriter<T>(
+  story: (cluster: SimCluster, host: SimHost, session: ClusterSession, inode: number) => Promise<T>,
+): Promise<T> {
   const cluster = new SimCluster(1, { servers: 2, syncChunks: false, sync: { kind: 'commit' } })
   cluster.start()
   await cluster.until(() => cluster.isUp, 60_000, 'the start of the cluster')
   const host = cluster.addClientHost()
-  const story = async () => {
+  const play = async () => {
     const session = await cluster.connect(host.env('writer'))
     const made = await session.create(ROOT, 'file', 0o644, 0, root)
-    const inode = made.status === undefined ? made.inode : 0
+    return story(cluster, host, session, made.status === undefined ? made.inode : 0)
+  }
+  return cluster.run(play(), 10 * LEASE_MS, 'the story')
+}
+
+/** @returns whether the reader had to wait for a client that was cut off so long after it began to write */
+function readWhileCutOff(afterMs: number): Promise<boolean> {
+  return withWriter(async (cluster, host, session, inode) => {
     assert.equal(await session.data(inode).write(0, KEPT), 0)
     assert.equal(await session.data(inode).flush(), 0)
     const more = Buffer.alloc(KEPT.length, 'more')
@@ -159,8 +169,7 @@ async function readWhileCutOff(afterMs: number): Promise<boolean> {
     assert.equal(await ended, 0)
     assert.deepEqual(await readRange(session, inode, 0, 2 * KEPT.length), Buffer.concat([KEPT, more]))
     return waitedMs > 5000
-  }
-  return cluster.run(story(), 10 * LEASE_MS, 'the story')
+  })
 }
 
 test('a client that was cut off while others read may still end its write', async () => {
@@ -169,20 +178,11 @@ test('a client that was cut off while others read may still end its write', asyn
   assert.ok(waited > 0, 'at no moment the client was in the middle of its write')
 })
 
-test('a client that was cut off may end its write when nobody else has gone on', async () => {
-  const cluster = new SimCluster(1, { servers: 2, syncChunks: false, sync: { kind: 'commit' } })
-  cluster.start()
-  await cluster.until(() => cluster.isUp, 60_000, 'the start of the cluster')
-  const host = cluster.addClientHost()
-  const story = async () => {
-    const session = await cluster.connect(host.env('writer'))
-    const made = await session.create(ROOT, 'file', 0o644, 0, root)
-    const inode = made.status === undefined ? made.inode : 0
+test('a client that was cut off may end its write when nobody else has gone on', () =>
+  withWriter(async (cluster, _host, session, inode) => {
     assert.equal(await session.data(inode).write(0, KEPT), 0)
     await cluster.sleep(20)
     cluster.killMaster(false, 15_000)
     assert.equal(await session.data(inode).flush(), 0)
     assert.deepEqual(await readRange(session, inode, 0, KEPT.length), KEPT)
-  }
-  await cluster.run(story(), 10 * LEASE_MS, 'the story')
-})
+  }))
