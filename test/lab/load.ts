@@ -24,7 +24,7 @@ export function startLoad(lab: Lab, writers: number): void {
 export interface LoadReport {
   acknowledged: number
   lost: string[]
-  /** Names that nobody made, or left over from a rename that was done. */
+  /** Names that are left over, from renames that were done or failed. */
   strange: string[]
   errors: string[]
 }
@@ -35,13 +35,13 @@ export async function finishLoad(lab: Lab, writers: number): Promise<LoadReport>
   for (let i = 0; i < writers; i++) await lab.until(`the end of writer ${i}`, 60, () => !lab.isRunning(`load-${i}`))
   const report: LoadReport = { acknowledged: 0, lost: [], strange: [], errors: [] }
   const there = new Set(readdirSync(lab.mountPoint))
+  report.strange.push(...[...there].filter(name => name.endsWith('.new')))
   for (let i = 0; i < writers; i++) {
     for (const line of linesOf(join(lab.folder, `journal-${i}`))) {
       const [name = '', n] = line.split(' ')
       report.acknowledged++
       const isRight = there.has(name) && readFileSync(join(lab.mountPoint, name), 'utf8') === `contents of ${n}\n`
       if (!isRight) report.lost.push(name)
-      if (there.has(`${name}.new`)) report.strange.push(`${name}.new`)
     }
     report.errors.push(...linesOf(join(lab.folder, `errors-${i}`)))
   }
