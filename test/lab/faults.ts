@@ -1,7 +1,6 @@
 // What is done to the leader of the lab, and how long clients wait for it.
-import { closeSync, openSync, rmSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { chunkHosts, type Lab, type MasterHost, otherMaster } from './lab.ts'
 
 export const labFaults = [
@@ -26,16 +25,10 @@ async function untilCreate(lab: Lab, startedMs: number): Promise<number> {
   const done = join(lab.folder, `probe-${probes}`)
   // In a process of its own: a mount that hangs must not stop this one.
   lab.background(`probe-${probes}`, 'client', `until : > ${path}; do sleep 0.05; done; : > ${done}`)
-  for (let i = 0; i < 1200; i++) {
-    try {
-      closeSync(openSync(done, 'r'))
-      rmSync(done)
-      return performance.now() - startedMs
-    } catch {
-      await sleep(50)
-    }
-  }
-  throw new Error('no file could be made for 60 s')
+  await lab.until('a new file', 60, () => existsSync(done))
+  const madeMs = statSync(done).mtimeMs - performance.timeOrigin
+  rmSync(done)
+  return madeMs - startedMs
 }
 
 /** Does it, measures the time to the first new file, and brings the host back. Resolves when both are in sync again. */
