@@ -5,26 +5,29 @@ import { ChangelogError } from '../metadata/changelog/fields.ts'
 import { changelogPattern } from './changelog-files.ts'
 import { ChangelogFile } from './changelog-reader.ts'
 
-/** Enough for twelve seconds of the busiest master; what is older in memory tables is settled. */
+/** Enough for twelve seconds of the busiest master. */
 const TAIL_BYTES = 16 << 20
+/** A master that writes nothing for longer may have stood still: more of that time does not count. */
+const QUIET_SECONDS = 10
 
 /**
  * Reads the end of the newest changelogs, whether the state holds these lines by a checkpoint or by replay.
  *
  * @param version of the recovered state: lines at or above it are none of its past
- * @param seconds only lines not older than the last one by more than this
+ * @param seconds only lines not older than the last one by more than this, as the busy time of the master goes
  */
 export async function recentLines(disk: Disk, folder: string, version: number, seconds: number): Promise<ParsedLine[]> {
   const found: ParsedLine[] = []
-  let oldestTime = Number.NEGATIVE_INFINITY
+  let age = 0
   for (const path of await newestFirst(disk, folder, version)) {
     const { lines, whole } = await tailOf(disk, path)
     // From the end, because a new leader waits for this: most of a long tail is too old and is not looked at.
     for (let i = lines.length - 1; i >= 0; i--) {
       const line = parsed(lines[i] as string)
       if (!line || line.version >= version) continue
-      if (found.length === 0) oldestTime = line.entry.ts - seconds
-      if (line.entry.ts < oldestTime) return found.reverse()
+      const gap = (found.at(-1)?.entry.ts ?? line.entry.ts) - line.entry.ts
+      age += Math.min(Math.max(0, gap), QUIET_SECONDS)
+      if (age > seconds) return found.reverse()
       found.push(line)
     }
     if (!whole) break

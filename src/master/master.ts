@@ -23,7 +23,7 @@ import { ChunkserverPort } from './chunkservers/server.ts'
 import { DataCache } from './clients/data-cache.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
-import { CONFIRMED_AFTER_MS, RecentAnswers } from './clients/recent-answers.ts'
+import { RecentAnswers } from './clients/recent-answers.ts'
 import { Reservations } from './clients/reservations.ts'
 import { TreeJobs } from './clients/tree-jobs.ts'
 import { FileCheck } from './file-check.ts'
@@ -125,7 +125,7 @@ export class Master {
     this.chunks = new ChunkManager(env, this.ledger, options.chunks)
     const locks = new LockService(this.ledger)
     this.#fileCheck = new FileCheck(this.ledger, this.chunks, options.missingLogCapacity)
-    this.answers = new RecentAnswers(this.ledger, () => env.clock.monotonicMs())
+    this.answers = new RecentAnswers(this.ledger)
     const services = {
       ledger: this.ledger,
       chunks: this.chunks,
@@ -181,11 +181,10 @@ export class Master {
   async #rememberLastLines(): Promise<void> {
     const { version, sessions, nodes } = this.ledger.state
     const lines = await recentLines(this.#env.disk, this.#options.dataFolder, version, AFTERMATH_SECONDS)
-    const confirmed = (lines.at(-1)?.entry.ts ?? 0) - CONFIRMED_AFTER_MS / 1000
     for (const { entry, trailer } of lines) {
       this.chunks.remember(entry, trailer)
       this.#reservations.remember(entry, trailer)
-      if (entry.ts >= confirmed) this.answers.remember(entry, trailer)
+      this.answers.remember(entry, trailer)
     }
     this.#reservations.end(inode => (nodes.isFile(inode) ? nodes.length.get(inode) : undefined))
     this.answers.keepOnly(id => sessions.get(id) !== undefined)

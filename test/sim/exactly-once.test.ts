@@ -1,6 +1,12 @@
 // A request whose answer was lost, and that the client sends again, is carried out once and answered as it was.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { OnceRequest } from '../../src/master/clients/recent-answers.ts'
+import { type AnswerLink, RecentAnswers } from '../../src/master/clients/recent-answers.ts'
+import type { Ledger } from '../../src/master/ledger.ts'
+import type { Entry } from '../../src/metadata/changelog/entry.ts'
+import type { Trailer } from '../../src/metadata/changelog/trailer.ts'
+import { childOf } from '../../src/metadata/namespace/tree.ts'
 import * as cltoma from '../../src/protocol/cltoma.ts'
 import * as matocl from '../../src/protocol/matocl.ts'
 import { Status } from '../../src/protocol/status.ts'
@@ -168,15 +174,8 @@ test('an answer that the client surely had is not given again', async () => {
   await world.play(async () => {
     await world.start()
     const client = await world.mount()
-    const rename = () =>
-      client.askAs(
-        7,
-        cltoma.fuseRename,
-        { parentSource: ROOT, nameSource: 'a', parentTarget: ROOT, nameTarget: 'b', caller },
-        matocl.fuseRename,
-      )
     await client.create(ROOT, 'a')
-    await rename()
+    await rename(client)
     const other = await world.mount({ address: '10.9.9.101' })
     await keepAlive(world, [client, other], 20_000)
     const fresh = inodeOf(await other.create(ROOT, 'a'))
@@ -185,7 +184,7 @@ test('an answer that the client surely had is not given again', async () => {
       const again = await (losses[loss] as (typeof losses)[string])(world, client)
       Object.assign(client, { talk: again.talk })
     }
-    assert.equal(inodeOf(await rename()), fresh, 'the new file was renamed')
+    assert.equal(inodeOf(await rename(client)), fresh, 'the new file was renamed')
   })
 })
 
@@ -225,3 +224,80 @@ for (const loss of ['a cut connection', 'a killed master']) {
     })
   })
 }
+
+const renameRequest = { parentSource: ROOT, nameSource: 'a', parentTarget: ROOT, nameTarget: 'b', caller }
+const rename = (client: RawClient) => client.askAs(7, cltoma.fuseRename, renameRequest, matocl.fuseRename)
+
+for (const loss of Object.keys(losses)) {
+  test(`after ${loss} a client that was away while others were at work finds its answer`, async () => {
+    const world = new MasterAndClients(7)
+    await world.play(async () => {
+      await world.start()
+      const [client, other] = [await world.mount(), await world.mount({ address: '10.9.9.101' })]
+      await client.create(ROOT, 'a')
+      const first = await rename(client)
+      client.close()
+      await keepAlive(world, [other], 15_000)
+      await other.create(ROOT, 'something else')
+      const again = await (losses[loss] as (typeof losses)[string])(world, client)
+      Object.assign(client, { talk: again.talk })
+      assert.deepEqual(await rename(client), first)
+    })
+  })
+}
+
+test('a client that gave up while the master stood still finds its answer', async () => {
+  const world = new MasterAndClients(8)
+  await world.play(async () => {
+    await world.start()
+    const client = await world.mount()
+    await client.create(ROOT, 'a')
+    client.talk.send(cltoma.fuseRename.encode({ ...renameRequest, msgid: 7 }))
+    await world.scheduler.until(() => nameIsThere(world, 'b'), 1000, 'the rename')
+    world.freezer.freeze()
+    client.talk.send(matocl.nop.encode({ msgid: 0 }))
+    await world.scheduler.run(10_000)
+    client.close()
+    await world.scheduler.run(10_000)
+    world.freezer.thaw()
+    const again = await back(world, client)
+    Object.assign(client, { talk: again.talk })
+    assert.equal((await rename(client)).status, undefined)
+  })
+})
+
+const nameIsThere = (world: MasterAndClients, name: string) => childOf(world.state, ROOT, name) !== 0
+
+test('an answer that waits for its log, or was given again, is not taken for received', async () => {
+  const lines: Trailer[] = []
+  const waiting: (() => void)[] = []
+  const ledger = {
+    attach: (trailer: Trailer) => void lines.push(trailer),
+    commit: (_entry: Entry, trailer: Trailer) => void lines.push(trailer),
+    whenCommitted: (action: () => void) => void waiting.push(action),
+    now: () => 1,
+  } as unknown as Ledger
+  const answers = new RecentAnswers(ledger)
+  const connection = () => ({ sessionId: 1, version: 0, isTool: false, seconds: 0, heardSeconds: 0, send: () => {} })
+  const request = cltoma.fuseRename.encode({ ...renameRequest, msgid: 7 }).subarray(8)
+  const ask = (link: AnswerLink) => answers.received(link, cltoma.fuseRename.code, request)
+  const passes = (link: ReturnType<typeof connection>, seconds: number) => {
+    for (let i = 0; i < seconds; i++) {
+      link.heardSeconds = ++link.seconds
+      answers.tick(() => link)
+    }
+  }
+  const [first, second, third] = [connection(), connection(), connection()]
+  const once = ask(first) as OnceRequest
+  once.committed({ op: 'IDLE', ts: 1 })
+  once.answer(Buffer.alloc(20))
+  passes(first, 30)
+  assert.equal(ask(second), undefined, 'it waits for its log')
+  for (const action of waiting.splice(0)) action()
+  passes(second, 10)
+  assert.equal(ask(third), undefined, 'it may be lost again')
+  for (const action of waiting.splice(0)) action()
+  passes(third, 13)
+  assert.deepEqual(lines.at(-1), { received: [{ sessionId: 1, msgid: 7 }] })
+  assert.notEqual(ask(connection()), undefined, 'the client has gone on after it')
+})

@@ -9,6 +9,7 @@ import { type Message, u32, u64, Writer } from '../../src/protocol/codec.ts'
 import { VERSION } from '../../src/protocol/constants.ts'
 import * as matocl from '../../src/protocol/matocl.ts'
 import { Talk } from './chunkserver-machines.ts'
+import { Freezer } from './ha/freezer.ts'
 import { SimHost } from './host.ts'
 import { SimNetwork } from './net.ts'
 import { Scheduler } from './scheduler.ts'
@@ -36,6 +37,8 @@ export interface SessionChoice {
 export class MasterAndClients {
   readonly scheduler: Scheduler
   readonly host: SimHost
+  /** Stops the master for a while. */
+  readonly freezer: Freezer
   readonly failures: string[] = []
   readonly #network: SimNetwork
   readonly #changes: Partial<MasterOptions>
@@ -44,6 +47,7 @@ export class MasterAndClients {
 
   constructor(seed: number, changes: Partial<MasterOptions> = {}) {
     this.scheduler = new Scheduler(seed)
+    this.freezer = new Freezer(this.scheduler, 1)
     this.#network = new SimNetwork(this.scheduler)
     this.host = new SimHost(this.scheduler, this.#network, MASTER)
     this.#changes = changes
@@ -60,7 +64,7 @@ export class MasterAndClients {
 
   /** Starts it on what lies in its folder; an empty file system at first. */
   async start(): Promise<void> {
-    const env = this.host.env('mfsmaster')
+    const env = this.freezer.env(this.host.env('mfsmaster'))
     await env.disk.makeFolder(FOLDER)
     if ((await env.disk.list(FOLDER)).length === 0) {
       const file = await env.disk.open(`${FOLDER}/metadata.mfs`, 'w+')

@@ -229,14 +229,15 @@ class ClientLink implements AnswerLink {
   readonly #port: ClientPort
   readonly #connection: Connection
   #challenge: Buffer | undefined
-  heardMs: number
-  attachedMs = 0
+  seconds = 0
+  heardSeconds = 0
+  #heardMs: number
   #saidMs: number
 
   constructor(port: ClientPort, connection: Connection, onClosed: (link: ClientLink) => void) {
     this.#port = port
     this.#connection = connection
-    this.heardMs = this.#saidMs = port.env.clock.monotonicMs()
+    this.#heardMs = this.#saidMs = port.env.clock.monotonicMs()
     const { statistics } = port.services
     const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => {
       statistics.receivedPacket()
@@ -244,7 +245,8 @@ class ClientLink implements AnswerLink {
     })
     connection.handle({
       data: bytes => {
-        this.heardMs = port.env.clock.monotonicMs()
+        this.#heardMs = port.env.clock.monotonicMs()
+        this.heardSeconds = this.seconds
         statistics.receivedBytes(bytes.length)
         try {
           frames.push(bytes)
@@ -280,9 +282,11 @@ class ClientLink implements AnswerLink {
     this.destroy()
   }
 
+  /** Once a second. */
   tick(): void {
+    this.seconds++
     const now = this.#port.env.clock.monotonicMs()
-    if (now - this.heardMs > SILENCE_MS) return this.#connection.destroy(new Error('it is silent'))
+    if (now - this.#heardMs > SILENCE_MS) return this.#connection.destroy(new Error('it is silent'))
     if (!this.isTool && now - this.#saidMs > NOP_AFTER_MS) this.send(matocl.nop.encode({ msgid: 0 }))
   }
 
@@ -456,7 +460,6 @@ class ClientLink implements AnswerLink {
   #attach(sessionId: SessionId, version: number): void {
     this.sessionId = sessionId
     this.version = version
-    this.attachedMs = this.#port.env.clock.monotonicMs()
     this.#port.attached(this)
     const session = this.#ledger.state.sessions.get(sessionId)
     if (!session || session.disconnectedAt === 0) return

@@ -11,6 +11,8 @@
 //
 // Each record lies behind the changelog line that it belongs to (metadata/changelog/trailer.ts). So it is as durable as
 // the change itself, a restart and a follower know it, and remember() rebuilds the table from the lines in their order.
+// That a client has had an answer for the last reason is written to the log too: how old a line is tells nothing, for
+// its client may have been away while others were at work.
 import type { Entry } from '../../metadata/changelog/entry.ts'
 import type { JobRecord, Trailer } from '../../metadata/changelog/trailer.ts'
 import type { SessionId } from '../../metadata/types.ts'
@@ -22,9 +24,11 @@ import type { ClientPeer } from './context.ts'
 import type { RawRequest } from './named-inodes.ts'
 
 /** A client gives a connection up after 10 s without a word; what it sends later shows that it had all before. */
-export const CONFIRMED_AFTER_MS = 12_000
+const RECEIVED_AFTER_SECONDS = 12
 /** A client sends its requests again at once when it is back, at the latest after a pause of 10 s. */
-const REPEATED_WITHIN_MS = 60_000
+const REPEATED_WITHIN_SECONDS = 60
+/** Of one line of the log. */
+const RECEIVED_MAX = 1000
 /** More than any mount has requests on their way. */
 const RECORDS_PER_SESSION = 1024
 const THINGS_PER_REQUEST = 4
@@ -46,10 +50,14 @@ const recorded: ReadonlySet<number> = new Set(
   ].map(({ code }) => code),
 )
 
-/** A client's connection; its identity tells a repeat from a new request. */
+/**
+ * A client's connection; its identity tells a repeat from a new request. It counts the seconds of its life one by one, so
+ * that those in which this master stood still, and the client may have given up, are none.
+ */
 export interface AnswerLink extends ClientPeer {
-  readonly heardMs: number
-  readonly attachedMs: number
+  readonly seconds: number
+  /** As many seconds when the client was heard last. */
+  readonly heardSeconds: number
 }
 
 /** 53 bits over the bytes behind the msgid. */
@@ -83,7 +91,8 @@ interface Recent {
   link: AnswerLink | undefined
   /** Payload behind the msgid, base64; undefined while the request is being carried out. */
   body: string | undefined
-  answeredMs: number
+  /** Seconds of `link` when the answer left on it; undefined before. */
+  sentSeconds: number | undefined
   readonly things: number[]
 }
 
@@ -119,18 +128,14 @@ class SessionAnswers {
 
 export class RecentAnswers {
   readonly #ledger: Ledger
-  readonly #monotonicMs: () => number
   readonly #sessions = new Map<SessionId, SessionAnswers>()
-  /** When the log shall show that the last answer was confirmed; 0 when it does. */
-  #markAtMs = 0
   /** For remember(): requests that were being carried out in parts when the log ended. */
   readonly #unfinished = new Map<string, JobRecord>()
   /** For remember(): what the lines since the last answer have changed. */
   #thingsBefore: number[] = []
 
-  constructor(ledger: Ledger, monotonicMs: () => number) {
+  constructor(ledger: Ledger) {
     this.#ledger = ledger
-    this.#monotonicMs = monotonicMs
   }
 
   /**
@@ -145,19 +150,21 @@ export class RecentAnswers {
     if (recent && answers) {
       if (recent.link !== link && recent.type === type && recent.digest === digestOf(type, payload)) {
         recent.link = link
+        recent.sentSeconds = undefined
         if (recent.body !== undefined) this.#answerAgain(recent, recent.body)
         return undefined
       }
       answers.drop(recent)
     }
     if (!recorded.has(type)) return 'unrecorded'
-    const fresh = { msgid, type, digest: digestOf(type, payload), link, body: undefined, answeredMs: 0, things: [] }
+    const fresh = { ...unanswered, msgid, type, digest: digestOf(type, payload), link, things: [] }
     this.#of(link.sessionId).add(fresh)
     return new OnceRequest(this, link.sessionId, fresh)
   }
 
   /** Rebuilds the table: every line of the log in its order, at a start or on a follower. */
-  remember(entry: Entry, { answer, job }: Trailer): void {
+  remember(entry: Entry, { answer, job, received = [] }: Trailer): void {
+    for (const { sessionId, msgid } of received) this.#drop(sessionId, msgid)
     if (job) this.#unfinished.set(`${job.sessionId},${job.msgid}`, job)
     if (answer) this.#unfinished.delete(`${answer.sessionId},${answer.msgid}`)
     // A request may have several lines; its answer lies behind the last one.
@@ -169,7 +176,7 @@ export class RecentAnswers {
     const { sessionId, msgid, type, digest, body } = answer
     const things = this.#thingsBefore
     this.#thingsBefore = []
-    const recent = { msgid, type: type - 1, digest, link: undefined, body, answeredMs: this.#monotonicMs(), things }
+    const recent = { ...unanswered, msgid, type: type - 1, digest, body, things }
     const answers = this.#of(sessionId)
     answers.add(recent)
     answers.answered(recent)
@@ -181,7 +188,7 @@ export class RecentAnswers {
     this.#unfinished.clear()
     return jobs.map(job => {
       const { sessionId, msgid, type, digest } = job
-      const recent = { msgid, type, digest, link: undefined, body: undefined, answeredMs: 0, things: [] }
+      const recent = { ...unanswered, msgid, type, digest, things: [] }
       this.#of(sessionId).add(recent)
       return { job, once: new OnceRequest(this, sessionId, recent) }
     })
@@ -194,28 +201,40 @@ export class RecentAnswers {
       if (entries.length === 0) answers.drop(recent)
       else this.#record(sessionId, recent, packet, entries)
     }
-    this.#ledger.whenCommitted(() => recent.link?.send(packet))
+    this.#send(recent, packet)
   }
 
   #record(sessionId: SessionId, recent: Recent, packet: Buffer, entries: readonly Entry[]): void {
     const { msgid, type, digest } = recent
     const body = packet.toString('base64', 12)
     recent.body = body
-    recent.answeredMs = this.#monotonicMs()
-    this.#markAtMs = recent.answeredMs + CONFIRMED_AFTER_MS
     for (const entry of entries) recent.things.push(...thingsChanged(entry))
     this.#sessions.get(sessionId)?.answered(recent)
     this.#ledger.attach({ answer: { sessionId, msgid, type: type + 1, digest, body } })
   }
 
-  #answerAgain({ msgid, type, link }: Recent, body: string): void {
+  #answerAgain(recent: Recent, body: string): void {
+    const { msgid, type } = recent
     const data = Buffer.from(body, 'base64')
     const packet = Buffer.allocUnsafe(12 + data.length)
     packet.writeUInt32BE(type + 1, 0)
     packet.writeUInt32BE(4 + data.length, 4)
     packet.writeUInt32BE(msgid, 8)
     data.copy(packet, 12)
-    this.#ledger.whenCommitted(() => link?.send(packet))
+    this.#send(recent, packet)
+  }
+
+  #send(recent: Recent, packet: Buffer): void {
+    this.#ledger.whenCommitted(() => {
+      recent.sentSeconds = recent.link?.seconds
+      recent.link?.send(packet)
+    })
+  }
+
+  #drop(sessionId: SessionId, msgid: number): void {
+    const answers = this.#sessions.get(sessionId)
+    const recent = answers?.byMsgid.get(msgid)
+    if (recent) answers?.drop(recent)
   }
 
   #of(sessionId: SessionId): SessionAnswers {
@@ -238,27 +257,32 @@ export class RecentAnswers {
   }
 
   /**
-   * Once a second: lets go of answers that were surely received.
+   * Once a second: lets go of answers that were surely received, and has the log say so.
    * @param linkOf the present connection of a session
    */
   tick(linkOf: (sessionId: SessionId) => AnswerLink | undefined): void {
-    const now = this.#monotonicMs()
+    const received: { sessionId: SessionId; msgid: number }[] = []
     for (const [sessionId, answers] of this.#sessions) {
       const link = linkOf(sessionId)
-      if (link) for (const recent of answers.byMsgid.values()) if (isSettled(recent, link, now)) answers.drop(recent)
+      for (const recent of link ? answers.byMsgid.values() : []) {
+        if (!isReceived(recent, link as AnswerLink)) continue
+        answers.drop(recent)
+        received.push({ sessionId, msgid: recent.msgid })
+      }
       if (answers.byMsgid.size === 0) this.#sessions.delete(sessionId)
     }
-    // A log that ends with an answer looks the same whether the master died right after it or an hour later.
-    if (this.#markAtMs === 0 || now < this.#markAtMs) return
-    this.#markAtMs = 0
-    this.#ledger.commit({ op: 'IDLE', ts: this.#ledger.now() })
+    while (received.length > 0) {
+      this.#ledger.commit({ op: 'IDLE', ts: this.#ledger.now() }, { received: received.splice(0, RECEIVED_MAX) })
+    }
   }
 }
 
-function isSettled(recent: Recent, link: AnswerLink, now: number): boolean {
-  if (recent.body === undefined) return false
-  if (recent.link === link) return link.heardMs - recent.answeredMs > CONFIRMED_AFTER_MS
-  return now - link.attachedMs > REPEATED_WITHIN_MS
+const unanswered = { link: undefined, body: undefined, sentSeconds: undefined }
+
+function isReceived({ body, link: sentOn, sentSeconds }: Recent, link: AnswerLink): boolean {
+  if (body === undefined) return false
+  if (sentOn !== link) return link.heardSeconds > REPEATED_WITHIN_SECONDS
+  return sentSeconds !== undefined && link.heardSeconds - sentSeconds > RECEIVED_AFTER_SECONDS
 }
 
 /** One request on its way to its only answer. */

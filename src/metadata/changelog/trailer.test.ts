@@ -11,6 +11,7 @@ const answer = fc.record(
   { sessionId: u32, msgid: u32, type: u32, digest: fc.maxSafeNat(), body: bytes },
   { noNullPrototype: true },
 )
+const answerId = fc.record({ sessionId: u32, msgid: u32 }, { noNullPrototype: true })
 const job = fc.record(
   {
     sessionId: u32,
@@ -26,6 +27,7 @@ const job = fc.record(
 const trailers = fc.record(
   {
     answer,
+    received: fc.array(answerId, { minLength: 1, maxLength: 5 }),
     job,
     leaseOwner: u32,
     reserved: fc.record({ inode: u32, end: fc.maxSafeNat() }, { noNullPrototype: true }),
@@ -51,6 +53,8 @@ test('a damaged trailer is refused, and one of a later version is passed over', 
   const line = printLine(7, { op: 'LINK', ts: 1, inode: 5, parent: 1, name: 'a;b' })
   for (const damaged of [
     ';A1,2,3',
+    ';C1,2,3',
+    ';C',
     ';A1,2,3,4,!',
     ';J1,2,3',
     ';R1',

@@ -3,6 +3,7 @@
 // carried by every metalogger, and the trailer is durable with its line, by the same write.
 //
 //   <line>;A<session>,<msgid>,<answer's type>,<digest of the request>,<answer behind its msgid, base64>
+//   <line>;C<session>,<msgid>,<session>,<msgid>...
 //   <line>;J<session>,<msgid>,<type>,<digest of the request>,<client's version>,<note>,<request behind its msgid, base64>
 //   <line>;L<session>
 //   <line>;R<inode>,<end>
@@ -12,6 +13,7 @@
 //
 // A: the answer to the request that the line (with those right before it) carries out. A client that lost the answer
 //    with its connection sends the request again; the answer is given again and nothing is done twice.
+// C: the answers, told behind earlier lines, that their clients have surely received: nobody asks for them again.
 // J: the request that the line carries out in part: more lines follow, and at last one with the answer. A master that
 //    finds no answer goes on with the request.
 // L: the session that the lease begun by a WRITE or TRUNC line belongs to.
@@ -22,10 +24,14 @@
 import type { Inode, SessionId } from '../types.ts'
 import { ChangelogError } from './fields.ts'
 
-/** An answer as it was, or was to be, sent. */
-export interface AnswerRecord {
+/** One for each request that a client has on its way. */
+export interface AnswerId {
   sessionId: SessionId
   msgid: number
+}
+
+/** An answer as it was, or was to be, sent. */
+export interface AnswerRecord extends AnswerId {
   /** Of the answer: that of the request + 1. */
   type: number
   /** Of the request, as digestOf() gives it. */
@@ -52,6 +58,7 @@ export interface JobRecord {
 
 export interface Trailer {
   answer?: AnswerRecord
+  received?: readonly AnswerId[]
   job?: JobRecord
   leaseOwner?: SessionId
   reserved?: { inode: Inode; end: number }
@@ -64,12 +71,13 @@ export interface Trailer {
 const SEPARATOR = ';'
 const MORE = `${SEPARATOR}M`
 
-export function printTrailer({ answer, job, leaseOwner, reserved, raisedOn, more }: Trailer): string {
+export function printTrailer({ answer, received, job, leaseOwner, reserved, raisedOn, more }: Trailer): string {
   let printed = ''
   if (answer) {
     const { sessionId, msgid, type, digest, body } = answer
     printed += `${SEPARATOR}A${sessionId},${msgid},${type},${digest},${body}`
   }
+  if (received) printed += `${SEPARATOR}C${received.map(({ sessionId, msgid }) => `${sessionId},${msgid}`).join(',')}`
   if (job) {
     const { sessionId, msgid, type, digest, version, note, body } = job
     printed += `${SEPARATOR}J${sessionId},${msgid},${type},${digest},${version},${note},${body}`
@@ -93,6 +101,7 @@ export function trailerStart(line: string): number {
 }
 
 const ANSWER = /^A(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),([A-Za-z0-9+/=]*)$/
+const RECEIVED = /^C\d{1,10},\d{1,10}(?:,\d{1,10},\d{1,10})*$/
 const JOB = /^J(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),(\d{1,10}),([\d.]*),([A-Za-z0-9+/=]*)$/
 const LEASE = /^L(\d{1,10})$/
 const RESERVED = /^R(\d{1,10}),(\d{1,16})$/
@@ -104,6 +113,7 @@ export function parseTrailer(text: string): Trailer {
   for (const part of text.split(SEPARATOR).slice(1)) {
     const kind = part[0]
     if (kind === 'A') trailer.answer = parseAnswer(part)
+    else if (kind === 'C') trailer.received = parseReceived(part)
     else if (kind === 'J') trailer.job = parseJob(part)
     else if (kind === 'L') trailer.leaseOwner = Number(matched(LEASE, part)[1])
     else if (kind === 'R') {
@@ -118,6 +128,11 @@ export function parseTrailer(text: string): Trailer {
 function parseAnswer(part: string): AnswerRecord {
   const [, sessionId, msgid, type, digest, body = ''] = matched(ANSWER, part)
   return { sessionId: Number(sessionId), msgid: Number(msgid), type: Number(type), digest: Number(digest), body }
+}
+
+function parseReceived(part: string): AnswerId[] {
+  const numbers = matched(RECEIVED, part)[0].slice(1).split(',').map(Number)
+  return numbers.flatMap((sessionId, i) => (i % 2 === 0 ? [{ sessionId, msgid: numbers[i + 1] as number }] : []))
 }
 
 function parseJob(part: string): JobRecord {
