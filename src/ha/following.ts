@@ -237,7 +237,10 @@ export class Following {
     this.leaderVersion = version
     this.committed = committed
     this.isInSync = inSync === 1
-    if (this.#isStreaming) this.#acknowledge()
+    // Before it streams, lines may be here that the leader does not have.
+    if (!this.#isStreaming) return
+    this.#replica.settled(committed)
+    this.#acknowledge()
   }
 
   #fetch(why: string): void {

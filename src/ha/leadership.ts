@@ -66,6 +66,7 @@ export class Leadership {
     this.epoch = log.epoch
     // All of this log is the history that counts, from the election on.
     this.committed = replica.version
+    replica.settled(replica.version)
     this.#recorded = log.inSync
     this.#backlog = new Backlog(replica.version, options.backlogBytes)
     this.#tickMs = doors.clock.monotonicMs()
@@ -177,6 +178,7 @@ export class Leadership {
     for (const member of this.#waitedFor()) committed = Math.min(committed, this.#acked.get(member) ?? 0)
     if (committed <= this.committed) return
     this.committed = committed
+    this.#replica.settled(committed)
     this.#queue.run(committed, () => this.certain())
   }
 
@@ -197,6 +199,7 @@ export class Leadership {
     this.#tickMs = nowMs
     const { epoch, committed } = this
     const { version } = this.#replica
+    if (this.certain()) this.#replica.settled(committed)
     for (const feed of this.#feeds.values()) {
       const inSync = this.#recorded.includes(feed.member) ? 1 : 0
       feed.send(matoma.heartbeat.encode({ epoch, version, committed, inSync }))

@@ -51,6 +51,8 @@ export interface Replica {
   onBatch: ((batch: Batch) => void) | undefined
   /** Called when `durable` has risen. */
   onDurable: (() => void) | undefined
+  /** Every line below `committed` is on the disk of all that could be elected, as the leader knows just now. */
+  settled(committed: number): void
   /** Applies the leader's lines and queues them for the disk. @throws ReplicaError: the state must not be used on */
   append(batch: Batch): void
   /** Resolves when the table is on the disk. */

@@ -28,6 +28,7 @@ import { Reservations } from './clients/reservations.ts'
 import { TreeJobs } from './clients/tree-jobs.ts'
 import { FileCheck } from './file-check.ts'
 import { type CommitRule, LiveLedger } from './live-ledger.ts'
+import { logOf } from './metaloggers/committed-log.ts'
 import { MetaloggerPort } from './metaloggers/port.ts'
 import type { MasterOptions } from './options.ts'
 import type { Topology } from './policy/topology.ts'
@@ -47,6 +48,8 @@ export interface MasterLog {
   commitRule?: CommitRule
   /** That this master leads; without it there are no others. */
   epoch?: number
+  /** Whose port is open already, and stays open when this master does not lead any more. */
+  metaloggers?: MetaloggerPort
 }
 
 export class Master {
@@ -90,6 +93,8 @@ export class Master {
     const checkpointer = new Checkpointer(env, journal, state, checkpointVersion, options)
     const master = new Master(env, options, { state, journal, checkpointer })
     await settleCheckpoints(env.disk, dataFolder, checkpoint, state.version, keepPrevious)
+    journal.onCut(() => master.#metaloggers.rotated())
+    await master.#metaloggers.listen(options.metaloggersHost, options.metaloggersPort)
     await master.#open()
     // A long replay is not to be done twice.
     if (replayed > 0) void checkpointer.save()
@@ -110,7 +115,7 @@ export class Master {
   private constructor(
     env: Env,
     options: MasterOptions,
-    { state, journal, checkpointer, commitRule, epoch = 0 }: MasterLog,
+    { state, journal, checkpointer, commitRule, epoch = 0, metaloggers }: MasterLog,
   ) {
     this.#env = env
     this.#options = options
@@ -120,8 +125,8 @@ export class Master {
     this.#statistics = new MasterStatistics(env)
     this.#charts = new Charts(env, masterCharts, `${options.dataFolder}/${CHARTS}`)
     this.ledger = new LiveLedger(state, env.clock, journal, commitRule)
-    this.#metaloggers = new MetaloggerPort(env, this.ledger, options)
-    this.#journal.onCut(() => this.#metaloggers.rotated())
+    this.#metaloggers = metaloggers ?? new MetaloggerPort(env, logOf(this.ledger), options)
+    this.ledger.listen((id, body) => this.#metaloggers.changed(id, body))
     this.chunks = new ChunkManager(env, this.ledger, options.chunks)
     const locks = new LockService(this.ledger)
     this.#fileCheck = new FileCheck(this.ledger, this.chunks, options.missingLogCapacity)
@@ -160,7 +165,6 @@ export class Master {
     this.chunks.takeOver()
     this.#disconnectSessions()
     this.#clients.resumeJobs()
-    await this.#metaloggers.listen(this.#options.metaloggersHost, this.#options.metaloggersPort)
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)
     await this.#clients.listen(this.#options.clientsHost, this.#options.clientsPort)
     await this.#charts.start(() => this.#statistics.take(this.chunks.space()))
@@ -239,7 +243,6 @@ export class Master {
   async leave(): Promise<void> {
     this.ledger.end()
     await this.#closeDoors()
-    await this.#metaloggers.drop('this master does not lead any more')
     void this.#charts.stop()
   }
 

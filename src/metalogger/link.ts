@@ -1,11 +1,14 @@
 // One connection to a master: the master is looked at before anything of it is believed, then its changes are written
 // as they come, and its checkpoints are fetched (spec metadata 8).
+import type { EpochFence } from '../daemon/epoch-fence.ts'
 import type { DiskFile } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
 import type { Connection } from '../env/net.ts'
 import { type CheckpointHeader, HEADER_BYTES, readHeader } from '../metadata/checkpoint/format.ts'
+import * as cltocs from '../protocol/cltocs.ts'
 import { ProtocolError } from '../protocol/codec.ts'
-import { VERSION } from '../protocol/constants.ts'
+import { EPOCH_OPTION, VERSION } from '../protocol/constants.ts'
+import * as cstocl from '../protocol/cstocl.ts'
 import { FrameReader } from '../protocol/frame.ts'
 import * as matoml from '../protocol/matoml.ts'
 import * as mltoma from '../protocol/mltoma.ts'
@@ -37,11 +40,14 @@ const lost = (what: string) => Object.assign(new Error(what), { code: 'ECONNRESE
 export class MasterLink {
   readonly #env: Env
   readonly #files: MetaloggerFiles
+  readonly #fence: EpochFence
   readonly #options: LinkOptions
   readonly #connection: Connection
   /** Changes and rotations not written yet, in order. Written once the master is known to be the right one. */
   #waiting: matoml.Change[] = []
   #trusted = false
+  /** The master is one of several: by its epoch it is known not to have gone back in time, whatever files it offers. */
+  #isOfCluster = false
   #writing = false
   #expected: number | undefined
   #answer: { code: number; resolve: (payload: Buffer) => void } | undefined
@@ -51,9 +57,10 @@ export class MasterLink {
   #end: (error: Error) => void = () => {}
   #work: Promise<void> = Promise.resolve()
 
-  constructor(env: Env, files: MetaloggerFiles, options: LinkOptions, connection: Connection) {
+  constructor(env: Env, files: MetaloggerFiles, fence: EpochFence, options: LinkOptions, connection: Connection) {
     this.#env = env
     this.#files = files
+    this.#fence = fence
     this.#options = options
     this.#connection = connection
     this.#heardMs = this.#saidMs = env.clock.monotonicMs()
@@ -94,6 +101,7 @@ export class MasterLink {
   async #begin(): Promise<void> {
     const { lastId, checkpoint } = this.#files
     const { timeoutSeconds: timeout } = this.#options
+    await this.#checkEpoch()
     this.#expected = lastId === undefined ? undefined : lastId + 1
     this.#write(
       mltoma.register.encode(
@@ -111,13 +119,24 @@ export class MasterLink {
     if (!checkpoint || this.#expected === undefined || this.#files.incomplete) await this.#download()
   }
 
+  /** A master of the original says nothing of epochs. @throws Error of the system when the master's epoch is over */
+  async #checkEpoch(): Promise<void> {
+    const question = cltocs.getConfig.encode({ msgid: 1, option: EPOCH_OPTION })
+    const { value } = cstocl.configValue.decode(await this.#ask(question, cstocl.configValue.code))
+    const epoch = Number(value)
+    if (!(await this.#fence.admits(epoch))) {
+      throw lost(`this master knows of epoch ${epoch}, and ${this.#fence.highest} has begun`)
+    }
+    this.#isOfCluster = epoch > 0
+  }
+
   /** Id and version of the master's metadata against ours. @throws Refusal */
   async #checkMaster(): Promise<void> {
     const size = await this.#open(mltoma.MasterFile.METADATA)
     if (size === undefined) return
     const header = readHeader(await this.#piece(0, Math.min(size, HEADER_BYTES)))
     this.#write(mltoma.downloadEnd.encode({}))
-    refuseForeign(header, this.#files)
+    this.#refuseForeign(header)
   }
 
   #scheduleDownload(): { cancel(): void } {
@@ -148,7 +167,7 @@ export class MasterLink {
         return
       }
       await this.#fetch(METADATA_TEMPORARY, size)
-      refuseForeign(await this.#temporaryHeader(), this.#files)
+      this.#refuseForeign(await this.#temporaryHeader())
       const { version } = await this.#files.takeMetadata()
       for (const [age, number] of [mltoma.MasterFile.CHANGELOG_0, mltoma.MasterFile.CHANGELOG_1].entries()) {
         const logSize = (await this.#open(number)) ?? 0
@@ -304,21 +323,23 @@ export class MasterLink {
     this.#downloadLater()
     return true
   }
-}
 
-/** @throws Refusal when a master's metadata does not belong to what is here, or is older */
-function refuseForeign({ metaId, version }: CheckpointHeader, { checkpoint, lastId }: MetaloggerFiles): void {
-  if (!checkpoint) return
-  const hex = (id: bigint) => id.toString(16).toUpperCase().padStart(16, '0')
-  if (checkpoint.metaId !== 0n && metaId !== checkpoint.metaId) {
-    throw new Refusal(
-      `the master offers metadata with id ${hex(metaId)}, the one here has id ${hex(checkpoint.metaId)}: another file system`,
-    )
-  }
-  if (version < checkpoint.version) {
-    throw new Refusal(
-      `the master offers metadata of version ${version}, here are version ${checkpoint.version} and changes up to ` +
-        `${lastId ?? 'none'}: it went back in time`,
-    )
+  /** @throws Refusal when the master's metadata does not belong to what is here, or is older */
+  #refuseForeign({ metaId, version }: CheckpointHeader): void {
+    const { checkpoint, lastId } = this.#files
+    if (!checkpoint) return
+    const hex = (id: bigint) => id.toString(16).toUpperCase().padStart(16, '0')
+    if (checkpoint.metaId !== 0n && metaId !== checkpoint.metaId) {
+      throw new Refusal(
+        `the master offers metadata with id ${hex(metaId)}, the one here has id ${hex(checkpoint.metaId)}: another file system`,
+      )
+    }
+    // Each of several masters makes its checkpoints at its own time.
+    if (version < checkpoint.version && !this.#isOfCluster) {
+      throw new Refusal(
+        `the master offers metadata of version ${version}, here are version ${checkpoint.version} and changes up to ` +
+          `${lastId ?? 'none'}: it went back in time`,
+      )
+    }
   }
 }

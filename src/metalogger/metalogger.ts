@@ -1,5 +1,5 @@
 // The metalogger: follows a master and keeps what a new master needs to begin where that one ended.
-
+import { EpochFence } from '../daemon/epoch-fence.ts'
 import type { Env, Timer } from '../env/env.ts'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
 import { ProtocolError } from '../protocol/codec.ts'
@@ -30,6 +30,7 @@ export class Metalogger {
   readonly #env: Env
   #options: MetaloggerOptions
   readonly #files: MetaloggerFiles
+  readonly #fence: EpochFence
   #link: MasterLink | undefined
   #timer: Timer | undefined
   /** Which of the masters is next; 0: a round is over. */
@@ -39,15 +40,17 @@ export class Metalogger {
 
   static async start(env: Env, options: MetaloggerOptions): Promise<Metalogger> {
     const files = await MetaloggerFiles.open(env.disk, options.dataFolder, options, message => env.log.warning(message))
-    const metalogger = new Metalogger(env, options, files)
+    const fence = await EpochFence.open(env.disk, options.dataFolder)
+    const metalogger = new Metalogger(env, options, files, fence)
     metalogger.#connect()
     return metalogger
   }
 
-  private constructor(env: Env, options: MetaloggerOptions, files: MetaloggerFiles) {
+  private constructor(env: Env, options: MetaloggerOptions, files: MetaloggerFiles, fence: EpochFence) {
     this.#env = env
     this.#options = options
     this.#files = files
+    this.#fence = fence
   }
 
   /** Whether it follows a master. */
@@ -93,7 +96,7 @@ export class Metalogger {
       this.#turn = (this.#turn + 1) % addresses.length
       const options = { timeoutMs: CONNECT_TIMEOUT_MS, ...(bindHost ? { bindHost } : {}) }
       const connection = await net.connect(address, masterPort, options)
-      this.#link = new MasterLink(this.#env, this.#files, this.#options, connection)
+      this.#link = new MasterLink(this.#env, this.#files, this.#fence, this.#options, connection)
       if (this.#stopped) this.#link.close()
       await this.#link.run()
       return this.#pauseSeconds()

@@ -91,10 +91,12 @@ export class ClusterMaster implements LeadingProgram {
 
   async #start(): Promise<void> {
     const { clock } = this.#env
-    const { dataFolder, sync } = this.#options
-    const store = new DataFolder(this.#env, dataFolder, { sync, checkpoints: this.#options }, error =>
-      this.fatal(error),
-    )
+    const { dataFolder, sync, metaloggersHost: host, metaloggersPort: port, preserveSeconds } = this.#options
+    await this.#doors.open(host, port, redirectMetalogger)
+    // What is committed is so for ever: to hand it on needs no certainty.
+    const metaloggers = { env: this.#doors.envOf(() => true), host, port, preserveSeconds }
+    const options = { sync, checkpoints: this.#options, metaloggers }
+    const store = new DataFolder(this.#env, dataFolder, options, error => this.fatal(error))
     this.#store = store
     const replica = await store.open()
     const { name, member } = this.#cluster
@@ -130,10 +132,8 @@ export class ClusterMaster implements LeadingProgram {
 
   async #openDoors(): Promise<void> {
     const { clientsHost, clientsPort, chunkserversHost, chunkserversPort } = this.#options
-    const { metaloggersHost, metaloggersPort } = this.#options
     await this.#doors.open(clientsHost, clientsPort, redirectClient)
     await this.#doors.open(chunkserversHost, chunkserversPort, redirectChunkserver)
-    await this.#doors.open(metaloggersHost, metaloggersPort, redirectMetalogger)
     const clients = this.#doors.descriptorOf(clientsHost, clientsPort)
     const chunkservers = this.#doors.descriptorOf(chunkserversHost, chunkserversPort)
     const isComplete = clients !== undefined && chunkservers !== undefined
@@ -143,14 +143,15 @@ export class ClusterMaster implements LeadingProgram {
   // --- what the member asks for
 
   async lead(replica: Replica, leadership: Leadership): Promise<void> {
-    const { state, journal, checkpointer } = replica as DiskReplica
-    if (!state || !checkpointer) throw new Error('elected without metadata')
+    const { state, journal, checkpointer, metaloggers } = replica as DiskReplica
+    if (!state || !checkpointer || !metaloggers) throw new Error('elected without metadata')
     this.#leadership = leadership
     this.#informGuard()
     const env = this.#doors.envOf(() => leadership.certain())
     const commitRule = (version: number, action: () => void) => leadership.whenCommitted(version, action)
     const { epoch } = leadership
-    this.#master = await Master.lead(env, this.#options, { state, journal, checkpointer, commitRule, epoch })
+    const log = { state, journal, checkpointer, commitRule, epoch, metaloggers }
+    this.#master = await Master.lead(env, this.#options, log)
   }
 
   pause(): void {
@@ -269,7 +270,7 @@ export class ClusterMaster implements LeadingProgram {
   /** As Master.reconfigure(), whether it leads or follows. */
   reconfigure(options: MasterOptions): void {
     this.#options = options
-    this.#store?.reconfigure(options)
+    this.#store?.reconfigure(options, options.preserveSeconds)
     this.#master?.reconfigure(options)
   }
 

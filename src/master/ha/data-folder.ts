@@ -12,6 +12,7 @@ import type { JournalError, JournalOptions } from '../../journal/journal.ts'
 import { checkpointPattern, makeReady, type Recovered, recover } from '../../journal/recovery.ts'
 import { CheckpointError } from '../../metadata/checkpoint/format.ts'
 import { Checkpointer, type CheckpointOptions } from '../checkpointer.ts'
+import { MetaloggerPort } from '../metaloggers/port.ts'
 import { DiskReplica } from './replica.ts'
 
 const PAIR_FILE = 'pair.mfs'
@@ -123,6 +124,16 @@ async function writeWhole(disk: Disk, folder: string, name: string, text: string
 export interface DataFolderOptions extends JournalOptions {
   /** When a running replica makes checkpoints; never without it. */
   checkpoints?: CheckpointOptions
+  /** Where a running replica serves metaloggers; nowhere without it. */
+  metaloggers?: MetaloggerDoor
+}
+
+export interface MetaloggerDoor {
+  readonly env: Env
+  readonly host: string
+  readonly port: number
+  /** As in MetaloggerPortOptions. */
+  readonly preserveSeconds: number
 }
 
 export class DataFolder implements ReplicaStore {
@@ -145,9 +156,10 @@ export class DataFolder implements ReplicaStore {
     const epochs = await EpochStore.open(this.#env, this.#folder)
     await this.#finishPuttingAside(epochs)
     const recovered = await this.#recover()
-    const { sync, checkpoints } = this.#options
+    const { sync, checkpoints, metaloggers } = this.#options
     const replica = new DiskReplica(this.#env, this.#folder, recovered?.state, epochs, { sync }, this.#onFailure)
     this.#replica = replica
+    if (recovered && metaloggers) await this.#serveMetaloggers(replica, metaloggers)
     if (!recovered || !checkpoints) return replica
     const { state, checkpointVersion, replayed } = recovered
     replica.checkpointer = new Checkpointer(this.#env, replica.journal, state, checkpointVersion, checkpoints)
@@ -155,10 +167,24 @@ export class DataFolder implements ReplicaStore {
     return replica
   }
 
+  /** Whoever leads: what leaves is what is committed. */
+  async #serveMetaloggers(replica: DiskReplica, { env, host, port, preserveSeconds }: MetaloggerDoor): Promise<void> {
+    const metaloggers = new MetaloggerPort(env, replica, { dataFolder: this.#folder, preserveSeconds })
+    replica.metaloggers = metaloggers
+    replica.journal.onCut(() => metaloggers.rotated())
+    await metaloggers.listen(host, port)
+  }
+
   /** For the replica that is open and those that will be. */
-  reconfigure(checkpoints: CheckpointOptions): void {
-    this.#options = { ...this.#options, checkpoints }
+  reconfigure(checkpoints: CheckpointOptions, preserveSeconds: number): void {
+    const { metaloggers } = this.#options
+    this.#options = {
+      ...this.#options,
+      checkpoints,
+      ...(metaloggers && { metaloggers: { ...metaloggers, preserveSeconds } }),
+    }
     this.#replica?.checkpointer?.reconfigure(checkpoints)
+    this.#replica?.metaloggers?.keepChanges(preserveSeconds)
   }
 
   /** What the files hold; undefined when there are none. */

@@ -58,5 +58,5 @@ export const redirectChunkserver: Reception = (type, payload, leader) => {
   return { kind: 'sayLast', packet: matocs.masterAck.encode({ kind: 'leaderIs', ip: leader }) }
 }
 
-/** Metaloggers know no redirect: they wait until this master leads, or try again. */
+/** Metaloggers know no redirect: they wait until there is a log here. */
 export const redirectMetalogger: Reception = (type, _, leader) => (type === 0 ? NOTHING : leader === 0 ? WAIT : REFUSE)

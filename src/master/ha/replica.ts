@@ -1,5 +1,6 @@
 // The log and state of this master, as replication sees them: the journal, the metadata, and the table of epochs.
 import type { Env } from '../../env/env.ts'
+import { CommitQueue } from '../../ha/commit-queue.ts'
 import type { EpochTable } from '../../ha/epochs.ts'
 import { type Batch, type CheckpointSource, type Replica, ReplicaError } from '../../ha/replica.ts'
 import { ChangelogFile, changeIdOf } from '../../journal/changelog-reader.ts'
@@ -13,25 +14,35 @@ import { DIGEST_KIND } from '../../metadata/digest.ts'
 import { ReplayError } from '../../metadata/replay-error.ts'
 import type { State } from '../../metadata/state.ts'
 import type { Checkpointer } from '../checkpointer.ts'
+import type { CommittedLog } from '../metaloggers/committed-log.ts'
+import type { MetaloggerPort } from '../metaloggers/port.ts'
 import { changelogsByAge, type EpochStore } from './data-folder.ts'
 
 const BATCH_BYTES = 1 << 20
 const NO_DIGEST = Buffer.alloc(0)
 /** Its kind, because digests of different kinds can't be compared, and its value. */
 const DIGEST_BYTES = 9
+/** A leader is heard several times in this time. */
+const CURRENT_MS = 3000
 
-export class DiskReplica implements Replica {
+export class DiskReplica implements Replica, CommittedLog {
   /** Undefined where there is no metadata yet. */
   readonly state: State | undefined
   readonly journal: Journal
   /** Makes checkpoints while this replica is open. */
   checkpointer: Checkpointer | undefined
+  /** Serves metaloggers while this replica is open. */
+  metaloggers: MetaloggerPort | undefined
   durable: number
   onBatch: ((batch: Batch) => void) | undefined
   onDurable: (() => void) | undefined
   readonly #env: Env
   readonly #folder: string
   readonly #epochs: EpochStore
+  /** As told by whoever leads, and when. */
+  #committed = 0
+  #settledMs = Number.NEGATIVE_INFINITY
+  readonly #waiting = new CommitQueue()
   /** First line of the next batch that the journal writes. */
   #unwritten: number
 
@@ -88,6 +99,38 @@ export class DiskReplica implements Replica {
     return digest
   }
 
+  // --- for metaloggers
+
+  settled(committed: number): void {
+    this.#settledMs = this.#env.clock.monotonicMs()
+    this.#committed = committed
+    this.#waiting.run(committed, () => true)
+  }
+
+  whenCommitted(action: () => void): void {
+    if (this.#waiting.isEmpty && this.version <= this.#committed) action()
+    else this.#waiting.push(this.version, action)
+  }
+
+  now(): number {
+    return Math.floor(this.#env.clock.nowMs() / 1000)
+  }
+
+  get epoch(): number {
+    return this.seen
+  }
+
+  get isCurrent(): boolean {
+    return this.#env.clock.monotonicMs() - this.#settledMs < CURRENT_MS
+  }
+
+  /** A leader has everything. */
+  get mayLag(): boolean {
+    return this.onBatch === undefined
+  }
+
+  // ---
+
   setEpochs(epochs: EpochTable, seen: number): Promise<void> {
     return this.#epochs.write({ ...this.#epochs.file, epochs, seen })
   }
@@ -123,6 +166,7 @@ export class DiskReplica implements Replica {
     try {
       const { version, entry } = parseLine(text)
       applyNumbered(state, version, entry)
+      this.metaloggers?.changed(version, text.slice(text.indexOf(': ') + 2))
     } catch (error) {
       if (!(error instanceof ChangelogError) && !(error instanceof ReplayError)) throw error
       throw new ReplicaError(`change ${state.version}: ${error.message}`, { cause: error })
@@ -165,6 +209,8 @@ export class DiskReplica implements Replica {
   }
 
   async close(): Promise<void> {
+    this.#waiting.clear()
+    await this.metaloggers?.drop('the log is read anew')
     await this.checkpointer?.stop()
     await this.journal.close()
   }

@@ -4,16 +4,17 @@ import type { Env } from '../../env/env.ts'
 import type { Connection } from '../../env/net.ts'
 import { changelogName } from '../../journal/changelog-files.ts'
 import { CHECKPOINT_BACK } from '../../journal/checkpoint-files.ts'
+import * as cltocs from '../../protocol/cltocs.ts'
 import { ProtocolError } from '../../protocol/codec.ts'
-import { VERSION, VERSION_TEXT } from '../../protocol/constants.ts'
+import { EPOCH_OPTION, VERSION, VERSION_TEXT } from '../../protocol/constants.ts'
 import * as cstocl from '../../protocol/cstocl.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matoml from '../../protocol/matoml.ts'
 import * as mltoma from '../../protocol/mltoma.ts'
 import { crc32 } from '../../util/crc32.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
-import type { Ledger } from '../ledger.ts'
 import type { ChangeMemory } from './change-memory.ts'
+import type { CommittedLog } from './committed-log.ts'
 
 const MAX_PAYLOAD_BYTES = 1_500_000
 /** What one request for data may ask for: the answer must stay below the largest packet. */
@@ -34,7 +35,7 @@ interface OpenFile {
 
 export class MetaloggerLink {
   readonly #env: Env
-  readonly #ledger: Ledger
+  readonly #log: CommittedLog
   readonly #memory: ChangeMemory
   readonly #folder: string
   readonly #connection: Connection
@@ -47,6 +48,8 @@ export class MetaloggerLink {
   readonly ip: number
   /** Next change to be sent out of memory; undefined once it follows. */
   #catchingUp: number | undefined
+  /** It came with changes that were not known to be committed here yet: those before this one it has; 0: none. */
+  #wanted = 0
   #timeoutMs = UNREGISTERED_TIMEOUT_SECONDS * 1000
   #heardMs: number
   #saidMs: number
@@ -59,14 +62,14 @@ export class MetaloggerLink {
 
   constructor(
     env: Env,
-    ledger: Ledger,
+    log: CommittedLog,
     memory: ChangeMemory,
     folder: string,
     connection: Connection,
     onClosed: () => void,
   ) {
     this.#env = env
-    this.#ledger = ledger
+    this.#log = log
     this.#memory = memory
     this.#folder = folder
     this.#connection = connection
@@ -89,7 +92,7 @@ export class MetaloggerLink {
   /** A change that is committed. While older ones come out of memory, so does this one. */
   follow(change: matoml.Change, frame: Buffer): void {
     if (!this.#registered || this.#closed) return
-    if (this.#catchingUp !== undefined && change !== 'rotate') return
+    if (change !== 'rotate' && (this.#catchingUp !== undefined || change.id < this.#wanted)) return
     this.#write(frame)
   }
 
@@ -97,7 +100,8 @@ export class MetaloggerLink {
   tick(): void {
     const now = this.#env.clock.monotonicMs()
     if (now - this.#heardMs > this.#timeoutMs) return this.close('it is silent')
-    if (this.#registered && now - this.#saidMs > this.#timeoutMs / 3) this.#write(NOP)
+    // A log that hears of nothing gives no sign of life, so that metaloggers look for another master.
+    if (this.#registered && now - this.#saidMs > this.#timeoutMs / 3 && this.#log.isCurrent) this.#write(NOP)
   }
 
   /** Sends what is queued, then ends the connection. */
@@ -138,6 +142,7 @@ export class MetaloggerLink {
   #onPacket(type: number, payload: Buffer): void {
     if (this.#closed || type <= 2) return
     if (type === GET_VERSION) return this.#answerVersion(payload)
+    if (type === cltocs.getConfig.code) return this.#answerOption(cltocs.getConfig.decode(payload))
     if (type === mltoma.register.code) return this.#register(mltoma.register.decode(payload))
     if (!this.#registered) throw new ProtocolError(`message ${type} before the registration`)
     switch (type) {
@@ -165,6 +170,11 @@ export class MetaloggerLink {
     else throw new ProtocolError(`question for the version with ${payload.length} bytes`)
   }
 
+  #answerOption({ msgid, option }: { msgid: number; option: string }): void {
+    const value = option === EPOCH_OPTION ? String(this.#log.epoch) : ''
+    this.#write(cstocl.configValue.encode({ msgid, value }))
+  }
+
   #register({ form, version, timeout, firstChange }: ReturnType<typeof mltoma.register.decode>): void {
     const known = form === mltoma.RegisterForm.FRESH || form === mltoma.RegisterForm.CONTINUE
     if (this.#registered || !known || (form === mltoma.RegisterForm.CONTINUE) !== (firstChange !== undefined)) {
@@ -177,6 +187,7 @@ export class MetaloggerLink {
       `${this.#name} registered${firstChange === undefined ? '' : `, wants changes from ${firstChange} on`}`,
     )
     // Where memory does not reach back so far it begins later: the metalogger sees the gap at once and fetches files.
+    if (this.#log.mayLag) this.#wanted = firstChange ?? 0
     this.#catchingUp = firstChange && Math.max(firstChange, this.#memory.oldest ?? firstChange)
     this.#catchUp()
   }
@@ -230,7 +241,7 @@ export class MetaloggerLink {
       if (file) this.#files.set(number, { file, size: (await file.stat()).size })
     }
     // What was in the files when their sizes were taken is committed after this.
-    await new Promise<void>(resolve => this.#ledger.whenCommitted(resolve))
+    await new Promise<void>(resolve => this.#log.whenCommitted(resolve))
   }
 
   async #closeFiles(): Promise<void> {

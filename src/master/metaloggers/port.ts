@@ -4,8 +4,8 @@
 import type { Env, Timer } from '../../env/env.ts'
 import type { Connection, Listener } from '../../env/net.ts'
 import * as matoml from '../../protocol/matoml.ts'
-import type { LiveLedger } from '../live-ledger.ts'
 import { ChangeMemory } from './change-memory.ts'
+import type { CommittedLog } from './committed-log.ts'
 import { MetaloggerLink } from './link.ts'
 
 /** A change may never be committed, for example when no follower is left: then it is never sent. */
@@ -21,7 +21,7 @@ export interface MetaloggerPortOptions {
 
 export class MetaloggerPort {
   readonly #env: Env
-  readonly #ledger: LiveLedger
+  readonly #log: CommittedLog
   readonly #options: MetaloggerPortOptions
   readonly #memory: ChangeMemory
   readonly #links = new Set<MetaloggerLink>()
@@ -31,12 +31,11 @@ export class MetaloggerPort {
   #listener: Listener | undefined
   #timer: Timer | undefined
 
-  constructor(env: Env, ledger: LiveLedger, options: MetaloggerPortOptions) {
+  constructor(env: Env, log: CommittedLog, options: MetaloggerPortOptions) {
     this.#env = env
-    this.#ledger = ledger
+    this.#log = log
     this.#options = options
     this.#memory = new ChangeMemory(options.preserveSeconds)
-    ledger.listen((id, body) => this.#hand({ id, body }))
   }
 
   async listen(host: string, port: number): Promise<void> {
@@ -60,6 +59,11 @@ export class MetaloggerPort {
     this.#memory.keepFor(seconds)
   }
 
+  /** A change was made; they come in order. */
+  changed(id: number, body: string): void {
+    this.#hand({ id, body })
+  }
+
   /** The changelog is cut here: what was committed before is in the older file, what comes after in a new one. */
   rotated(): void {
     this.#hand('rotate')
@@ -71,7 +75,7 @@ export class MetaloggerPort {
     // Clients whose connections have just been closed are still being noted as gone.
     await this.#env.clock.sleep(this.#links.size > 0 ? FAREWELL_MS : 0)
     const committed = new Promise<void>(resolve => {
-      this.#env.clock.soon(() => this.#ledger.whenCommitted(resolve))
+      this.#env.clock.soon(() => this.#log.whenCommitted(resolve))
     })
     await Promise.race([committed, this.#env.clock.sleep(COMMIT_WAIT_MS)])
     for (const link of this.#links) link.finish()
@@ -87,7 +91,7 @@ export class MetaloggerPort {
   }
 
   #accept(connection: Connection): void {
-    const link = new MetaloggerLink(this.#env, this.#ledger, this.#memory, this.#options.dataFolder, connection, () =>
+    const link = new MetaloggerLink(this.#env, this.#log, this.#memory, this.#options.dataFolder, connection, () =>
       this.#links.delete(link),
     )
     this.#links.add(link)
@@ -102,12 +106,12 @@ export class MetaloggerPort {
       this.#scheduled = false
       const changes = this.#waiting
       this.#waiting = []
-      this.#ledger.whenCommitted(() => this.#send(changes))
+      this.#log.whenCommitted(() => this.#send(changes))
     })
   }
 
   #send(changes: readonly matoml.Change[]): void {
-    const second = this.#ledger.now()
+    const second = this.#log.now()
     for (const change of changes) if (change !== 'rotate') this.#memory.add(change, second)
     if (this.#links.size === 0) return
     for (const change of changes) {

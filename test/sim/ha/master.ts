@@ -23,6 +23,7 @@ import type { SimNetwork } from '../net.ts'
 import type { Scheduler } from '../scheduler.ts'
 import type { EtcdModel, EtcdWay } from './etcd-model.ts'
 import { Freezer } from './freezer.ts'
+import { METALOGGER_PORT } from './metalogger.ts'
 import type { Call, Result } from './names.ts'
 
 export const DATA = '/data'
@@ -65,6 +66,8 @@ export interface Broken extends PairBroken {
   answersAtOnce?: boolean
   /** Anybody may be elected. */
   anyCandidate?: boolean
+  /** Metaloggers get lines that may be taken back. */
+  tellsUncommitted?: boolean
 }
 
 export interface SimMasterOptions {
@@ -123,6 +126,7 @@ class Service {
       ? undefined
       : (version: number, action: () => void) => leadership.whenCommitted(version, action)
     this.#ledger = new LiveLedger(replica.state as State, env.clock, replica.journal, rule)
+    this.#ledger.listen((version, body) => replica.metaloggers?.changed(version, body))
     // As a real master's rounds do: lines that no client asked for.
     this.#housekeeping = env.clock.every(isQuiet ? 60_000 : 700, () =>
       this.#ledger.commit({ op: 'IDLE', ts: this.#ledger.now() }),
@@ -274,7 +278,8 @@ export class SimMaster {
     const fail = (error: Error) => {
       if (life === this.#life) void this.#fail(error)
     }
-    const store = new DataFolder(env, DATA, { sync: { kind: 'commit' } }, fail)
+    const metaloggers = { env, host: '*', port: METALOGGER_PORT, preserveSeconds: 1800 }
+    const store = new DataFolder(env, DATA, { sync: { kind: 'commit' }, metaloggers }, fail)
     const replica = await store.open()
     if (life !== this.#life) return
     const lease: LeaseOptions = {
@@ -316,6 +321,7 @@ export class SimMaster {
       anyCandidate: this.#options.broken.anyCandidate ?? false,
     })
     this.member = member
+    if (broken.tellsUncommitted) env.clock.every(20, () => member.replica.settled(Number.MAX_SAFE_INTEGER))
     await env.net.listen('*', CLIENT_PORT, connection => this.#onClient(connection))
     await member.start()
   }

@@ -35,14 +35,15 @@ if (![first, count, every].every(number => Number.isSafeInteger(number) && numbe
   process.exit(64)
 }
 
-const total = { seeds: 0, failed: 0, faults: 0, acknowledged: 0, epochs: 0, fetches: 0, cuts: 0 }
+const total = { seeds: 0, failed: 0, faults: 0, acknowledged: 0, epochs: 0, fetches: 0, cuts: 0, relayed: 0 }
 const startedMs = performance.now()
 let toldMs = startedMs
 for (let i = 0; i < count; i++) {
   const seed = first + i * every
   try {
     const report = await runWorld(values.pair ? pairWorld(seed) : mixedWorld(seed))
-    for (const key of ['faults', 'acknowledged', 'epochs', 'fetches', 'cuts'] as const) total[key] += report[key]
+    for (const key of ['faults', 'acknowledged', 'epochs', 'fetches', 'cuts', 'relayed'] as const)
+      total[key] += report[key]
   } catch (error) {
     total.failed++
     console.error(messagesOf(error).slice(-MESSAGES_SHOWN).join('\n'))

@@ -10,6 +10,7 @@ const pair = { pair: true, faultEveryMs: 9000, faultMs: 30_000 }
 export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
   answersAtOnce: {},
   anyCandidate: {},
+  tellsUncommitted: { faults: ['powerCut', 'killLeader', 'isolateLeader', 'freezeLeader'] },
   ignoresEpochs: { faults: ['powerCut', 'killLeader', 'isolateLeader', 'freezeLeader'] },
   shrinkAfterAck: { faults: ['strandLeader'], faultEveryMs: 4000 },
   growBeforeWait: { faults: ['rejoinUnderFire'], faultEveryMs: 4000 },
@@ -47,6 +48,8 @@ const survivableFaults = [
   'stopLeader',
   'checkpoint',
   'jumpClock',
+  'partitionMetalogger',
+  'killMetalogger',
   ...pairFaults,
 ] as const
 

@@ -10,6 +10,7 @@ import { EtcdModel, REQUEST_MS } from './etcd-model.ts'
 import { KeepalivedModel } from './keepalived-model.ts'
 import { isLinearizable, type Operation, TooWide } from './linearizable.ts'
 import { type Broken, SimMaster } from './master.ts'
+import { SimMetalogger } from './metalogger.ts'
 import { type Call, namesModel, type Result } from './names.ts'
 
 /** Each fault of the list is as likely as the others; one that stands there twice, twice as likely. */
@@ -41,6 +42,8 @@ export const everyFault = [
   'muteLeader',
   'deafenLeader',
   'jumpClock',
+  'partitionMetalogger',
+  'killMetalogger',
 ] as const
 /** Those that are hard on two masters without a third vote, and mean nothing where masters stand by themselves. */
 export const pairFaults = [
@@ -82,6 +85,8 @@ export interface WorldReport {
   epochs: number
   fetches: number
   cuts: number
+  /** How often the metalogger followed a master that did not lead. */
+  relayed: number
 }
 
 /** What must never be, was. */
@@ -104,6 +109,8 @@ const SETTLE_MS = 90_000
 /** A clock that lies lets somebody who is not the leader any more read for so long. */
 const LIES_LAST_MS = 8000
 
+const METALOGGER = '10.0.2.1'
+const RESTORES = 20
 const clientAddress = (i: number) => `10.0.1.${i + 1}`
 
 class World {
@@ -112,6 +119,8 @@ class World {
   readonly etcd: EtcdModel
   readonly masters: SimMaster[] = []
   readonly clients: SimClient[] = []
+  readonly metalogger: SimMetalogger
+  relayed = 0
   readonly minInSync: number
   keepalived: KeepalivedModel | undefined
   faults = 0
@@ -144,6 +153,13 @@ class World {
     this.minInSync = this.scheduler.between(0, 5) === 0 && !pair ? 2 : 1
     for (let i = 1; i <= count; i++) this.masters.push(this.#makeMaster(i, broken))
     const addresses = this.masters.map(({ host }) => host.address)
+    this.metalogger = new SimMetalogger(this.scheduler, this.network, METALOGGER, addresses)
+    this.metalogger.onFollowing = address => {
+      const isRelayed = this.masters.some(
+        ({ host, member }) => host.address === address && member?.role === 'following',
+      )
+      if (isRelayed) this.relayed++
+    }
     for (let i = 0; i < CLIENTS; i++) {
       const env = new SimHost(this.scheduler, this.network, clientAddress(i)).env('client')
       this.clients.push(
@@ -199,6 +215,17 @@ class World {
   }
 
   broke: Error | undefined
+
+  /** What comes of it, in the time of the simulation. */
+  async outcome<T>(work: () => Promise<T>): Promise<T> {
+    let done: { value: T } | undefined
+    this.spawn(async () => {
+      done = { value: await work() }
+    })
+    await this.scheduler.until(() => done !== undefined || this.broke !== undefined, SETTLE_MS, 'an outcome')
+    if (!done) throw this.broke
+    return (done as { value: T }).value
+  }
 
   // --- faults
 
@@ -269,6 +296,8 @@ class World {
       muteLeader: () => this.#loseOneWay(leader, (own, other) => [own, other]),
       deafenLeader: () => this.#loseOneWay(leader, (own, other) => [other, own]),
       jumpClock: () => this.#jumpClock(any),
+      partitionMetalogger: () => this.#partition(any.host.address, METALOGGER),
+      killMetalogger: () => this.#killMetalogger(),
       promoteOther: () => this.#promoteOther(leader),
       promoteBoth: () => this.#promoteBoth(),
       cutAndKill: () => this.#cutAndKill(leader),
@@ -302,6 +331,13 @@ class World {
     const { freezer } = master
     freezer.freeze()
     this.scheduler.at(this.#span(), () => freezer.thaw())
+  }
+
+  #killMetalogger(): void {
+    const { metalogger, scheduler } = this
+    if (!metalogger.metalogger) return
+    metalogger.end(scheduler.random() < 0.5)
+    scheduler.at(this.#span(), () => this.spawn(() => metalogger.start()))
   }
 
   /** From the other masters, perhaps from etcd, not from the clients. */
@@ -600,6 +636,22 @@ function checkStates(masters: readonly SimMaster[]): void {
   })
 }
 
+/** Its folder alone leads to what the masters have, whoever served it. */
+async function checkMetalogger(world: World): Promise<void> {
+  const { scheduler, masters, metalogger } = world
+  const alarm = metalogger.host.messages.find(message => message.includes('ALARM'))
+  if (alarm) throw new Broke(alarm)
+  const isUp = () => (metalogger.metalogger?.lastId ?? 0) + 1 === masters[0]?.member?.replica.version
+  // Lines that nobody asked for come all the time.
+  for (let tries = 0; tries < RESTORES; tries++) {
+    await scheduler.until(isUp, SETTLE_MS, 'the last line at the metalogger')
+    const restored = await world.outcome(() => metalogger.restored())
+    if (restored === masters[0]?.state?.digest()) return
+    await scheduler.run(100)
+  }
+  throw new Broke('the files of the metalogger lead to another state')
+}
+
 /** Runs one history. @throws Broke, or what went wrong in the masters, with the last messages of all of them */
 export async function runWorld(options: WorldOptions): Promise<WorldReport> {
   const world = new World(options)
@@ -612,8 +664,8 @@ export async function runWorld(options: WorldOptions): Promise<WorldReport> {
 }
 
 /** What all masters logged, in the order of time. */
-function messagesIn({ masters }: World): string[] {
-  const messages = masters.flatMap(({ host }) => host.messages)
+function messagesIn({ masters, metalogger }: World): string[] {
+  const messages = [...masters, metalogger].flatMap(({ host }) => host.messages)
   return messages.sort((a, b) => Number.parseFloat(a) - Number.parseFloat(b))
 }
 
@@ -632,6 +684,7 @@ function reportOf(world: World, seed: number): WorldReport {
     unanswered: all.length - acknowledged,
     epochs: world.leader()?.member?.replica.epochs.length ?? 0,
     fetches: messages.filter(message => message.includes('fetching a checkpoint')).length,
+    relayed: world.relayed,
     cuts: messages.filter(message => message.includes('never acknowledged, are kept')).length,
   }
 }
@@ -649,6 +702,7 @@ async function runStory(
     for (const master of masters) await master.format()
     for (const master of masters) world.spawn(() => master.start())
     for (const client of clients) world.spawn(() => client.run())
+    world.spawn(() => world.metalogger.start())
     if (pair) world.keepalived = new KeepalivedModel(scheduler, masters, work => world.spawn(work))
   })
   await scheduler.until(() => world.leader() !== undefined || world.broke !== undefined, SETTLE_MS, 'the first leader')
@@ -675,4 +729,5 @@ async function runStory(
   const versions = () => new Set(masters.map(({ member }) => member?.replica.version))
   await scheduler.until(() => versions().size === 1, SETTLE_MS, 'the same version everywhere')
   checkStates(masters)
+  await checkMetalogger(world)
 }
