@@ -115,6 +115,12 @@ export class AbandonedWrites {
     this.#settle(row, true)
   }
 
+  /** The file was cut, and a copy that comes back may be as long as before. */
+  leftUncut(row: number, place: Pick<WritePlace, 'inode' | 'index'>): void {
+    this.begun(row, { ...place, session: undefined, isNew: false })
+    this.mustSettle(row)
+  }
+
   /** Whether all copies are the same, and stay so until somebody begins to write, although the lease goes on. */
   isAlike(row: number): boolean {
     return this.#alike.has(row)
@@ -144,7 +150,8 @@ export class AbandonedWrites {
 
   /** Whether the session must wait until the write of another one is settled. That is begun then. */
   mustSettleFor(row: number, session: SessionId): boolean {
-    if (!this.#wasLeft(row) || this.#places.get(row)?.session === session) return false
+    const isOver = this.#due.get(row) ?? false
+    if (!isOver && (!this.#wasLeft(row) || this.#places.get(row)?.session === session)) return false
     this.#settle(row, true)
     return true
   }

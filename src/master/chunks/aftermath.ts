@@ -8,12 +8,8 @@ import type { WritePlace } from './abandoned.ts'
 /** A lease is over after 120 s, so lines that are older tell nothing any more. */
 export const AFTERMATH_SECONDS = 125
 
-/** A lease that had not ended. What was to be cut for a client, nobody cuts any more. */
-export type Lease =
-  | ({ readonly kind: 'write' } & WritePlace)
-  | { readonly kind: 'cut' }
-  /** By the master itself (abandoned.ts). */
-  | ({ readonly kind: 'settling' } & WritePlace)
+/** A lease that had not ended: of a client that writes, or of the master, which was cutting the chunk. */
+export type Lease = { readonly kind: 'write' | 'cut' } & WritePlace
 
 interface Traces {
   ts: number
@@ -40,8 +36,7 @@ export class Aftermath {
           isNew: this.#isNew(entry, trailer),
         })
       case 'TRUNC':
-        if (leaseOwner !== undefined) return this.#set(entry, raisedOn, { kind: 'cut' })
-        return this.#set(entry, raisedOn, { kind: 'settling', ...placeOf(entry, undefined), isNew: false })
+        return this.#set(entry, raisedOn, { kind: 'cut', ...placeOf(entry, undefined), isNew: false })
       case 'SETVERSION':
         return this.#set(entry, raisedOn, this.#chunks.get(entry.chunkId)?.lease)
       case 'UNLOCK':

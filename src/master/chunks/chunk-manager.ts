@@ -18,7 +18,7 @@ import type { Topology } from '../policy/topology.ts'
 import { AbandonedWrites } from './abandoned.ts'
 import { Aftermath, type Lease } from './aftermath.ts'
 import type { ChunkServer, ServerIdentity } from './chunk-server.ts'
-import type { ChunkAnswer, ChunkService, LocatedChunk, WriteRequest } from './chunk-service.ts'
+import type { ChunkAnswer, ChunkService, CutRequest, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import { Copies, CopyState } from './copies.ts'
 import { Deletions } from './deletions.ts'
 import { Leases } from './leases.ts'
@@ -156,24 +156,23 @@ export class ChunkManager implements ChunkService {
     this.#aftermath.remember(entry, trailer)
   }
 
-  /** All of them were told: leases have their owners again, and what a dead master was asked to cut is let go. */
+  /** All of them were told: leases have their owners again, and what a dead master was cutting is settled. */
   takeOver(): void {
     const { chunks } = this.#ledger.state
     const versionOf = (chunkId: ChunkId) => chunks.version.get(chunks.find(chunkId))
     for (const { chunkId, lease } of this.#aftermath.end(versionOf)) {
       const row = chunks.find(chunkId)
       if (row === 0 || chunks.lockedTo.get(row) === 0) continue
-      if (lease.kind === 'cut') this.#writes.unlock(chunkId)
-      else this.#takeOverWrite(row, lease)
+      this.#takeOverWrite(row, lease)
     }
     for (const row of chunks.rows()) this.#abandoned.expired(row)
   }
 
-  #takeOverWrite(row: number, { kind, ...place }: Exclude<Lease, { kind: 'cut' }>): void {
+  #takeOverWrite(row: number, { kind, ...place }: Lease): void {
     const { session } = place
     this.#abandoned.begun(row, place)
     const isOver = session !== undefined && this.#ledger.state.sessions.get(session) === undefined
-    if (kind === 'settling' || isOver) this.#abandoned.mustSettle(row)
+    if (kind === 'cut' || isOver) this.#abandoned.mustSettle(row)
     else if (session !== undefined && this.#leases.isLocked(row)) this.#leases.locked(row, session)
   }
 
@@ -365,7 +364,7 @@ export class ChunkManager implements ChunkService {
     this.#writes.grow(request, length, go)
   }
 
-  truncate(request: WriteRequest, length: number, answer: Parameters<ChunkService['truncate']>[2]): void {
+  truncate(request: CutRequest, length: number, answer: Parameters<ChunkService['truncate']>[2]): void {
     this.#writes.truncate(request, length, answer)
   }
 

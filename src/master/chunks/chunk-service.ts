@@ -32,6 +32,11 @@ export interface WriteRequest {
   isStale?: () => boolean
 }
 
+export interface CutRequest extends WriteRequest {
+  /** The line that begins the cut is committed, and stands for the request when this master dies before it has answered. */
+  begun?: (chunkId: number) => void
+}
+
 /** Answers come at once or much later, and once. A request whose connection ended is answered all the same, but for writes. */
 export interface ChunkService {
   /** Where a chunk of a file can be read; a hole has chunk id 0. Waits while an operation on it goes on. */
@@ -50,8 +55,11 @@ export interface ChunkService {
   whenSafe(chunkId: number, done: () => void): void
   /** Waits until the file may grow to `length`: LOCKED while a write at its present end is neither ended nor given up. */
   grow(request: WriteRequest, length: number, go: (status: Status) => void): void
-  /** Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK. */
-  truncate(request: WriteRequest, length: number, answer: (status: Status) => void): void
+  /**
+   * Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK, or gives the file a
+   * chunk of its own; what `answer` commits is as durable as that.
+   */
+  truncate(request: CutRequest, length: number, answer: (status: Status) => void): void
   space(): SpaceTotals
   /** No room for new chunks, but for root. While servers are just coming nobody knows. */
   isFull(): boolean

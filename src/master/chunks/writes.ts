@@ -14,7 +14,7 @@ import type { UniqueMode } from '../policy/matching.ts'
 import { type PlacementRules, placeCopies } from '../policy/placement.ts'
 import type { AbandonedWrites } from './abandoned.ts'
 import type { ChunkServer } from './chunk-server.ts'
-import type { ChunkAnswer, LocatedChunk, WriteRequest } from './chunk-service.ts'
+import type { ChunkAnswer, CutRequest, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import type { Copies } from './copies.ts'
 import type { Leases, Waiter } from './leases.ts'
 import type { Operations } from './operations.ts'
@@ -24,9 +24,9 @@ import { wantedBy } from './wishes.ts'
 const MAX_COPIES_TOLD = 100
 /** Who reads what a client was writing waits so long for that client to come back: longer than a failover takes. */
 const OUT_OF_REACH_SECONDS = 30
-/** A plain chunk of one copy, for a class that does not exist. */
 /** Where nothing was written zeros are read. */
 const HOLE: LocatedChunk = { status: Status.OK, chunkId: 0, version: 0, copies: [] }
+/** A plain chunk of one copy, for a class that does not exist. */
 const ONE_COPY = { create: [[0, 0, 0, 0]], mode: LabelsMode.STANDARD }
 
 export interface WriteParts {
@@ -330,10 +330,10 @@ export class Writes {
     sourceRow: number,
     good: ChunkServer[],
     length: number | undefined,
-    end: End,
+    end: (status: Status, chunkId: ChunkId) => void,
   ): void {
     const { chunks, nodes } = this.#state
-    const { operations, leases } = this.#parts
+    const { operations, leases, ledger } = this.#parts
     const { inode, index } = request
     const chunkId = chunks.nextChunkId
     const ts = this.#now()
@@ -345,11 +345,13 @@ export class Writes {
     operations.hold(sourceRow)
     const finish = (status: Status) => {
       const isStillWanted = nodes.isFile(inode) && nodes.chunkRow(inode, index) === sourceRow
-      if (status === Status.OK && isStillWanted) {
-        this.#commit({ op: 'SETFILECHUNK', ts: this.#now(), inode, index, chunkId })
-      }
+      ledger.together(() => {
+        if (status === Status.OK && isStillWanted) {
+          this.#commit({ op: 'SETFILECHUNK', ts: this.#now(), inode, index, chunkId })
+        }
+        end(status === Status.OK && !isStillWanted ? Status.NOTDONE : status, chunkId)
+      })
       operations.release(sourceRow)
-      end(status === Status.OK && !isStillWanted ? Status.NOTDONE : status)
     }
     const packet =
       length === undefined ? matocs.duplicate.encode(command) : matocs.duptrunc.encode({ ...command, length })
@@ -450,7 +452,7 @@ export class Writes {
     return session === undefined || this.#now() - session.disconnectedAt >= OUT_OF_REACH_SECONDS
   }
 
-  truncate(request: WriteRequest, length: number, answer: End): void {
+  truncate(request: CutRequest, length: number, answer: End): void {
     const { leases, isBusy } = this.#parts
     let why: Status = Status.LOCKED
     const attempt = () => {
@@ -468,31 +470,41 @@ export class Writes {
       if (good.length === 0) return answer(this.#whyNone())
       if (this.#isTooEarly(row, good.length)) return answer(Status.EAGAIN)
       const bytes = length % MFSCHUNKSIZE
-      const end = (status: Status) => this.#truncated(request, status, answer)
-      if (chunks.references.get(row) > 1) this.#duplicate(request, row, good, bytes, end)
-      else this.#cut(request, row, good, bytes, end)
+      if (chunks.references.get(row) === 1) return this.#cut(request, row, good, bytes, answer)
+      this.#duplicate(request, row, good, bytes, (status, chunkId) => {
+        answer(status)
+        this.unlock(chunkId)
+      })
     }
     const waiter: Waiter = leases.waiter(attempt, () => answer(why))
     attempt()
   }
 
-  #cut({ inode, index, session }: WriteRequest, row: number, good: ChunkServer[], length: number, end: End): void {
+  /**
+   * The line that begins a cut is its point of no return: a copy that is out of reach, or a server that was told by a master
+   * that died, may have cut the chunk. So the file is cut, too, unless the copies are known to be as they were.
+   */
+  #cut(request: CutRequest, row: number, good: ChunkServer[], length: number, answer: End): void {
     const { chunks } = this.#state
+    const { ledger, operations, leases } = this.#parts
+    const { inode, index, session } = request
     const chunkId = chunks.id(row)
-    const from = this.#parts.operations.skipSpoilt(row)
-    const entry = { op: 'TRUNC', ts: this.#now(), inode, index, chunkId } as const
-    this.#parts.ledger.commit(entry, { leaseOwner: session, raisedOn: idsOf(good) })
-    this.#parts.leases.locked(row, session)
+    const from = operations.skipSpoilt(row)
+    ledger.together(() => {
+      const entry = { op: 'TRUNC', ts: this.#now(), inode, index, chunkId } as const
+      ledger.commit(entry, { leaseOwner: session, raisedOn: idsOf(good) })
+      request.begun?.(chunkId)
+    })
+    leases.locked(row, session)
     const version = chunks.version.get(row)
     const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: from })
-    this.#parts.operations.change(row, { servers: good, from, command: () => command, end })
-  }
-
-  #truncated({ inode, index }: WriteRequest, status: Status, answer: End): void {
-    const { nodes, chunks } = this.#state
-    const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
-    if (row !== 0) this.unlock(chunks.id(row))
-    this.#parts.ledger.whenCommitted(() => answer(status))
+    const end = (status: Status) => {
+      const isDone = status === Status.OK || chunks.version.get(row) !== from
+      ledger.together(() => answer(isDone ? Status.OK : status))
+      if (isDone && status !== Status.OK) this.#parts.abandoned.leftUncut(row, { inode, index })
+      else this.unlock(chunkId)
+    }
+    operations.change(row, { servers: good, from, command: () => command, end })
   }
 }
 

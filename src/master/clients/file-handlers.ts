@@ -11,7 +11,7 @@ import {
   resolveOpened,
 } from '../../metadata/namespace/decide-attributes.ts'
 import { decideOpen, decideTruncate, decideWrite, decideWriteEnd } from '../../metadata/namespace/decide-files.ts'
-import { Eattr, type Inode, NodeType, ROOT } from '../../metadata/types.ts'
+import { type ChunkId, Eattr, type Inode, NodeType, ROOT } from '../../metadata/types.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { u8, u16, u32, Writer } from '../../protocol/codec.ts'
 import { EXTENDED_VERSION, MFSCHUNKSIZE, versionNumber } from '../../protocol/constants.ts'
@@ -221,6 +221,7 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
   context.count(Counter.SETATTR)
   const { services, state } = context
   const asker = context.asker(caller)
+  if (context.resumed !== undefined) return endTruncate(context, { msgid, asker, length }, context.resumed)
   const has = (flag: number) => (flags & flag) !== 0
   const request = {
     inode: given,
@@ -267,7 +268,8 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
     done(present)
   }
   const index = Math.floor(length / MFSCHUNKSIZE)
-  const chunkRequest = { inode, index, session: context.sessionId, continues: false }
+  const begun = (chunkId: ChunkId) => context.leaveForLater(`${inode}.${index}.${chunkId}.${present}`)
+  const chunkRequest = { inode, index, session: context.sessionId, continues: false, begun }
   const onceDone = (next: () => void) => (status: Status) => {
     if (status === Status.OK) services.ledger.together(next)
     else context.answer(matocl.fuseTruncate, { msgid, status })
@@ -283,6 +285,27 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
   }
   if (length > present) services.chunks.grow(chunkRequest, length, onceDone(cut))
   else cut()
+}
+
+/**
+ * A master died while servers were cutting the chunk at the new end of a file. They may have done it, so the file is made as
+ * short as that; the chunk is settled when its servers are there.
+ * @param note where the end is, and how long the file was
+ */
+function endTruncate(
+  context: RequestContext,
+  { msgid, asker, length }: { msgid: number; asker: Asker; length: number },
+  note: string,
+): void {
+  const { nodes, chunks } = context.state
+  const [inode = 0, index = 0, chunkId = 0, previousLength = 0] = note.split('.').map(Number)
+  if (!nodes.isFile(inode)) return context.answer(matocl.fuseTruncate, { msgid, status: Status.ENOENT })
+  const row = nodes.chunkRow(inode, index)
+  // The line that would end the cut, of whatever master, unlocks the chunk.
+  const isOpen = row !== 0 && chunks.id(row) === chunkId && chunks.lockedTo.get(row) !== 0
+  if (isOpen) context.commit([{ op: 'LENGTH', ts: context.now(), inode, length, touch: true }])
+  const attributes = attributesOf(context.state, asker, inode)
+  context.answer(matocl.fuseTruncate, { msgid, previousLength, attributes })
 }
 
 function onGetxattr(context: RequestContext, payload: Buffer): void {

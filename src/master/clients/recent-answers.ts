@@ -94,6 +94,8 @@ interface Recent {
   /** Seconds of `link` when the answer left on it; undefined before. */
   sentSeconds: number | undefined
   readonly things: number[]
+  /** The log tells of it before its end, and must tell of that, too. */
+  isJob?: true
 }
 
 /** The recent requests of one session. */
@@ -188,7 +190,7 @@ export class RecentAnswers {
     this.#unfinished.clear()
     return jobs.map(job => {
       const { sessionId, msgid, type, digest } = job
-      const recent = { ...unanswered, msgid, type, digest, things: [] }
+      const recent = { ...unanswered, msgid, type, digest, things: [], isJob: true as const }
       this.#of(sessionId).add(recent)
       return { job, once: new OnceRequest(this, sessionId, recent) }
     })
@@ -197,10 +199,9 @@ export class RecentAnswers {
   /** @internal for OnceRequest: the answer of a request that was carried out. */
   finished(sessionId: SessionId, recent: Recent, packet: Buffer, entries: readonly Entry[]): void {
     const answers = this.#sessions.get(sessionId)
-    if (answers?.byMsgid.get(recent.msgid) === recent) {
-      if (entries.length === 0) answers.drop(recent)
-      else this.#record(sessionId, recent, packet, entries)
-    }
+    const mayComeAgain = answers?.byMsgid.get(recent.msgid) === recent
+    if (recent.isJob || (mayComeAgain && entries.length > 0)) this.#record(sessionId, recent, packet, entries)
+    else if (mayComeAgain) answers.drop(recent)
     this.#send(recent, packet)
   }
 
@@ -310,6 +311,7 @@ export class OnceRequest {
   /** The request as it is put behind a line that carries out a part of it. */
   asJob({ payload, version }: RawRequest, note: string): JobRecord {
     const { msgid, type, digest } = this.#recent
+    this.#recent.isJob = true
     return { sessionId: this.#sessionId, msgid, type, digest, version, note, body: payload.toString('base64', 4) }
   }
 
