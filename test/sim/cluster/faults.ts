@@ -57,6 +57,12 @@ export class Faults {
       { name: 'connections cut', profiles: ['network', 'clients'], weight: 5, happen: () => this.#cut() },
       { name: 'network slow', profiles: ['network'], weight: 2, happen: () => this.#slow() },
       { name: 'network parted', profiles: ['network'], weight: 3, happen: () => this.#part() },
+      {
+        name: 'client away, master killed',
+        profiles: ['network', 'clients'],
+        weight: 2,
+        happen: () => this.#stayAway(),
+      },
       { name: 'changelog disk full', profiles: ['disks'], weight: 2, happen: () => this.#fillMasterDisk() },
       { name: 'changelog disk fails', profiles: ['disks'], weight: 1, happen: () => this.#failMasterDisk() },
       { name: 'chunk disk full', profiles: ['disks'], weight: 3, happen: () => this.#fillServerDisk() },
@@ -169,6 +175,17 @@ export class Faults {
     if (a === b) return false
     network.partition(a.address, b.address)
     this.#later(200 + this.#below(this.#below(4) === 0 ? 20_000 : 3000), () => network.heal())
+    return true
+  }
+
+  /** A client gives its connection up and cannot come back; the others go on, and another master meets it when it comes. */
+  #stayAway(): boolean {
+    const { network, masterHost } = this.#cluster
+    network.partition(this.#oneOf(this.#clients).host.address, masterHost.address)
+    this.#later(10_000 + this.#below(15_000), () => {
+      network.heal()
+      if (!this.#isOver && this.#cluster.master) this.#killMaster(false)
+    })
     return true
   }
 
