@@ -246,6 +246,27 @@ for (const loss of Object.keys(losses)) {
   })
 }
 
+test('what another request of the session changes makes no answer received', async () => {
+  const world = new MasterAndClients(9)
+  await world.play(async () => {
+    await world.start()
+    const client = await world.mount()
+    await client.create(ROOT, 'a')
+    const written = inodeOf(await client.create(ROOT, 'written'))
+    const { ledger } = world.master
+    // A write begins, and its lease is no answer that the log keeps. The line of the rename is the next one.
+    const write = { op: 'WRITE', inode: written, index: 0, raiseVersion: true, touch: false, chunkId: 1 } as const
+    ledger.commit({ ...write, ts: ledger.now() })
+    const first = await rename(client)
+    world.kill()
+    await world.start()
+    Object.assign(client, { talk: (await back(world, client)).talk })
+    const end = { chunkId: 1, inode: written, index: 0, length: 1000, flags: 0 }
+    assert.equal((await client.askAs(5, cltoma.fuseWriteChunkEnd, end, matocl.fuseWriteChunkEnd)).status, Status.OK)
+    assert.deepEqual(await rename(client), first)
+  })
+})
+
 test('a client that gave up while the master stood still finds its answer', async () => {
   const world = new MasterAndClients(8)
   await world.play(async () => {

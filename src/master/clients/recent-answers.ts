@@ -133,7 +133,7 @@ export class RecentAnswers {
   readonly #sessions = new Map<SessionId, SessionAnswers>()
   /** For remember(): requests that were being carried out in parts when the log ended. */
   readonly #unfinished = new Map<string, JobRecord>()
-  /** For remember(): what the lines since the last answer have changed. */
+  /** For remember(): what the lines of the present request have changed before its last one. */
   #thingsBefore: number[] = []
 
   constructor(ledger: Ledger) {
@@ -165,19 +165,15 @@ export class RecentAnswers {
   }
 
   /** Rebuilds the table: every line of the log in its order, at a start or on a follower. */
-  remember(entry: Entry, { answer, job, received = [] }: Trailer): void {
+  remember(entry: Entry, { answer, job, received = [], more }: Trailer): void {
     for (const { sessionId, msgid } of received) this.#drop(sessionId, msgid)
     if (job) this.#unfinished.set(`${job.sessionId},${job.msgid}`, job)
     if (answer) this.#unfinished.delete(`${answer.sessionId},${answer.msgid}`)
-    // A request may have several lines; its answer lies behind the last one.
-    this.#thingsBefore.push(...thingsChanged(entry))
-    if (!answer) {
-      this.#thingsBefore = this.#thingsBefore.slice(-THINGS_PER_REQUEST)
-      return
-    }
+    // A request may have several lines, and its answer lies behind the last one. Others have lines and no answer.
+    const things = [...this.#thingsBefore, ...thingsChanged(entry)].slice(-THINGS_PER_REQUEST)
+    this.#thingsBefore = more ? things : []
+    if (!answer) return
     const { sessionId, msgid, type, digest, body } = answer
-    const things = this.#thingsBefore
-    this.#thingsBefore = []
     const recent = { ...unanswered, msgid, type: type - 1, digest, body, things }
     const answers = this.#of(sessionId)
     answers.add(recent)
