@@ -1,6 +1,7 @@
 // What is done to the leader of the lab, and how long clients wait for it.
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { chunkHosts, type Lab, type MasterHost, otherMaster } from './lab.ts'
 
 export const labFaults = [
@@ -14,8 +15,12 @@ export const labFaults = [
   'deafen',
   'fillDisk',
   'restartAll',
+  'suspend',
 ] as const
 export type LabFault = (typeof labFaults)[number]
+
+/** Longer than anybody waits for anybody. */
+const SUSPENDED_MS = 20_000
 
 let probes = 0
 
@@ -73,6 +78,10 @@ async function strike(lab: Lab, fault: LabFault, leader: MasterHost): Promise<vo
       return lab.until('a master whose disk is full ends', 30, () => !lab.isRunning(leader))
     case 'restartAll':
       return restartAll(lab, leader)
+    case 'suspend':
+      lab.signalAll('SIGSTOP')
+      await sleep(SUSPENDED_MS)
+      return lab.signalAll('SIGCONT')
   }
 }
 
@@ -95,6 +104,7 @@ async function heal(lab: Lab, fault: LabFault, leader: MasterHost): Promise<void
     case 'switchover':
     case 'killBoth':
     case 'restartAll':
+    case 'suspend':
       return
   }
 }

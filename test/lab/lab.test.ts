@@ -5,14 +5,13 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { whyNot } from '../interop/cluster.ts'
-import { inflict, type LabFault } from './faults.ts'
+import { explain } from './evidence.ts'
+import { inflict, labFaults } from './faults.ts'
 import { addressOf, Lab, otherMaster } from './lab.ts'
 import { finishLoad, startLoad } from './load.ts'
 import { HeldLocks } from './locks.ts'
 
-const WRITERS = 2
-/** `npm run lab` has more: what a rolling restart and one-way loss left open once is in docs/roadmap.md. */
-const faults: readonly LabFault[] = ['kill', 'switchover', 'freeze', 'cable', 'fillDisk', 'loseFolder', 'killBoth']
+const load = { writers: 2, movers: 1 }
 /** Generous: the machine that runs the tests is busy. What is measured in peace is in docs/high-availability.md. */
 const LIMIT_MS = 30_000
 
@@ -56,15 +55,16 @@ test('a real mount on the virtual address survives every fault of the leader', {
     await lab.open()
     await checkRedirects(lab)
     await checkListOfMasters(lab)
-    startLoad(lab, WRITERS)
-    for (const fault of faults) {
+    startLoad(lab, load)
+    // Of all hosts suspended at once there is only to be said that it takes its time: `npm run lab`.
+    for (const fault of labFaults.filter(fault => fault !== 'suspend')) {
       const ms = await inflict(lab, fault)
       console.log(`${fault}: a file could be made again after ${Math.round(ms)} ms`)
       assert.ok(ms < LIMIT_MS, `${fault}: ${ms} ms`)
     }
-    const { acknowledged, lost, strange, errors } = await finishLoad(lab, WRITERS)
-    assert.ok(acknowledged > 20, `${acknowledged} acknowledged: this run proves nothing`)
-    assert.deepEqual({ lost, strange, errors }, { lost: [], strange: [], errors: [] })
+    const report = await finishLoad(lab, load)
+    assert.ok(report.acknowledged > 20, `${report.acknowledged} acknowledged: this run proves nothing`)
+    assert.equal(explain(lab, report), '')
   } finally {
     await lab.close()
   }

@@ -48,7 +48,7 @@ export class Lab {
 
   /** @throws Error with what a command said */
   async open(): Promise<void> {
-    installPackages({ etcd: 'etcd-server', keepalived: 'keepalived', nft: 'nftables' })
+    installPackages({ etcd: 'etcd-server', keepalived: 'keepalived', nft: 'nftables', tcpdump: 'tcpdump' })
     mkdirSync(this.mountPoint)
     this.#ip('netns', 'add', this.#namespace('switch'))
     this.#ip('-n', this.#namespace('switch'), 'link', 'add', 'br0', 'type', 'bridge')
@@ -168,6 +168,17 @@ export class Lab {
     this.#processes.get(name)?.kill(signal)
   }
 
+  /** All programs of all hosts: as when the machine that carries them is suspended, or resumed. */
+  signalAll(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const pids = Object.keys(hosts).flatMap(host => this.#pidsOf(host))
+    spawnSync('kill', ['-s', signal.slice(3), ...pids])
+  }
+
+  #pidsOf(host: string): string[] {
+    const { stdout } = spawnSync('ip', ['netns', 'pids', this.#namespace(host)], { encoding: 'utf8' })
+    return stdout.split('\n').filter(Boolean)
+  }
+
   #startEtcd(host: Host): void {
     const url = (of: Host, port: number) => `http://${addressOf(of)}:${port}`
     const cluster = etcdHosts.map(member => `${member}=${url(member, 2380)}`).join(',')
@@ -284,6 +295,12 @@ export class Lab {
     this.#start(name, host, 'sh', ['-c', line])
   }
 
+  /** Keeps what the client and the masters say to each other in client.pcap. */
+  capture(): void {
+    const file = join(this.folder, 'client.pcap')
+    this.#start('tcpdump', 'client', 'tcpdump', ['-i', 'eth1', '-U', '-w', file, 'tcp port 9421'])
+  }
+
   mfsha(host: MasterHost, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
     const net = `--net=/run/netns/${this.#namespace(host)}`
     const command = [net, process.execPath, source('cli/mfsha.ts'), '-c', join(this.folder, `${host}.cfg`), ...args]
@@ -327,8 +344,7 @@ export class Lab {
     // Whoever waits for a mount ends only when that has ended too.
     const ends = [...this.#processes.keys()].map(name => this.end(name, 'SIGKILL'))
     for (const host of [...Object.keys(hosts), 'switch']) {
-      const { stdout } = spawnSync('ip', ['netns', 'pids', this.#namespace(host)], { encoding: 'utf8' })
-      for (const pid of stdout.split('\n').filter(Boolean)) spawnSync('kill', ['-9', pid])
+      for (const pid of this.#pidsOf(host)) spawnSync('kill', ['-9', pid])
       spawnSync('ip', ['netns', 'del', this.#namespace(host)])
     }
     await Promise.all(ends)

@@ -1,24 +1,28 @@
 // `npm run lab [-- --failovers N] [--fault KIND] [--keep]`: the laboratory. Failovers under load with a journal of what
 // was acknowledged, their times, and everything removed afterwards; or left running to play with.
 import { parseArgs } from 'node:util'
+import { explain } from './evidence.ts'
 import { inflict, type LabFault, labFaults } from './faults.ts'
 import { Lab } from './lab.ts'
-import { finishLoad, startLoad } from './load.ts'
+import { finishLoad, longestPause, startLoad } from './load.ts'
 
-const USAGE = `usage: npm run lab [-- --failovers N] [--fault KIND[,KIND]...] [--writers N] [--keep]
+const USAGE = `usage: npm run lab [-- --failovers N] [--fault KIND[,KIND]...] [--writers N] [--movers N] [--keep]
   --failovers N  how many (6)
   --fault KIND   ${labFaults.join(', ')} (all in turn)
-  --writers N    applications at work meanwhile (2)
+  --writers N    applications that write files meanwhile (2)
+  --movers N     applications that only move names meanwhile (2)
   --keep         only set it up, and leave it running until Ctrl-C`
 
 const string = { type: 'string' } as const
 const boolean = { type: 'boolean' } as const
 const { values } = parseArgs({
-  options: { failovers: string, fault: string, writers: string, keep: boolean, help: boolean },
+  options: { failovers: string, fault: string, writers: string, movers: string, keep: boolean, help: boolean },
 })
 const chosen = (values.fault?.split(',') ?? labFaults) as readonly LabFault[]
-const [failovers, writers] = [Number(values.failovers ?? 6), Number(values.writers ?? 2)]
-const isWrong = chosen.some(kind => !labFaults.includes(kind)) || !(failovers >= 0) || !(writers >= 0)
+const failovers = Number(values.failovers ?? 6)
+const load = { writers: Number(values.writers ?? 2), movers: Number(values.movers ?? 2) }
+const isWrong =
+  chosen.some(kind => !labFaults.includes(kind)) || ![failovers, load.writers, load.movers].every(count => count >= 0)
 if (values.help || isWrong) {
   console.log(USAGE)
   process.exit(isWrong ? 64 : 0)
@@ -28,26 +32,37 @@ const percentile = (sorted: readonly number[], share: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
 
 async function failOver(lab: Lab): Promise<boolean> {
-  const times = new Map<LabFault, number[]>()
-  startLoad(lab, writers)
+  const times = new Map<string, number[]>()
+  const note = (what: string, ms: number) => times.set(what, [...(times.get(what) ?? []), ms])
+  startLoad(lab, load)
   for (let i = 0; i < failovers; i++) {
     const fault = chosen[i % chosen.length] as LabFault
+    const begunMs = Date.now()
     const ms = await inflict(lab, fault)
-    times.set(fault, [...(times.get(fault) ?? []), ms])
-    console.log(`${i + 1} of ${failovers}: ${fault}: ${Math.round(ms)} ms`)
-  }
-  const report = await finishLoad(lab, writers)
-  for (const [fault, unsorted] of times) {
-    const sorted = unsorted.sort((a, b) => a - b)
-    const [p50, p99] = [percentile(sorted, 0.5), percentile(sorted, 0.99)].map(ms => (ms / 1000).toFixed(2))
+    const pauseMs = longestPause(lab, load, begunMs)
+    note(`${fault}, a new file`, ms)
+    note(`${fault}, the longest operation`, pauseMs)
+    const when = new Date(begunMs).toISOString()
     console.log(
-      `${fault}: ${sorted.length} times, p50 ${p50} s, p99 ${p99} s, at most ${((sorted.at(-1) ?? 0) / 1000).toFixed(2)} s`,
+      `${when} ${i + 1} of ${failovers}: ${fault}: a new file after ${Math.round(ms)} ms, paused ${pauseMs} ms`,
     )
   }
-  const { acknowledged, lost, strange, errors } = report
-  console.log(`${acknowledged} acknowledged, ${lost.length} lost, ${strange.length} strange, ${errors.length} errors`)
-  for (const line of [...lost, ...strange, ...errors].slice(0, 20)) console.log(`  ${line}`)
-  return lost.length + strange.length + errors.length === 0 && acknowledged > 0
+  const report = await finishLoad(lab, load)
+  for (const [what, ms] of times) console.log(distribution(what, ms))
+  const { acknowledged, moved, lost, strange, errors } = report
+  console.log(
+    `${acknowledged} files written, ${moved} names made, moved and removed, ${lost.length} lost, ${strange.length} strange, ${errors.length} errors`,
+  )
+  const wrong = explain(lab, report)
+  console.log(wrong)
+  return wrong === '' && acknowledged > 0
+}
+
+function distribution(what: string, ms: number[]): string {
+  const sorted = ms.sort((a, b) => a - b)
+  const [p50, p99, most] = [percentile(sorted, 0.5), percentile(sorted, 0.99), sorted.at(-1) ?? 0]
+  const seconds = [p50, p99, most].map(ms => (ms / 1000).toFixed(2))
+  return `${what}: ${sorted.length} times, p50 ${seconds[0]} s, p99 ${seconds[1]} s, at most ${seconds[2]} s`
 }
 
 function play(lab: Lab): Promise<boolean> {
