@@ -139,3 +139,23 @@ test('what one server carried out stands, though another refused it and left', a
   assertWrittenOn(slow, await answered)
   await assertUntilRepaired(world)
 })
+
+// Seed 10000268 of the whole cluster: a later master did not know which version a server may have, and gave it again.
+test('copies that were not raised get a version that nobody can have before anybody uses them', async () => {
+  const { world, inode, one: early, other: late } = await written(2)
+  await unsettle(early, world)
+  early.hang(5000)
+  late.hang(5000)
+  void world.write(inode, 0)
+  await world.scheduler.run(1000)
+  early.stop()
+  late.stop()
+  await world.scheduler.run(10_000)
+  late.start()
+  await world.scheduler.run(30_000)
+  assert.equal(world.goodCopies(1), 1)
+  const { chunks } = world.ledger.state
+  const version = chunks.version.get(chunks.find(1))
+  assert.ok(version > 2, `version ${version}`)
+  assert.equal(late.disk.get(1), version)
+})

@@ -25,7 +25,7 @@ import type { Ledger } from '../ledger.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
 import type { Leases } from './leases.ts'
-import type { Operations } from './operations.ts'
+import { type Operations, raised } from './operations.ts'
 
 /** Servers that do not tell a checksum within this time are taken to have another one. */
 const CHECKSUM_WITHIN_MS = 10_000
@@ -221,7 +221,7 @@ export class AbandonedWrites {
     const { inode, index } = this.#places.get(row) as WritePlace
     const chunkId = chunks.id(row)
     const from = operations.skipSpoilt(row)
-    ledger.commit({ op: 'TRUNC', ts: ledger.now(), inode, index, chunkId }, { raisedOn: good.map(({ id }) => id) })
+    ledger.commit({ op: 'TRUNC', ts: ledger.now(), inode, index, chunkId }, raised(good, from))
     leases.locked(row)
     const version = chunks.version.get(row)
     const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: from })
@@ -300,7 +300,7 @@ export class AbandonedWrites {
     }
     const version = chunks.version.get(row) + 1
     const entry = { op: 'SETVERSION', ts: ledger.now(), chunkId, version } as const
-    ledger.commit(entry, { raisedOn: alike.map(({ id }) => id) })
+    ledger.commit(entry, raised(alike, from))
     for (const server of different) {
       const copy = copies.find(row, server)
       if (copy !== 0) copies.setState(row, copy, CopyState.WRONG_VERSION, from)

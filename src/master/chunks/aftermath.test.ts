@@ -42,9 +42,9 @@ test('a chunk that was being cut belongs to nobody any more, for whomever it was
 test('the servers of an unfinished change are told for the version of then only', () => {
   const aftermath = after([write(1), { leaseOwner: 12, raisedOn: [1, 2] }])
   aftermath.end(() => 5)
-  assert.deepEqual(aftermath.raisedOn(1, 5), [1, 2])
-  assert.deepEqual(aftermath.raisedOn(1, 6), [])
-  assert.deepEqual(aftermath.raisedOn(2, 5), [])
+  assert.deepEqual(aftermath.raised(1, 5), { on: [1, 2], from: 4 })
+  assert.deepEqual(aftermath.raised(1, 6), undefined)
+  assert.deepEqual(aftermath.raised(2, 5), undefined)
 })
 
 test('the servers of an unfinished change are still told when another master has let the chunk go', () => {
@@ -59,19 +59,22 @@ test('the servers of an unfinished change are still told when another master has
     aftermath.end(() => 5),
     [],
   )
-  assert.deepEqual(aftermath.raisedOn(1, 5), [2])
+  assert.deepEqual(aftermath.raised(1, 5)?.on, [2])
 })
 
 test('a second raise after a failed first one counts, and keeps the owner', () => {
   const aftermath = after(
     [write(1), { leaseOwner: 12, raisedOn: [1, 2] }],
-    [{ op: 'SETVERSION', ts: 1000, chunkId: 1, version: 6 }, { raisedOn: [2] }],
+    [
+      { op: 'SETVERSION', ts: 1000, chunkId: 1, version: 6 },
+      { raisedOn: [2], raisedFrom: 3 },
+    ],
   )
   assert.deepEqual(
     aftermath.end(() => 6),
     [{ chunkId: 1, lease: writeOf(12, false) }],
   )
-  assert.deepEqual(aftermath.raisedOn(1, 6), [2])
+  assert.deepEqual(aftermath.raised(1, 6), { on: [2], from: 3 })
 })
 
 test('what is older than a lease can be is forgotten', () => {

@@ -11,34 +11,40 @@ export const AFTERMATH_SECONDS = 125
 /** A lease that had not ended: of a client that writes, or of the master, which was cutting the chunk. */
 export type Lease = { readonly kind: 'write' | 'cut' } & WritePlace
 
+/** Servers that are told to raise the version of their copies, and may not have done it. */
+interface Raise {
+  /** Their ids. */
+  on: readonly number[]
+  /** Undefined: the version before. */
+  from: number | undefined
+}
+
 interface Traces {
   ts: number
   lease: Lease | undefined
-  /** Ids of servers that are told to raise the version, and may not have done it. */
-  raisedOn: readonly number[]
+  raise: Raise | undefined
   /** Of the chunk when its master had died; what raises it later makes these traces worthless. */
   version: number
 }
-
-const none: readonly number[] = []
 
 export class Aftermath {
   /** Oldest first. */
   readonly #chunks = new Map<ChunkId, Traces>()
 
   remember(entry: Entry, trailer: Trailer): void {
-    const { leaseOwner, raisedOn = none } = trailer
+    const { leaseOwner, raisedOn, raisedFrom } = trailer
+    const raise = raisedOn && { on: raisedOn, from: raisedFrom }
     switch (entry.op) {
       case 'WRITE':
-        return this.#set(entry, raisedOn, {
+        return this.#set(entry, raise, {
           kind: 'write',
           ...placeOf(entry, leaseOwner),
           isNew: this.#isNew(entry, trailer),
         })
       case 'TRUNC':
-        return this.#set(entry, raisedOn, { kind: 'cut', ...placeOf(entry, undefined), isNew: false })
+        return this.#set(entry, raise, { kind: 'cut', ...placeOf(entry, undefined), isNew: false })
       case 'SETVERSION':
-        return this.#set(entry, raisedOn, this.#chunks.get(entry.chunkId)?.lease)
+        return this.#set(entry, raise, this.#chunks.get(entry.chunkId)?.lease)
       case 'UNLOCK':
       case 'ROLLBACK': {
         // The next master after the one that died in a change lets the chunk go, and may die itself before it has met a
@@ -59,9 +65,9 @@ export class Aftermath {
     return isMade || (lease?.kind === 'write' && lease.isNew)
   }
 
-  #set({ chunkId, ts: now }: { chunkId: ChunkId; ts: number }, raisedOn: readonly number[], lease?: Lease): void {
+  #set({ chunkId, ts: now }: { chunkId: ChunkId; ts: number }, raise: Raise | undefined, lease?: Lease): void {
     this.#chunks.delete(chunkId)
-    this.#chunks.set(chunkId, { ts: now, lease, raisedOn, version: 0 })
+    this.#chunks.set(chunkId, { ts: now, lease, raise, version: 0 })
     for (const [oldest, { ts }] of this.#chunks) {
       if (ts >= now - AFTERMATH_SECONDS) return
       this.#chunks.delete(oldest)
@@ -74,10 +80,15 @@ export class Aftermath {
     return [...this.#chunks].flatMap(([chunkId, { lease }]) => (lease ? [{ chunkId, lease }] : []))
   }
 
-  /** Servers that were told last to raise the chunk to this version; none when they have surely done it. */
-  raisedOn(chunkId: ChunkId, version: number): readonly number[] {
+  /**
+   * Servers that were told last to raise the chunk to this version, and the one that their copies had before; undefined when
+   * they have surely done it.
+   */
+  raised(chunkId: ChunkId, version: number): { on: readonly number[]; from: number } | undefined {
     const traces = this.#chunks.get(chunkId)
-    return traces?.version === version ? traces.raisedOn : none
+    if (!traces?.raise || traces.version !== version) return undefined
+    const { on, from = version - 1 } = traces.raise
+    return { on, from }
   }
 }
 

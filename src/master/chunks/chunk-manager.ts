@@ -98,7 +98,8 @@ export class ChunkManager implements ChunkService {
     })
     this.#abandoned = abandoned
     const isBusy = (row: number) => operations.isBusy(row) || abandoned.isSettling(row)
-    const fix = (row: number) => fixVersion({ log: env.log, ledger, servers, copies, aftermath: this.#aftermath }, row)
+    const versions = { log: env.log, ledger, servers, copies, operations, aftermath: this.#aftermath }
+    const fix = (row: number) => fixVersion(versions, row)
     const rules = {
       writeLimits: options.writeReplicationLimits,
       readLimits: options.readReplicationLimits,

@@ -5,6 +5,7 @@
 // tells what its copy is (#answeredLate).
 import type { Clock } from '../../env/env.ts'
 import type { Log } from '../../env/log.ts'
+import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { ChunkId } from '../../metadata/types.ts'
 import * as matocs from '../../protocol/matocs.ts'
 import { Status } from '../../protocol/status.ts'
@@ -261,7 +262,7 @@ export class Operations {
     const { chunks } = this.#ledger.state
     const from = chunks.version.get(row)
     const entry = { op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version: from + 1 } as const
-    this.#ledger.commit(entry, { raisedOn: good.map(({ id }) => id) })
+    this.#ledger.commit(entry, raised(good, from))
     this.raiseVersion(row, good, from, end, writtenAt)
   }
 
@@ -291,6 +292,11 @@ export class Operations {
     this.#ledger.commit({ op: 'SETVERSION', ts: this.#ledger.now(), chunkId: chunks.id(row), version: spoilt })
     return from
   }
+}
+
+/** What a line that raises a version tells besides. @param from the version of their copies before */
+export function raised(servers: readonly ChunkServer[], from: number): Pick<Trailer, 'raisedOn' | 'raisedFrom'> {
+  return { raisedOn: servers.map(({ id }) => id), raisedFrom: from }
 }
 
 /** Why no server could do it. */

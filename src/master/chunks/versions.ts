@@ -3,6 +3,7 @@ import type { Log } from '../../env/log.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Aftermath } from './aftermath.ts'
 import { type Copies, CopyState } from './copies.ts'
+import { type Operations, raised } from './operations.ts'
 import type { Servers } from './servers.ts'
 import { wantedBy } from './wishes.ts'
 
@@ -11,6 +12,7 @@ export interface VersionParts {
   ledger: Ledger
   servers: Servers
   copies: Copies
+  operations: Operations
   aftermath: Aftermath
 }
 
@@ -52,16 +54,28 @@ function areAll({ ledger, copies, servers }: VersionParts, row: number, count: n
  */
 function neverRaised({ ledger, copies, aftermath }: VersionParts, row: number): number | undefined {
   const { chunks } = ledger.state
-  const version = chunks.version.get(row) - 1
-  const told = aftermath.raisedOn(chunks.id(row), version + 1)
+  const told = aftermath.raised(chunks.id(row), chunks.version.get(row))
   const isAsBefore = (copy: number) =>
     copies.state(copy) === CopyState.WRONG_VERSION &&
-    copies.ownVersion(copy) === version &&
-    told.includes(copies.server(copy).id)
-  return copies.present(row).some(isAsBefore) ? version : undefined
+    copies.ownVersion(copy) === told?.from &&
+    told.on.includes(copies.server(copy).id)
+  return copies.present(row).some(isAsBefore) ? told?.from : undefined
 }
 
-/** Makes the version of the copies that are left the chunk's, if that is surely right. @returns whether it did */
+/**
+ * Another server may have carried out what these did not: a version that it can have is never given to the chunk again, also
+ * not by a later master.
+ */
+function raiseFrom({ ledger, copies, operations }: VersionParts, row: number, from: number): void {
+  const { chunks } = ledger.state
+  const version = Math.max(chunks.version.get(row), copies.spoiltVersion(row)) + 1
+  copies.adoptVersion(row, from)
+  const good = copies.good(row)
+  ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId: chunks.id(row), version }, raised(good, from))
+  operations.raiseVersion(row, good, from, () => {})
+}
+
+/** Makes the copies that are left good ones, if that is surely right; later, when their version must be raised. @returns whether it does */
 export function fixVersion(parts: VersionParts, row: number): boolean {
   const version = rightVersion(parts, row)
   if (version === undefined || parts.copies.good(row).length > 0) return false
@@ -73,9 +87,10 @@ export function fixVersion(parts: VersionParts, row: number): boolean {
     ? `the newest copies have version ${version}, not ${chunks.version.get(row)}`
     : 'the copy that is left was to be deleted'
   log.warning(`chunk ${chunkId.toString(16)}: ${what}: taken as good`)
-  // Another server may have carried out what this one did not.
-  if (version < chunks.version.get(row)) copies.spoilVersion(row, chunks.version.get(row))
-  if (isOther) ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId, version })
-  copies.adoptVersion(row, version)
+  if (version < chunks.version.get(row)) raiseFrom(parts, row, version)
+  else {
+    if (isOther) ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId, version })
+    copies.adoptVersion(row, version)
+  }
   return true
 }

@@ -2,6 +2,7 @@
 // (spec master-behaviour 4.3 to 4.6).
 import type { Env } from '../../env/env.ts'
 import type { Entry } from '../../metadata/changelog/entry.ts'
+import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { StorageClass } from '../../metadata/chunks/storage-classes.ts'
 import { CHUNK_LOCK_SECONDS } from '../../metadata/namespace/apply-files.ts'
 import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
@@ -17,7 +18,7 @@ import type { ChunkServer } from './chunk-server.ts'
 import type { ChunkAnswer, CutRequest, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import type { Copies } from './copies.ts'
 import type { Leases, Waiter } from './leases.ts'
-import type { Operations } from './operations.ts'
+import { type Operations, raised } from './operations.ts'
 import type { Servers } from './servers.ts'
 import { wantedBy } from './wishes.ts'
 
@@ -95,7 +96,8 @@ export class Writes {
         if (this.#isLongAlone(row)) this.#parts.abandoned.makeAlike(row)
         return
       }
-      if (this.#goodOr(row).length === 0) {
+      if (this.#mustFix(row)) return leases.park(row, waiter)
+      if (this.#parts.copies.good(row).length === 0) {
         // What nobody has written is a hole still.
         if (servers.knowAll && this.#wasNeverWritten(row, inode, index)) return answer(HOLE)
         if (servers.knowAll) return answer({ status: Status.CHUNKLOST })
@@ -152,7 +154,8 @@ export class Writes {
       if (row === 0) return this.#create(pending)
       why = this.#isLockedFor(row, request) && !this.#isOwnWrite(row, request) ? Status.LOCKED : Status.CHUNKBUSY
       if (why === Status.LOCKED || isBusy(row) || this.#mustSettle(row, request)) return leases.park(row, waiter)
-      const good = this.#goodOr(row)
+      if (this.#mustFix(row)) return leases.park(row, waiter)
+      const good = copies.good(row)
       if (good.length === 0 && this.#wasNeverWritten(row, inode, index)) {
         // Its creation was logged, but no server has carried it out.
         this.#rollBack(request, row, 0)
@@ -183,10 +186,10 @@ export class Writes {
     return this.#parts.copies.good(row).length > 0 && this.#parts.abandoned.mustSettleFor(row, session)
   }
 
-  #goodOr(row: number): ChunkServer[] {
-    const { copies, fixVersion } = this.#parts
-    const good = copies.good(row)
-    return good.length === 0 && fixVersion(row) ? copies.good(row) : good
+  /** Whether copies of another version are being made good ones. */
+  #mustFix(row: number): boolean {
+    const { copies, fixVersion, isBusy } = this.#parts
+    return copies.good(row).length === 0 && fixVersion(row) && isBusy(row)
   }
 
   #whyNone(): typeof Status.CHUNKLOST | typeof Status.CSNOTPRESENT {
@@ -235,15 +238,15 @@ export class Writes {
     return (!reaches || abandoned.isNew(row)) && chunks.references.get(row) === 1 && copies.present(row).length === 0
   }
 
-  /** @param raisedOn servers whose copies follow the version */
+  /** @param trailer which servers raise the version */
   #commitWrite(
     { inode, index, session, touch = false }: WriteRequest,
     raiseVersion: boolean,
     chunkId: ChunkId,
-    raisedOn?: readonly ChunkServer[],
+    trailer: Pick<Trailer, 'raisedOn' | 'raisedFrom'> = {},
   ): void {
     const entry = { op: 'WRITE', ts: this.#now(), inode, index, raiseVersion, touch, chunkId } as const
-    this.#parts.ledger.commit(entry, { leaseOwner: session, ...(raisedOn && { raisedOn: idsOf(raisedOn) }) })
+    this.#parts.ledger.commit(entry, { leaseOwner: session, ...trailer })
   }
 
   /** The chunk was locked for the session: its servers are busy with it until it is let go. */
@@ -368,7 +371,7 @@ export class Writes {
     const { request } = pending
     const chunkId = this.#state.chunks.id(row)
     const from = this.#parts.operations.skipSpoilt(row)
-    this.#commitWrite(request, true, chunkId, good)
+    this.#commitWrite(request, true, chunkId, raised(good, from))
     this.#parts.operations.raiseVersion(row, good, from, status => {
       // Without a change of the chunk of the file this only ends the lock.
       if (status !== Status.OK) this.#rollBack(request, row, chunkId)
@@ -462,7 +465,8 @@ export class Writes {
       if (row === 0) return answer(Status.OK)
       why = this.#isLockedFor(row, request) ? Status.LOCKED : Status.CHUNKBUSY
       if (why === Status.LOCKED || isBusy(row) || this.#mustSettle(row, request)) return leases.park(row, waiter)
-      const good = this.#goodOr(row)
+      if (this.#mustFix(row)) return leases.park(row, waiter)
+      const good = this.#parts.copies.good(row)
       if (good.length === 0 && this.#areCopiesToCome(row)) {
         why = Status.CSNOTPRESENT
         return leases.park(row, waiter)
@@ -492,7 +496,7 @@ export class Writes {
     const from = operations.skipSpoilt(row)
     ledger.together(() => {
       const entry = { op: 'TRUNC', ts: this.#now(), inode, index, chunkId } as const
-      ledger.commit(entry, { leaseOwner: session, raisedOn: idsOf(good) })
+      ledger.commit(entry, { leaseOwner: session, ...raised(good, from) })
       request.begun?.(chunkId)
     })
     leases.locked(row, session)
@@ -507,8 +511,6 @@ export class Writes {
     operations.change(row, { servers: good, from, command: () => command, end })
   }
 }
-
-const idsOf = (servers: readonly ChunkServer[]) => servers.map(({ id }) => id)
 
 function shuffled<T>(items: T[], below: (limit: number) => number): T[] {
   for (let i = items.length - 1; i > 0; i--) {

@@ -31,6 +31,7 @@ const trailers = fc.record(
     job,
     leaseOwner: u32,
     reserved: fc.record({ inode: u32, end: fc.maxSafeNat() }, { noNullPrototype: true }),
+    raisedFrom: fc.nat(0xffffffff),
     raisedOn: fc.array(fc.integer({ min: 1, max: 0xffff }), { minLength: 1, maxLength: 5 }),
     more: fc.constant<true>(true),
   },

@@ -8,6 +8,7 @@
 //   <line>;L<session>
 //   <line>;R<inode>,<end>
 //   <line>;V<chunkserver>,<chunkserver>...
+//   <line>;F<version>
 //   <line>;T<times>     belongs to the entry itself: fine-times.ts
 //   <line>;M
 //
@@ -19,6 +20,7 @@
 // L: the session that the lease begun by a WRITE or TRUNC line belongs to.
 // R: up to where a file is promised to writers that append to it.
 // V: the servers that are told to raise the version of the chunk, as the line does.
+// F: the version that their copies have before.
 // M: more lines of the same request follow. They count only together (journal/whole-requests.ts): else a crash could
 //    keep a change and lose its answer, and the request sent again would be carried out twice. Always the last part.
 import type { Inode, SessionId } from '../types.ts'
@@ -64,6 +66,8 @@ export interface Trailer {
   reserved?: { inode: Inode; end: number }
   /** Ids of chunkservers. */
   raisedOn?: readonly number[]
+  /** Version of the copies on these servers before. */
+  raisedFrom?: number
   /** More lines of the same request follow. */
   more?: true
 }
@@ -71,7 +75,8 @@ export interface Trailer {
 const SEPARATOR = ';'
 const MORE = `${SEPARATOR}M`
 
-export function printTrailer({ answer, received, job, leaseOwner, reserved, raisedOn, more }: Trailer): string {
+export function printTrailer(trailer: Trailer): string {
+  const { answer, received, job, leaseOwner, reserved, raisedOn, raisedFrom, more } = trailer
   let printed = ''
   if (answer) {
     const { sessionId, msgid, type, digest, body } = answer
@@ -85,6 +90,7 @@ export function printTrailer({ answer, received, job, leaseOwner, reserved, rais
   if (leaseOwner !== undefined) printed += `${SEPARATOR}L${leaseOwner}`
   if (reserved) printed += `${SEPARATOR}R${reserved.inode},${reserved.end}`
   if (raisedOn) printed += `${SEPARATOR}V${raisedOn.join(',')}`
+  if (raisedFrom !== undefined) printed += `${SEPARATOR}F${raisedFrom}`
   if (more) printed += MORE
   return printed
 }
@@ -105,6 +111,7 @@ const RECEIVED = /^C\d{1,10},\d{1,10}(?:,\d{1,10},\d{1,10})*$/
 const JOB = /^J(\d{1,10}),(\d{1,10}),(\d{1,10}),(\d{1,16}),(\d{1,10}),([\d.]*),([A-Za-z0-9+/=]*)$/
 const LEASE = /^L(\d{1,10})$/
 const RESERVED = /^R(\d{1,10}),(\d{1,16})$/
+const FROM = /^F(\d{1,10})$/
 const RAISED = /^V(\d{1,5}(?:,\d{1,5})*)$/
 
 /** @param text from trailerStart() on. Kinds of later versions are passed over. @throws ChangelogError */
@@ -115,6 +122,7 @@ export function parseTrailer(text: string): Trailer {
     if (kind === 'A') trailer.answer = parseAnswer(part)
     else if (kind === 'C') trailer.received = parseReceived(part)
     else if (kind === 'J') trailer.job = parseJob(part)
+    else if (kind === 'F') trailer.raisedFrom = Number(matched(FROM, part)[1])
     else if (kind === 'L') trailer.leaseOwner = Number(matched(LEASE, part)[1])
     else if (kind === 'R') {
       const [, inode, end] = matched(RESERVED, part)
