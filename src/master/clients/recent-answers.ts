@@ -73,7 +73,7 @@ export function digestOf(type: number, payload: Buffer): number {
 
 /** What an entry changes, as numbers: names by their parents, everything else by its inode. */
 function thingsChanged(entry: Entry): number[] {
-  const named = (parent: number, name: string) => 0x100000000 + hashText(name, parent)
+  const named = (parent: number, name: string) => 0x100000000 + hashText(name, mix32(parent))
   if (entry.op === 'MOVE') {
     return [named(entry.parentSource, entry.nameSource), named(entry.parentTarget, entry.nameTarget)]
   }
