@@ -49,6 +49,7 @@ export interface RawNames {
   copyName(index: number, target: Uint8Array, at: number): void
   inode(index: number): number
   type(index: number): number
+  attributes(index: number): Attributes | undefined
 }
 
 /** Parameters of the session (spec client-master 2.5). They may change when the session is made anew. */

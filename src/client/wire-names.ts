@@ -1,9 +1,7 @@
 // The names of a folder as the master sent them: decoded when they are looked at. Most readers want names and inodes
 // only, and a listing is read in pieces.
-import type { Attributes } from '../protocol/attributes.ts'
-import { attributesBytes } from '../protocol/attributes.ts'
+import { type Attributes, attributes, attributesBytes } from '../protocol/attributes.ts'
 import { getU32, ProtocolError, Reader } from '../protocol/codec.ts'
-import { direntPlus } from '../protocol/matocl.ts'
 import type { ListedName, ListedNames, RawNames } from './cluster.ts'
 
 const INODE_BYTES = 4
@@ -11,7 +9,7 @@ const INODE_BYTES = 4
 export class WireNames implements ListedNames, RawNames {
   readonly length: number
   readonly #bytes: Buffer
-  readonly #version: number
+  readonly #reader: Reader
   readonly #withAttributes: boolean
   readonly #shown: (inode: number, attributes: Attributes) => Attributes
   /** Where each entry begins, and at last where they end. */
@@ -29,7 +27,7 @@ export class WireNames implements ListedNames, RawNames {
     shown: (inode: number, attributes: Attributes) => Attributes,
   ) {
     this.#bytes = bytes
-    this.#version = version
+    this.#reader = new Reader(bytes, version)
     this.#withAttributes = withAttributes
     this.#shown = shown
     const tailBytes = INODE_BYTES + (withAttributes ? attributesBytes(version) : 1)
@@ -70,15 +68,21 @@ export class WireNames implements ListedNames, RawNames {
     return this.#withAttributes ? (this.#bytes[at + 1] as number) >>> 4 : (this.#bytes[at] as number)
   }
 
+  attributes(index: number): Attributes | undefined {
+    if (!this.#withAttributes) return undefined
+    const at = this.#inodeAt(index)
+    this.#reader.position = at + INODE_BYTES
+    return this.#shown(getU32(this.#bytes, at), attributes.read(this.#reader))
+  }
+
   at(index: number): ListedName | undefined {
     if (index < 0 || index >= this.length) return undefined
-    if (!this.#withAttributes) {
-      return { name: this.#name(index), inode: this.inode(index), type: this.type(index), attributes: undefined }
+    return {
+      name: this.#name(index),
+      inode: this.inode(index),
+      type: this.type(index),
+      attributes: this.attributes(index),
     }
-    const input = new Reader(this.#bytes, this.#version)
-    input.position = this.#starts[index] as number
-    const { name, inode, attributes } = direntPlus.read(input)
-    return { name, inode, type: attributes.type, attributes: this.#shown(inode, attributes) }
   }
 
   *[Symbol.iterator](): Generator<ListedName> {

@@ -1,7 +1,7 @@
 // The cluster as a file system for the kernel: what each request becomes at the master, and what may be answered from
 // memory (spec client-master 7.3 to 7.7). Every permission is the master's decision.
 
-import type { Caller, Cluster, FileData, ListedName, NodeAttributes } from '../client/cluster.ts'
+import type { Caller, Cluster, FileData, NodeAttributes } from '../client/cluster.ts'
 import type { Clock } from '../env/env.ts'
 import type { Log } from '../env/log.ts'
 import { MattrFlag } from '../protocol/attributes.ts'
@@ -26,7 +26,7 @@ import type {
   SpaceUse,
   TimedAttributes,
 } from './file-system.ts'
-import { Listing } from './folder-listing.ts'
+import { type ListedNode, Listing } from './folder-listing.ts'
 import { OpenAnswerFlag } from './fuse/abi.ts'
 import * as errno from './fuse/errno.ts'
 import { typeBits } from './node-types.ts'
@@ -833,7 +833,7 @@ export class ClusterFileSystem implements FileSystem {
     return listing
   }
 
-  #listedEntry({ inode, type, attributes }: ListedName): Entry {
+  #listedEntry({ inode, type, attributes }: ListedNode): Entry {
     if (attributes) return this.#entry(inode, attributes)
     const mode = typeBits[type] ?? 0
     return { attributes: { ...blank, inode, mode }, attributeSeconds: 0, entrySeconds: -1 }
@@ -1033,15 +1033,25 @@ export class ClusterFileSystem implements FileSystem {
   #entry(inode: number, attributes: NodeAttributes): Entry {
     const { entrySeconds, folderEntrySeconds } = this.#options
     const believed = attributes.type === TYPE_FOLDER ? folderEntrySeconds : entrySeconds
-    const timed = this.#timed(inode, attributes)
+    this.#learn(inode, attributes)
     return {
-      attributes: timed.attributes,
-      attributeSeconds: timed.attributeSeconds,
+      attributes: toKernel(inode, attributes),
+      attributeSeconds: this.#attributeSeconds(attributes),
       entrySeconds: attributes.flags & MattrFlag.NOECACHE ? 0 : believed,
     }
   }
 
   #timed(inode: number, from: NodeAttributes): TimedAttributes {
+    this.#learn(inode, from)
+    return { attributes: toKernel(inode, from), attributeSeconds: this.#attributeSeconds(from) }
+  }
+
+  #attributeSeconds({ flags }: NodeAttributes): number {
+    return flags & MattrFlag.NOACACHE ? 0 : this.#options.attributeSeconds
+  }
+
+  /** What attributes tell beside what the kernel keeps of them. */
+  #learn(inode: number, from: NodeAttributes): void {
     const { attributeSeconds } = this.#options
     if (from.flags & MattrFlag.NOXATTR) this.#bare.set(inode, true, attributeSeconds * 1000)
     else this.#bare.delete(inode)
@@ -1051,10 +1061,6 @@ export class ClusterFileSystem implements FileSystem {
       state.mode = from.mode
       state.gid = from.gid
       if ((from.flags & MattrFlag.NOXATTR) === 0) state.mayHaveCapability = true
-    }
-    return {
-      attributes: toKernel(inode, from),
-      attributeSeconds: from.flags & MattrFlag.NOACACHE ? 0 : attributeSeconds,
     }
   }
 }

@@ -73,7 +73,7 @@ export interface DirectoryEntry {
 export interface DirectoryEntries {
   readonly length: number
   at(index: number): DirectoryEntry | undefined
-  /** What READDIR tells, without an object for each entry, where there is none yet. */
+  /** The same, without an object for each name, where there is none yet. */
   readonly raw?: RawEntries | undefined
 }
 
@@ -84,6 +84,8 @@ export interface RawEntries {
   inode(index: number): number
   /** The type bits of a mode. */
   typeBits(index: number): number
+  /** As of a DirectoryEntry. */
+  entry(index: number): Entry
 }
 
 /** The attributes to set; those that are missing stay. Times: seconds and nanoseconds, or 'now'. */

@@ -3,6 +3,8 @@ import type { ListedName, ListedNames, RawNames } from '../client/cluster.ts'
 import type { DirectoryEntries, DirectoryEntry, Entry, RawEntries, Request } from './file-system.ts'
 import { typeBits } from './node-types.ts'
 
+export type ListedNode = Omit<ListedName, 'name'>
+
 /** What one caller was told of a folder. Entries are made when they are asked for. */
 export class Listing implements DirectoryEntries, RawEntries {
   readonly uid: number
@@ -12,10 +14,10 @@ export class Listing implements DirectoryEntries, RawEntries {
   unread = true
   readonly #names: ListedNames
   readonly #raw: RawNames | undefined
-  readonly #entryOf: (listed: ListedName) => Entry
+  readonly #entryOf: (listed: ListedNode) => Entry
   #indexes: Map<string, number> | undefined
 
-  constructor({ uid, gid, pid }: Request, names: ListedNames, entryOf: (listed: ListedName) => Entry) {
+  constructor({ uid, gid, pid }: Request, names: ListedNames, entryOf: (listed: ListedNode) => Entry) {
     this.uid = uid
     this.gid = gid
     this.pid = pid
@@ -55,6 +57,11 @@ export class Listing implements DirectoryEntries, RawEntries {
 
   inode(index: number): number {
     return (this.#raw as RawNames).inode(index)
+  }
+
+  entry(index: number): Entry {
+    const raw = this.#raw as RawNames
+    return this.#entryOf({ inode: raw.inode(index), type: raw.type(index), attributes: raw.attributes(index) })
   }
 
   typeBits(index: number): number {

@@ -104,9 +104,10 @@ export const attributes: Codec<Attributes> = {
     const { buffer, version } = input
     const bytes = attributesBytes(version)
     const at = input.take(bytes)
-    const typeAndMode = ((buffer[at + 1] as number) << 8) | (buffer[at + 2] as number)
+    if (version === EXTENDED_VERSION) return extended(buffer, at)
+    const typeAndMode = typeAndModeAt(buffer, at)
     const type = typeAndMode >> 12
-    const known: Attributes = {
+    return {
       flags: buffer[at] as number,
       type,
       mode: typeAndMode & 0xfff,
@@ -116,25 +117,42 @@ export const attributes: Codec<Attributes> = {
       mtime: getU32(buffer, at + 15),
       ctime: getU32(buffer, at + 19),
       nlink: getU32(buffer, at + 23),
-      length: isDevice(type) ? getU32(buffer, at + LENGTH_AT) : wideLength(buffer, at + LENGTH_AT),
+      length: lengthAt(buffer, at, type),
       winattr: bytes > WINATTR_AT ? (buffer[at + WINATTR_AT] as number) : 0,
     }
-    if (version !== EXTENDED_VERSION) return known
-    addFineTimes(known, buffer, at + MORE_AT)
-    known.chunks = getU32(buffer, at + CHUNKS_AT)
-    return known
   },
 }
 
-function addFineTimes(known: Attributes, buffer: Buffer, at: number): void {
-  const [atime, mtime, ctime] = [getU32(buffer, at), getU32(buffer, at + 4), getU32(buffer, at + 8)]
-  known.atime = secondsOf(known.atime, atime)
-  known.mtime = secondsOf(known.mtime, mtime)
-  known.ctime = secondsOf(known.ctime, ctime)
-  known.atimeNs = nanosecondsOf(atime)
-  known.mtimeNs = nanosecondsOf(mtime)
-  known.ctimeNs = nanosecondsOf(ctime)
+/** All at once: fields that an object gets later lie outside of it. */
+function extended(buffer: Buffer, at: number): Attributes {
+  const typeAndMode = typeAndModeAt(buffer, at)
+  const type = typeAndMode >> 12
+  const atime = getU32(buffer, at + MORE_AT)
+  const mtime = getU32(buffer, at + MORE_AT + 4)
+  const ctime = getU32(buffer, at + MORE_AT + 8)
+  return {
+    flags: buffer[at] as number,
+    type,
+    mode: typeAndMode & 0xfff,
+    uid: getU32(buffer, at + HEAD_BYTES),
+    gid: getU32(buffer, at + 7),
+    atime: secondsOf(getU32(buffer, at + 11), atime),
+    mtime: secondsOf(getU32(buffer, at + 15), mtime),
+    ctime: secondsOf(getU32(buffer, at + 19), ctime),
+    nlink: getU32(buffer, at + 23),
+    length: lengthAt(buffer, at, type),
+    winattr: buffer[at + WINATTR_AT] as number,
+    atimeNs: nanosecondsOf(atime),
+    mtimeNs: nanosecondsOf(mtime),
+    ctimeNs: nanosecondsOf(ctime),
+    chunks: getU32(buffer, at + CHUNKS_AT),
+  }
 }
+
+const typeAndModeAt = (buffer: Buffer, at: number) => ((buffer[at + 1] as number) << 8) | (buffer[at + 2] as number)
+
+const lengthAt = (buffer: Buffer, at: number, type: number) =>
+  isDevice(type) ? getU32(buffer, at + LENGTH_AT) : wideLength(buffer, at + LENGTH_AT)
 
 /** @throws ProtocolError beyond 2^53, as u64n */
 function wideLength(buffer: Buffer, at: number): number {

@@ -6,14 +6,7 @@ import type { Answer, FileSystem, Request } from '../file-system.ts'
 import { MemoryFileSystem } from '../memory-file-system.ts'
 import * as abi from './abi.ts'
 import { Opcode } from './abi.ts'
-import {
-  Dispatcher,
-  INTERRUPT_PATIENCE_MS,
-  writeAttributes,
-  writeDirectoryEntry,
-  writeEntry,
-  writeRawEntry,
-} from './dispatcher.ts'
+import { Dispatcher, INTERRUPT_PATIENCE_MS } from './dispatcher.ts'
 import * as errno from './errno.ts'
 import type { Struct } from './struct.ts'
 
@@ -110,57 +103,6 @@ test('INIT agrees on the version, 1 MiB requests and no more than the kernel off
   const modest = await kernel.ask(Opcode.INIT, 0, pack(abi.initIn, { major: 7, minor: 31, flags: 1 }))
   assert.equal(abi.initOut.read(modest.body, 0).flags, 1)
   assert.equal(abi.initOut.read(modest.body, 0).minor, 31)
-})
-
-test('the fast writers of attributes and entries write what is declared', () => {
-  const attributes = {
-    inode: 5,
-    mode: 0o100644,
-    nlink: 3,
-    uid: 1,
-    gid: 2,
-    rdev: 4,
-    size: 2 ** 40 + 5,
-    blocks: 6,
-    atime: 10,
-    mtime: 11,
-    ctime: 12,
-  }
-  const { inode, ...rest } = attributes
-  const declared = { ...rest, ino: inode, blksize: 65536 }
-  const view = Buffer.alloc(abi.attr.bytes, 0xff)
-  writeAttributes(view, 0, attributes)
-  assert.deepEqual(view, pack(abi.attr, declared))
-  const entry = Buffer.alloc(abi.entryOut.bytes, 0xff)
-  writeEntry(entry, 0, { attributes, entrySeconds: 1.5, attributeSeconds: 2 })
-  const expected = {
-    nodeid: 5,
-    generation: 1,
-    entry_valid: 1,
-    entry_valid_nsec: 500_000_000,
-    attr_valid: 2,
-    attr: { ...declared, atimensec: 0, mtimensec: 0, ctimensec: 0, flags: 0 },
-  }
-  assert.deepEqual(entry, pack(abi.entryOut, expected))
-})
-
-test('an entry of a listing is the same bytes with and without an object for it', () => {
-  const attributes = { inode: 0x1_0000_0007, mode: 0o120777, nlink: 1, uid: 0, gid: 0, rdev: 0, size: 1, blocks: 1 }
-  const entry = { attributes: { ...attributes, atime: 0, mtime: 0, ctime: 0 }, attributeSeconds: 1, entrySeconds: 1 }
-  for (const nameBytes of [1, 7, 8, 9, 255]) {
-    const name = '\xff'.repeat(nameBytes)
-    const raw = {
-      nameBytes: () => nameBytes,
-      copyName: (_: number, target: Uint8Array, at: number) => void target.fill(0xff, at, at + nameBytes),
-      inode: () => attributes.inode,
-      typeBits: () => 0o120000,
-    }
-    const [one, other] = [Buffer.alloc(400, 1), Buffer.alloc(400, 1)]
-    const end = writeDirectoryEntry(one, 16, 400, { name, entry }, 42, false)
-    assert.equal(writeRawEntry(other, 16, 400, raw, 41), end)
-    assert.ok(one.equals(other))
-    assert.equal(writeRawEntry(other, 16, end - 1, raw, 41), 0, 'one that does not fit is left out')
-  }
 })
 
 test('names and contents pass through unchanged, whatever bytes they have', async () => {
