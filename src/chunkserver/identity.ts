@@ -1,4 +1,6 @@
-// Who this server is: its id with the master, and the instance that its chunks belong to (spec chunkserver 5.6).
+// Who this server is: its id with the master, the instance that its chunks belong to (spec chunkserver 5.6), and which
+// masters it obeys no more.
+import { EpochFence } from '../daemon/epoch-fence.ts'
 import type { Env } from '../env/env.ts'
 import { errnoOf } from './disks/chunk-error.ts'
 import type { ChunkStore } from './disks/chunk-store.ts'
@@ -8,16 +10,20 @@ export class Identity {
   serverId = 0
   metaId: bigint | undefined
   readonly #env: Env
+  readonly #folder: string
   readonly #path: string
+  #fence: EpochFence | undefined
   readonly #store: ChunkStore
 
   constructor(env: Env, dataFolder: string, store: ChunkStore) {
     this.#env = env
+    this.#folder = dataFolder
     this.#path = `${dataFolder}/chunkserverid.mfs`
     this.#store = store
   }
 
   async read(): Promise<void> {
+    this.#fence = await EpochFence.open(this.#env.disk, this.#folder)
     try {
       const bytes = await this.#env.disk.readFile(this.#path)
       if (bytes.length >= 2) this.serverId = bytes.readUInt16BE()
@@ -25,6 +31,11 @@ export class Identity {
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error
     }
+  }
+
+  /** Whether a master of this epoch may be obeyed (EpochFence.admits). */
+  async admits(epoch: number): Promise<boolean> {
+    return (await this.#fence?.admits(epoch)) ?? true
   }
 
   /** Keeps what the master said, here and on every folder. */

@@ -153,6 +153,7 @@ export class Master {
     })
     this.#chunkservers = new ChunkserverPort(env, this.ledger, this.chunks, {
       timeoutSeconds: options.chunkserverTimeoutSeconds,
+      epoch,
       admission: options.admission,
       statistics: this.#statistics,
       onServersChanged: () => this.#clients.invalidateChunkCaches(),

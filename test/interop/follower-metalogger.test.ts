@@ -1,6 +1,6 @@
 // A real metalogger, and one of ours, at a master that follows: they get all that is committed, and when that master leads.
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -49,8 +49,15 @@ class Masters {
     return this.cluster.run(bin('mfsha'), '-c', this.#config(address), '-H', address, ...args)
   }
 
+  /** Whether anybody leads or not. */
+  status(address: string): { isInSync?: boolean; epoch?: number } {
+    const where = ['-c', this.#config(address), '-H', address]
+    const { stdout } = this.cluster.feed('', bin('mfsha'), ...where, 'status', '--json')
+    return stdout === '' ? {} : JSON.parse(stdout)
+  }
+
   isInSync(address: string): boolean {
-    return /"isInSync":\s*true/.test(this.mfsha(address, 'status', '--json'))
+    return this.status(address).isInSync === true
   }
 
   startMetalogger(program: string): string {
@@ -116,3 +123,28 @@ for (const [whose, program] of [
     }
   })
 }
+
+test('our chunkserver keeps the epoch of the leader that it is registered with', { skip }, async () => {
+  const masters = new Masters()
+  const { cluster } = masters
+  const kept = () => {
+    const file = join(cluster.folder, 'cs3', 'epoch.mfs')
+    return existsSync(file) ? Number(readFileSync(file, 'latin1')) : 0
+  }
+  try {
+    masters.start(MASTER_IP, OTHER_IP)
+    masters.start(OTHER_IP, MASTER_IP)
+    masters.mfsha(MASTER_IP, 'promote', '--force')
+    await until('in sync', () => masters.isInSync(OTHER_IP))
+    cluster.chunkserverLines.set(3, [`MASTER_HOST=${MASTER_IP},${OTHER_IP}`])
+    cluster.startChunkserverWith(bin('mfschunkserver'), 3)
+    const { epoch = 0 } = masters.status(MASTER_IP)
+    await until('the first epoch', () => kept() === epoch)
+    assert.match(masters.mfsha(OTHER_IP, 'promote'), /leads/)
+    const { epoch: next = 0 } = masters.status(OTHER_IP)
+    assert.ok(next > epoch)
+    await until('the next epoch', () => kept() === next)
+  } finally {
+    await cluster.close()
+  }
+})

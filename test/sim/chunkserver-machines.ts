@@ -4,7 +4,9 @@ import { type ChunkserverOptions, chunkserverOptions } from '../../src/chunkserv
 import { chunkserverConfigFile } from '../../src/config/mfschunkserver.ts'
 import { defaultConfig } from '../../src/config/parse.ts'
 import type { Connection } from '../../src/env/net.ts'
+import * as cltocs from '../../src/protocol/cltocs.ts'
 import { VERSION } from '../../src/protocol/constants.ts'
+import * as cstocl from '../../src/protocol/cstocl.ts'
 import * as cstoma from '../../src/protocol/cstoma.ts'
 import { FrameReader } from '../../src/protocol/frame.ts'
 import * as matocs from '../../src/protocol/matocs.ts'
@@ -77,6 +79,8 @@ export class Machines {
   readonly links = new Map<string, Talk>()
   readonly faults: string[] = []
   metaId = META_ID
+  /** What the master says of its epoch; a master of the original says nothing. */
+  epoch = ''
   #clients: SimHost
 
   constructor(seed: number) {
@@ -95,6 +99,10 @@ export class Machines {
     const { net } = this.host(MASTER).env('master')
     await net.listen('*', MASTER_PORT, connection => {
       const talk = new Talk(this.scheduler, connection, ({ type, payload }) => {
+        if (type === cltocs.getConfig.code) {
+          const { msgid } = cltocs.getConfig.decode(payload)
+          talk.send(cstocl.configValue.encode({ msgid, value: this.epoch }))
+        }
         if (type !== cstoma.register.code) return
         const { form } = cstoma.register.decode(payload)
         const welcome = { kind: 'welcome', version: VERSION, timeout: 10, serverId: 7, metaId: this.metaId } as const

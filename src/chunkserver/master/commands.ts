@@ -19,6 +19,8 @@ export class Commands {
   readonly #store: ChunkStore
   readonly #replicator: Replicator
   readonly #jobs: Jobs
+  /** Changes of chunks that are going on, whoever asked for them. */
+  readonly #changes = new Set<Promise<unknown>>()
 
   constructor(store: ChunkStore, replicator: Replicator, jobs: Jobs) {
     this.#store = store
@@ -32,29 +34,29 @@ export class Commands {
     switch (type) {
       case matocs.create.code: {
         const { chunkId, version } = matocs.create.decode(payload)
-        return this.#answered(cstoma.create, { chunkId }, () => store.create(chunkId, version))
+        return this.#changed(cstoma.create, { chunkId }, () => store.create(chunkId, version))
       }
       case matocs.remove.code: {
         const { chunkId, version } = matocs.remove.decode(payload)
-        return this.#answered(cstoma.remove, { chunkId }, () => store.remove(chunkId, version))
+        return this.#changed(cstoma.remove, { chunkId }, () => store.remove(chunkId, version))
       }
       case matocs.duplicate.code: {
         const body = matocs.duplicate.decode(payload)
-        return this.#answered(cstoma.duplicate, { chunkId: body.chunkId }, () => store.duplicate(body))
+        return this.#changed(cstoma.duplicate, { chunkId: body.chunkId }, () => store.duplicate(body))
       }
       case matocs.setVersion.code: {
         const { chunkId, version, previousVersion } = matocs.setVersion.decode(payload)
         const action = () => store.setVersion(chunkId, version, previousVersion)
-        return this.#answered(cstoma.setVersion, { chunkId }, action)
+        return this.#changed(cstoma.setVersion, { chunkId }, action)
       }
       case matocs.truncate.code: {
         const { chunkId, length, version, previousVersion } = matocs.truncate.decode(payload)
         const action = () => store.truncate(chunkId, length, version, previousVersion)
-        return this.#answered(cstoma.truncate, { chunkId }, action)
+        return this.#changed(cstoma.truncate, { chunkId }, action)
       }
       case matocs.duptrunc.code: {
         const body = matocs.duptrunc.decode(payload)
-        return this.#answered(cstoma.duptrunc, { chunkId: body.chunkId }, () => store.duplicate(body))
+        return this.#changed(cstoma.duptrunc, { chunkId: body.chunkId }, () => store.duplicate(body))
       }
       case matocs.replicate.code:
         return this.#replicate(payload)
@@ -66,6 +68,25 @@ export class Commands {
         return answerQuery(store, type, payload)
       default:
         throw new ProtocolError(`unknown command ${type}`)
+    }
+  }
+
+  /** Resolves when all changes that were asked for up to now are made. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#changes)
+  }
+
+  async #changed<B>(
+    answer: { encode(body: B & { status: number }): Buffer },
+    about: B,
+    action: () => Promise<void>,
+  ): Promise<Buffer> {
+    const change = this.#answered(answer, about, action)
+    this.#changes.add(change)
+    try {
+      return await change
+    } finally {
+      this.#changes.delete(change)
     }
   }
 
@@ -97,7 +118,7 @@ export class Commands {
     const body = matocs.chunkOp.decode(payload)
     const action = this.#chunkOpAction(body)
     if (!action) return Promise.resolve(cstoma.chunkOp.encode({ ...body, status: Status.EINVAL }))
-    return this.#answered(cstoma.chunkOp, body, action)
+    return this.#changed(cstoma.chunkOp, body, action)
   }
 
   #chunkOpAction(body: ReturnType<typeof matocs.chunkOp.decode>): (() => Promise<void>) | undefined {

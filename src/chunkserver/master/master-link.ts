@@ -3,8 +3,10 @@
 import { createHash } from 'node:crypto'
 import type { Env, Timer } from '../../env/env.ts'
 import type { Connection } from '../../env/net.ts'
+import * as cltocs from '../../protocol/cltocs.ts'
 import { ProtocolError, Writer } from '../../protocol/codec.ts'
-import { VERSION, versionNumber } from '../../protocol/constants.ts'
+import { EPOCH_OPTION, VERSION, versionNumber } from '../../protocol/constants.ts'
+import * as cstocl from '../../protocol/cstocl.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matocs from '../../protocol/matocs.ts'
@@ -27,9 +29,13 @@ const LOAD_EVERY_MS = 5000
 /** Commands that wait for their answers; a master that asks for more at once is left. */
 const COMMANDS_MAX = 10_000
 const NOP = Buffer.alloc(8)
+/** What an earlier master ordered is waited for so long before a new one is told what is here. */
+const SETTLE_MS = 5000
 /** Masters before these know no labels, and no farewell. */
 const LABELS_SINCE = versionNumber(2, 1, 0)
 const FAREWELL_SINCE = versionNumber(3, 0, 75)
+/** These answer questions for options; those before may not. */
+const OPTIONS_SINCE = VERSION
 const REBALANCE_STATE_SINCE = versionNumber(3, 0, 62)
 /** `state` of CURRENT_LOAD. */
 const LoadState = { OK: 1, OVERLOADED: 2, REBALANCE: 3 } as const
@@ -59,7 +65,7 @@ export interface MasterServices {
   readonly isRebalancing: () => boolean
 }
 
-type State = 'connecting' | 'begun' | 'listing' | 'registered' | 'closed'
+type State = 'connecting' | 'welcomed' | 'listing' | 'registered' | 'closed'
 
 export class MasterLink {
   options: MasterLinkOptions
@@ -195,6 +201,8 @@ class Session {
   #leader: string | undefined
   #chunks: Iterator<{ chunkId: number; version: number }> | undefined
   #reporting = false
+  /** Commands that came before it was known whether this master may be obeyed. */
+  readonly #early: { type: number; payload: Buffer }[] = []
 
   constructor(
     env: Env,
@@ -219,7 +227,7 @@ class Session {
         } catch (error) {
           if (!(error instanceof ProtocolError)) throw error
           env.log.warning(`master: ${error.message}: connection closed`)
-          connection.destroy()
+          this.#drop()
         }
       },
       closed: () => {
@@ -230,13 +238,19 @@ class Session {
     this.#sendBegin()
   }
 
+  /** From now on nothing that the master said counts, not even what has come already. */
+  #drop(error?: Error): void {
+    this.state = 'closed'
+    this.#connection.destroy(error)
+  }
+
   get address(): string {
     return this.#connection.remoteAddress
   }
 
   #send(packet: Buffer): void {
     this.#saidMs = this.#env.clock.monotonicMs()
-    if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#connection.destroy(new Error('the master does not read'))
+    if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#drop(new Error('the master does not read'))
     else this.#connection.write(packet)
   }
 
@@ -245,7 +259,7 @@ class Session {
     const nowMs = this.#env.clock.monotonicMs()
     if (nowMs - this.#heardMs > this.#timeoutMs) {
       this.#env.log.warning(`master: silent for ${this.#timeoutMs / 1000} s: connection closed`)
-      return this.#connection.destroy()
+      return this.#drop()
     }
     if (this.state === 'registered') this.#sendState(nowMs)
     if (nowMs - this.#saidMs >= NOP_EVERY_MS && this.#connection.queuedBytes === 0) this.#send(NOP)
@@ -281,8 +295,9 @@ class Session {
     if (this.state === 'registered' && this.#masterVersion >= FAREWELL_SINCE) {
       this.#sendReports()
       this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.DISCONNECT, body: Buffer.alloc(0) }))
+      this.state = 'closed'
       this.#connection.end()
-    } else this.#connection.destroy()
+    } else this.#drop()
   }
 
   #sendBegin(challenge?: Buffer): void {
@@ -305,8 +320,10 @@ class Session {
   }
 
   #onPacket(type: number, payload: Buffer): void {
-    if (type <= 2) return
+    // One that was left while its bytes were being read has nothing to say any more.
+    if (type <= 2 || this.state === 'closed') return
     if (type === matocs.masterAck.code) return this.#onAck(matocs.masterAck.decode(payload))
+    if (this.state === 'welcomed') return this.#onEarly(type, payload)
     if (++this.#commands > COMMANDS_MAX) throw new ProtocolError('too many commands at a time')
     // An answer goes to the connection that asked, or nowhere. A fault of ours is not survived.
     this.#services.commands.run(type, payload).then(
@@ -328,7 +345,7 @@ class Session {
       case 'leaderIs':
         this.#leader = ack.ip === 0 ? undefined : [24, 16, 8, 0].map(shift => (ack.ip >>> shift) & 255).join('.')
         this.#env.log.notice(`this master is not the leader; the leader is ${this.#leader ?? 'unknown'}`)
-        return this.#connection.destroy()
+        return this.#drop()
       case 'wait':
         this.#masterVersion = ack.version
         this.#takeTimeout(ack.timeout)
@@ -349,20 +366,49 @@ class Session {
 
   #onWelcome({ version, timeout, serverId, metaId }: Extract<matocs.MasterAck, { kind: 'welcome' }>): void {
     if (this.state !== 'connecting') throw new ProtocolError('welcomed twice')
-    const { identity, reports, store } = this.#services
+    const { identity } = this.#services
     this.#masterVersion = version
     this.#takeTimeout(timeout)
     if (metaId !== undefined && identity.metaId !== undefined && metaId !== 0n && metaId !== identity.metaId) {
       const [ours, its] = [identity.metaId, metaId].map(id => id.toString(16).toUpperCase().padStart(16, '0'))
-      this.#connection.destroy()
+      this.#drop()
       return this.#onFatal(new Error(`wrong master: our chunks belong to instance ${ours}, it has ${its}`))
     }
     identity.learn(serverId ?? 0, metaId || undefined).catch(error => this.#onFatal(error))
+    this.state = 'welcomed'
+    if (version < OPTIONS_SINCE) this.#obey(0)
+    else this.#send(cltocs.getConfig.encode({ msgid: 1, option: EPOCH_OPTION }))
+  }
+
+  /** A master of the original says nothing of epochs. */
+  #onEarly(type: number, payload: Buffer): void {
+    if (type === cstocl.configValue.code) this.#obey(Number(cstocl.configValue.decode(payload).value))
+    else if (this.#early.push({ type, payload }) > COMMANDS_MAX) throw new ProtocolError('too many commands at a time')
+  }
+
+  /** Begins to list what is here, unless a later epoch has begun. */
+  #obey(epoch: number): void {
+    const { identity, commands } = this.#services
+    const isReady = Promise.race([commands.settled(), this.#env.clock.sleep(SETTLE_MS)])
+    Promise.all([identity.admits(epoch), isReady]).then(
+      ([isAdmitted]) => {
+        if (this.state !== 'welcomed') return
+        if (isAdmitted) return this.#beginList()
+        this.#env.log.warning(`this master leads epoch ${epoch}, and a later one has begun: connection closed`)
+        this.#drop()
+      },
+      error => this.#onFatal(error),
+    )
+  }
+
+  #beginList(): void {
+    const { reports, store } = this.#services
     this.state = 'listing'
     this.sendLabels()
     reports.forget()
     this.#chunks = store.entries()
     this.#sendChunks()
+    for (const { type, payload } of this.#early.splice(0)) this.#onPacket(type, payload)
   }
 
   /** The next part of the list; after the last one the registration ends. */

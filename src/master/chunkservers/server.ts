@@ -2,8 +2,9 @@
 import type { Env, Timer } from '../../env/env.ts'
 import type { Connection, Listener } from '../../env/net.ts'
 import { ServerOperation } from '../../metadata/chunks/apply.ts'
+import * as cltocs from '../../protocol/cltocs.ts'
 import { ProtocolError, Reader } from '../../protocol/codec.ts'
-import { VERSION } from '../../protocol/constants.ts'
+import { EPOCH_OPTION, VERSION } from '../../protocol/constants.ts'
 import * as cstocl from '../../protocol/cstocl.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
 import { FrameReader } from '../../protocol/frame.ts'
@@ -24,6 +25,8 @@ export interface ChunkserverPortOptions {
   timeoutSeconds: number
   /** A server has told all that it has, or is gone: what clients know of copies is stale. */
   onServersChanged: () => void
+  /** That this master leads; 0: it is the only one. */
+  epoch: number
   /** Holds for connections from now on. */
   admission: Admission
   statistics: MasterStatistics
@@ -162,9 +165,16 @@ class ServerLink {
   #onPacket(type: number, payload: Buffer): void {
     if (type === 0) return
     if (type === cstoma.register.code) return this.#onRegister(payload)
+    if (type === cltocs.getConfig.code) return this.#onGetConfig(cltocs.getConfig.decode(payload))
     if (!this.#server) throw new ProtocolError(`message ${type} before registration`)
     this.#options.statistics.receivedFromServer(type, payload)
     this.#onReport(this.#server, type, payload)
+  }
+
+  /** A server of ours obeys no master of an epoch that is over. */
+  #onGetConfig({ msgid, option }: { msgid: number; option: string }): void {
+    const value = option === EPOCH_OPTION ? String(this.#options.epoch) : ''
+    this.#send(cstocl.configValue.encode({ msgid, value }))
   }
 
   #onRegister(payload: Buffer): void {
