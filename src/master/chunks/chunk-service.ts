@@ -37,7 +37,7 @@ export interface CutRequest extends WriteRequest {
   begun?: (chunkId: number) => void
 }
 
-/** Answers come at once or much later, and once. A request whose connection ended is answered all the same, but for writes. */
+/** Answers come at once or much later, and once. A request whose connection ended is answered all the same, but for those that tell when they are stale. */
 export interface ChunkService {
   /** Where a chunk of a file can be read; a hole has chunk id 0. Waits while an operation on it goes on. */
   read(inode: Inode, index: number, answer: (answer: ChunkAnswer) => void, near?: number): void

@@ -414,6 +414,7 @@ export class Writes {
   grow(request: WriteRequest, length: number, go: End): void {
     const { leases } = this.#parts
     const attempt = () => {
+      if (request.isStale?.()) return
       const held = this.#heldEnd(request, length)
       if (held === 0) go(Status.OK)
       else leases.park(held, waiter)
@@ -459,6 +460,7 @@ export class Writes {
     const { leases, isBusy } = this.#parts
     let why: Status = Status.LOCKED
     const attempt = () => {
+      if (request.isStale?.()) return
       const { nodes, chunks } = this.#state
       const { inode, index } = request
       const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0

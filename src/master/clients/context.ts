@@ -94,6 +94,11 @@ export class RequestContext {
     return this.#once === undefined && this.#peer.sessionId === 0
   }
 
+  /** Gives the request up if nobody waits for the answer: who asks again asks anew. @returns whether it did */
+  dropIfStale(): boolean {
+    return this.#once?.dropIfGone() ?? this.isStale
+  }
+
   /** Whether both ask the same thing for the same session, whatever their msgid. */
   isSameAs({ session, request: { type, payload } }: RequestContext): boolean {
     if (session !== this.session || type !== this.request.type) return false

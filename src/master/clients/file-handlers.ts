@@ -163,7 +163,7 @@ function onWriteChunk(context: RequestContext, payload: Buffer): void {
   const touches = mayTouch(context, flags)
   const request = {
     ...{ inode, index, session: context.sessionId, continues, touch: touches, near: context.session.peerIp },
-    isStale: () => context.isStale,
+    isStale: () => context.dropIfStale(),
   }
   chunks.write(request, answer => {
     if (answer.status === Status.OK) {
@@ -269,7 +269,10 @@ function onTruncate(context: RequestContext, payload: Buffer): void {
   }
   const index = Math.floor(length / MFSCHUNKSIZE)
   const begun = (chunkId: ChunkId) => context.leaveForLater(`${inode}.${index}.${chunkId}.${present}`)
-  const chunkRequest = { inode, index, session: context.sessionId, continues: false, begun }
+  const chunkRequest = {
+    ...{ inode, index, session: context.sessionId, continues: false, begun },
+    isStale: () => context.dropIfStale(),
+  }
   const onceDone = (next: () => void) => (status: Status) => {
     if (status === Status.OK) services.ledger.together(next)
     else context.answer(matocl.fuseTruncate, { msgid, status })

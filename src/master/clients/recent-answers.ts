@@ -201,6 +201,11 @@ export class RecentAnswers {
     this.#send(recent, packet)
   }
 
+  /** @internal for OnceRequest: it will not be carried out. */
+  dropUnanswered(sessionId: SessionId, recent: Recent): void {
+    this.#sessions.get(sessionId)?.drop(recent)
+  }
+
   #record(sessionId: SessionId, recent: Recent, packet: Buffer, entries: readonly Entry[]): void {
     const { msgid, type, digest } = recent
     const body = packet.toString('base64', 12)
@@ -309,6 +314,13 @@ export class OnceRequest {
     const { msgid, type, digest } = this.#recent
     this.#recent.isJob = true
     return { sessionId: this.#sessionId, msgid, type, digest, version, note, body: payload.toString('base64', 4) }
+  }
+
+  /** The client has gone and has not asked again: if it does, the request is a new one. @returns whether it is so */
+  dropIfGone(): boolean {
+    const isGone = this.#recent.link?.sessionId === 0
+    if (isGone) this.#answers.dropUnanswered(this.#sessionId, this.#recent)
+    return isGone
   }
 
   /** Answers, on the connection that the client waits on now. */

@@ -119,3 +119,30 @@ test('a file whose servers leave while they cut it is cut or as it was, whatever
   }
   assert.deepEqual([...lengths].sort(), [LENGTH, CUT_TO].sort())
 })
+
+// Seed 10000179 (everything): it cut off what the client's successor had written.
+test('the cut of a client that died while it waited for a writer is not made afterwards', async () => {
+  await withFile(false, async (cluster, host, session, inode) => {
+    const waiting = cluster.addClientHost()
+    const other = await cluster.connect(waiting.env('waiting'))
+    assert.equal(await session.data(inode).write(LENGTH, CONTENTS), 0)
+    const flushed = session.data(inode).flush()
+    await cluster.sleep(3)
+    cluster.network.partition(host.address, cluster.masterHost.address)
+    const cut = { isAnswered: false }
+    const answered = () => {
+      cut.isAnswered = true
+    }
+    other.truncate(inode, true, root, CUT_TO).then(answered, answered)
+    await cluster.sleep(5000)
+    assert.equal(cut.isAnswered, false, 'it waits')
+    waiting.kill()
+    await cluster.sleep(1000)
+    cluster.network.heal()
+    assert.equal(await flushed, 0)
+    await cluster.sleep(5000)
+    const reader = await cluster.connect(cluster.addClientHost().env('reader'))
+    const found = await reader.getattr(inode, true, root)
+    assert.equal(found.status === undefined && found.attributes.length, 2 * LENGTH)
+  })
+})
