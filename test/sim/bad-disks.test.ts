@@ -156,3 +156,22 @@ test('a folder that belongs to another instance is refused and left as it is', a
   assert.deepEqual(machine.host.disk.files('/other'), before)
   assert.equal(await machine.run(statusOf(() => store.create(2, 1))), Status.OK)
 })
+
+// Seed 10000202 of the whole cluster: a power cut had taken the id, and the server did not start any more.
+test('a full folder without the id of its instance is taken, and gets it when there is room', async () => {
+  const machine = new StoreMachine(25)
+  const store = await machine.start('/d1/\n')
+  await machine.host.disk.makeFolder('/full')
+  const [line] = parseFolderList('/full/\n')
+  assert.ok(line)
+  const hasId = () => machine.host.disk.files('/full').includes('/full/.metaid')
+  for (const isFull of [true, false]) {
+    machine.host.disk.fault = isFull ? { writes: 'ENOSPC', below: '/full/' } : {}
+    const taken = await machine.run(store.addFolder(line, 0x1111n))
+    await machine.run(taken.scanned)
+    assert.equal(hasId(), !isFull)
+    const folder = store.liveFolders.find(each => each.line.path === '/full/')
+    assert.ok(folder)
+    await machine.run(store.removeFolder(folder))
+  }
+})

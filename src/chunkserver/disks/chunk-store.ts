@@ -97,7 +97,7 @@ export class ChunkStore {
       if (itsMetaId !== undefined && metaId !== undefined && itsMetaId !== metaId) {
         throw new FolderError(`'${line.path}' holds chunks of another instance`)
       }
-      if (itsMetaId === undefined && metaId !== undefined && !line.markedForRemoval) await folder.writeMetaId(metaId)
+      if (itsMetaId === undefined && metaId !== undefined && !line.markedForRemoval) await this.#claim(folder, metaId)
       const known = itsMetaId ?? metaId
       return { ...(known === undefined ? {} : { metaId: known }), scanned: this.#scan(folder) }
     } catch (error) {
@@ -105,6 +105,16 @@ export class ChunkStore {
       await folder.release()
       if (error instanceof FolderError) throw error
       throw new FolderError(`'${line.path}': ${errnoOf(error)}`, { cause: error })
+    }
+  }
+
+  /** On a full disk the id waits for a later start: the chunks there are needed, and no others come. */
+  async #claim(folder: Folder, metaId: bigint): Promise<void> {
+    try {
+      await folder.writeMetaId(metaId)
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOSPC') throw error
+      this.#env.log.warning(`folder ${folder.line.path}: no room for .metaid, it is written at a later start`)
     }
   }
 
