@@ -38,8 +38,9 @@ async function untilCreate(lab: Lab, startedMs: number): Promise<number> {
 
 /** Does it, measures the time to the first new file, and brings the host back. Resolves when both are in sync again. */
 export async function inflict(lab: Lab, fault: LabFault): Promise<number> {
-  const leader = lab.leader()
-  if (!leader) throw new Error('nobody leads')
+  // A machine that is too busy may have cost the leader its lease right now, and the next one is alone at first.
+  await lab.until(`both in sync before ${fault}`, 60, () => lab.areInSync())
+  const leader = lab.leader() as MasterHost
   const startedMs = performance.now()
   await strike(lab, fault, leader)
   const ms = await untilCreate(lab, startedMs)

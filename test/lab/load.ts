@@ -38,10 +38,15 @@ export function startLoad(lab: Lab, { writers, movers }: Load): void {
   }
 }
 
-/** Milliseconds of the longest operation of a mover that began since then (Date.now()), or went on then. */
+/** Some operation is on its way at any moment. */
+const ON_ITS_WAY_MS = 100
+
+/** Milliseconds of the longest operation of a mover that was begun then (Date.now()) or later, and has ended. */
 export function longestPause(lab: Lab, { movers }: Load, sinceMs: number): number {
   const pauses = namesOf('pauses', movers).flatMap(name => linesOf(join(lab.folder, name)))
-  const recent = pauses.map(line => line.split(' ').map(Number)).filter(([begun = 0, ms = 0]) => begun + ms >= sinceMs)
+  const recent = pauses
+    .map(line => line.split(' ').map(Number))
+    .filter(([begun = 0]) => begun > sinceMs - ON_ITS_WAY_MS)
   return Math.max(0, ...recent.map(([, ms = 0]) => ms))
 }
 
