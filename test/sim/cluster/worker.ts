@@ -387,7 +387,14 @@ export class Worker {
     if (!file) return
     await this.#opened(file)
     const { offset: length } = this.#someRange(10)
-    const ask = () => this.#session.truncate(file.inode, true, root, length)
+    const ask = async () => {
+      for (;;) {
+        const answer = await this.#session.truncate(file.inode, true, root, length)
+        // The chunk at the end may have to be copied first, and all disks be full for a while.
+        if (answer.status !== Status.NOSPACE) return answer
+        await this.#life.sleep(1000)
+      }
+    }
     await this.#change(`truncate ${file.inode} to ${length}`, Status.OK, ask, () => file.truncate(length))
   }
 
