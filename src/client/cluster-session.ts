@@ -434,7 +434,10 @@ export class ClusterSession implements Cluster, MetaCluster {
     const answer = await this.#ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
     if (answer.status !== undefined) return answer
     const version = this.#master.extended ? EXTENDED_VERSION : VERSION
-    const shown = (child: number, attributes: NodeAttributes) => this.#withPending(child, attributes)
+    // Names are looked at later; what is being written now may be written then.
+    const pending = this.#pendingLengths()
+    const shown = (child: number, attributes: NodeAttributes) =>
+      this.#withPending(child, attributes, pending.get(child))
     const names = new WireNames(answer.entries, version, withAttributes, shown)
     return { names }
   }
@@ -515,11 +518,21 @@ export class ClusterSession implements Cluster, MetaCluster {
     return !(this.#files.get(inode)?.data.isIdle ?? true)
   }
 
-  /** What the master tells of a file, with what it does not know yet. */
-  #withPending(inode: number, told: NodeAttributes): NodeAttributes {
+  /** Lengths that files come to by writes that the master does not know yet. */
+  #pendingLengths(): Map<number, number> {
+    const lengths = new Map<number, number>()
+    for (const [inode, { data }] of this.#files) if (!data.isIdle) lengths.set(inode, data.pendingLength)
+    return lengths
+  }
+
+  /**
+   * What the master tells of a file, with what it does not know yet.
+   * @param pendingLength what it did not know when it told that
+   */
+  #withPending(inode: number, told: NodeAttributes, pendingLength = 0): NodeAttributes {
     // What waits may make chunks.
     const attributes = this.#isWriting(inode) ? { ...told, chunks: undefined } : told
-    const length = this.#files.get(inode)?.data.pendingLength ?? 0
+    const length = Math.max(pendingLength, this.#files.get(inode)?.data.pendingLength ?? 0)
     const { atimeMs, mtimeMs } = this.#times.pending(inode)
     const { atime, atimeNs = 0, mtime, mtimeNs = 0, ctime, ctimeNs = 0 } = attributes
     const readLater = isLater(atimeMs, atime, atimeNs)

@@ -56,6 +56,19 @@ test('a file is never shown shorter than its own writer has made it', () =>
     }
   }))
 
+// Seeds 10000554 and 10000634 (everything): names of a listing are looked at one by one.
+test('a listing that is looked at later shows a file as long as its own writer had made it', () =>
+  withFile(async (cluster, inode) => {
+    const session = await cluster.connect(cluster.addClientHost().env('client'))
+    await session.open(inode, OpenFlag.READ | OpenFlag.WRITE, root)
+    assert.equal(await session.data(inode).write(100_000, Buffer.alloc(100, 'y')), 0)
+    const listed = await session.readdir(ROOT, true, root)
+    assert.equal(await session.data(inode).flush(), 0)
+    assert.ok(listed.status === undefined)
+    const found = [...listed.names].find(({ name }) => name === 'file')
+    assert.equal(found?.attributes?.length, 100_100)
+  }))
+
 // Seed 12000006 (disks): the chunk was in the changelog and on no server, and counted as lost.
 test('a hole is a hole until the first write into it is carried out, whenever the master dies', () =>
   withFile(async cluster => {
