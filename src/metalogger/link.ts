@@ -116,7 +116,8 @@ export class MasterLink {
       `following the master at ${this.#connection.remoteAddress}${this.#expected ? ` from change ${this.#expected} on` : ''}`,
     )
     this.#flush()
-    if (!checkpoint || this.#expected === undefined || this.#files.incomplete) await this.#download()
+    // Without a last change it is not known what lies between what is here and what has come meanwhile.
+    if (!checkpoint || lastId === undefined || this.#files.incomplete) await this.#download()
   }
 
   /** A master of the original says nothing of epochs. @throws Error of the system when the master's epoch is over */
@@ -168,6 +169,8 @@ export class MasterLink {
       }
       await this.#fetch(METADATA_TEMPORARY, size)
       this.#refuseForeign(await this.#temporaryHeader())
+      // Changes between it and the stream come with the changelogs; until then they are missing.
+      this.#files.incomplete = true
       const { version } = await this.#files.takeMetadata()
       for (const [age, number] of [mltoma.MasterFile.CHANGELOG_0, mltoma.MasterFile.CHANGELOG_1].entries()) {
         const logSize = (await this.#open(number)) ?? 0

@@ -109,6 +109,23 @@ test('after its own power cut it goes on with what it missed, without a new chec
     assert.equal(world.host.messages.filter(message => message.includes('fetched')).length, 1)
   }))
 
+test('a metalogger that has no change yet gets what lies before those that come first', () =>
+  inWorld(9, async world => {
+    world.host.kill()
+    world.change(20)
+    let isBusy = true
+    const work = async () => {
+      for (; isBusy; await world.sleep(0.2)) world.change(1)
+    }
+    const worked = work()
+    await world.startMetalogger()
+    await world.until('following', () => world.metalogger?.following ?? false)
+    await world.sleep(1000)
+    isBusy = false
+    await worked
+    await world.until('its files', () => world.isWhole())
+  }))
+
 for (const seed of [4, 5]) {
   test(`it never holds a change that its master lost in a power cut (seed ${seed})`, () =>
     inWorld(seed, async world => {
