@@ -59,6 +59,8 @@ export interface Arbiter {
   answered(): void
   /** The leader told this member that it does not count as in sync any more. */
   leftBehind(): void
+  /** The other one of two begins an epoch, alone at first. Resolves when what follows from that is kept. */
+  yielded(): Promise<void>
   /** Ends what a former life of this member left behind: `view` names it as leader, but it does not lead. @throws ArbiterError */
   clearFormerLead(view: View): Promise<void>
   /** Tells others how this member is. */

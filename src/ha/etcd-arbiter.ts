@@ -177,6 +177,7 @@ export class EtcdArbiter implements Arbiter {
   /** Here only the lease and the record count. */
   answered(): void {}
   leftBehind(): void {}
+  async yielded(): Promise<void> {}
 
   async requestLead(): Promise<undefined> {
     return undefined

@@ -82,6 +82,8 @@ export class Member {
   #holdOffUntilMs = 0
   /** Somebody said that this master shall lead; counts where none does so by himself. */
   #isWanted = false
+  /** While it stands: it has won, and begins to lead. */
+  #isElected = false
   /** When it last looked. */
   #wasInSync = false
   /** To whom it handed over, and where that one's log may begin its epoch: lines from there on were never acknowledged. */
@@ -383,6 +385,7 @@ export class Member {
   }
 
   async #stand(view: View): Promise<void> {
+    this.#isElected = false
     this.#setRole('standing')
     const replica = this.#replica
     const epoch = this.#arbiter.nextEpoch(Math.max(view.log?.epoch ?? 0, replica.seen, this.#fence - 1))
@@ -397,6 +400,7 @@ export class Member {
       this.#env.clock.after(SETTLE_POLL_MS, () => this.look())
       return
     }
+    this.#isElected = true
     await replica.setEpochs([...replica.epochs, { epoch, firstVersion: log.firstVersion, leader: this.id }], epoch)
     await this.#lead(log)
   }
@@ -644,12 +648,14 @@ export class Member {
   }
 
   /** Not in turn with changes of role: the other one waits for the answer, and may be asked the same by this one. */
-  #onFence(epoch: number): AdminAnswer {
+  async #onFence(epoch: number): Promise<AdminAnswer> {
+    const leads = this.role === 'leading' || (this.role === 'standing' && this.#isElected)
     // An equal one is the same attempt again: the two never draw the same number.
-    if (this.role === 'leading' || epoch < this.#fence) {
+    if (leads || epoch < this.#fence) {
       return { ok: false, text: `epoch ${epoch} cannot begin: this master is ${this.role} and has seen ${this.#fence}` }
     }
     this.#raiseFence(epoch)
+    await this.#arbiter.yielded()
     return { ok: true, text: `nothing below epoch ${epoch} counts any more` }
   }
 

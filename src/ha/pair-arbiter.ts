@@ -45,6 +45,8 @@ export interface PairBroken {
   trustsForEver?: boolean
   /** Counts as in sync although it was told that it is not. */
   keepsInSync?: boolean
+  /** Counts on what it was although the other one has begun an epoch since. */
+  keepsLead?: boolean
   /** Counts as in sync as long as the other one's machine is there. */
   refreshesLate?: boolean
   /** Leads while the other one, which hangs, may still be certain. */
@@ -82,6 +84,7 @@ export class PairArbiter implements Arbiter {
   readonly #store: RecordStore
   readonly #timer: Timer
   #record: LogRecord | undefined
+  #writing: Promise<void> = Promise.resolve()
   #held: LogRecord | undefined
   #asked: Moment | undefined
   /** Since when the other one gives no answer; undefined while it does. */
@@ -224,6 +227,13 @@ export class PairArbiter implements Arbiter {
     if (!this.#options.broken?.keepsInSync) this.#word = undefined
   }
 
+  /** From now on this one neither led last nor has all that was acknowledged. */
+  async yielded(): Promise<void> {
+    if (this.#options.broken?.keepsLead) return
+    this.#word = undefined
+    if (this.#record) await this.#write({ ...this.#record, inSync: [] })
+  }
+
   async #probe(): Promise<void> {
     if (!this.#held || this.#isProbing) return
     this.#isProbing = true
@@ -298,9 +308,11 @@ export class PairArbiter implements Arbiter {
     if (leftMs > 0) await clock.sleep(leftMs)
   }
 
-  async #write(log: LogRecord): Promise<void> {
-    await this.#store.write(recordText(log))
+  #write(log: LogRecord): Promise<void> {
     this.#record = log
+    const written = this.#writing.then(() => this.#store.write(recordText(log)))
+    this.#writing = written.catch(() => {})
+    return written
   }
 
   async recordInSync(inSync: readonly MemberId[]): Promise<boolean> {

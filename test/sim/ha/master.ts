@@ -327,18 +327,20 @@ export class SimMaster {
   }
 
   #program(env: Env, fail: (error: Error) => void): LeadingProgram {
+    // What a life of this master that was ended goes on with touches nothing of the next one.
+    let service: Service | undefined
     return {
       lead: async (replica: Replica, leadership) => {
-        const service = new Service(env, replica as DiskReplica, leadership, this.#options)
+        service = new Service(env, replica as DiskReplica, leadership, this.#options)
         await service.prepare()
         this.#service = service
       },
-      pause: () => this.#service?.setPaused(true),
-      endLog: () => this.#service?.endLog(),
-      resume: () => this.#service?.setPaused(false),
+      pause: () => service?.setPaused(true),
+      endLog: () => service?.endLog(),
+      resume: () => service?.setPaused(false),
       leave: async () => {
-        this.#service?.close()
-        this.#service = undefined
+        service?.close()
+        if (this.#service === service) this.#service = undefined
       },
       roleChanged: () => {},
       fatal: fail,

@@ -42,6 +42,7 @@ const rules: Record<keyof Broken, string> = {
   sharesEpochs: 'draws epochs that the other one of two may draw too',
   trustsForEver: 'leads because it once was in sync',
   ignoresLongerLog: 'leads although the other one of two has more',
+  keepsLead: 'counts on what it was when the other one of two has begun an epoch since',
   keepsInSync: 'counts as in sync although it was told that it is not',
   refreshesLate: "counts as in sync as long as the other one's machine is there",
   leadsAtOnce: 'leads while the other one of two, which hangs, may be certain',

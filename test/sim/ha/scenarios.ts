@@ -19,6 +19,7 @@ export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
   leadsAtOnce: { ...pair, faults: ['promoteOther'], oneWriter: true, isImpatient: true, faultMs: 9000 },
   ignoresSleep: { ...pair, faults: ['freezeInTurn'] },
   leavesAtOnce: { ...pair, faults: ['cutAndKill'] },
+  keepsLead: { ...pair, faults: ['leadAlone'] },
   keepsInSync: { ...pair, faults: ['cutAndKill'] },
   standsUnasked: { ...pair, faults: ['promoteBoth'] },
   sharesEpochs: { ...pair, faults: ['promoteBoth'] },

@@ -53,6 +53,7 @@ export const pairFaults = [
   'wakeAlone',
   'killInTurn',
   'freezeInTurn',
+  'leadAlone',
 ] as const
 export type Fault = (typeof everyFault)[number] | (typeof pairFaults)[number]
 
@@ -304,6 +305,7 @@ class World {
       wakeAlone: () => this.#wakeAlone(leader),
       killInTurn: () => this.#killInTurn(leader),
       freezeInTurn: () => this.#freezeInTurn(leader),
+      leadAlone: () => this.#leadAlone(leader),
     }
     const fault = this.#any(this.#faults)
     if (fault) makers[fault]()
@@ -492,6 +494,26 @@ class World {
     this.scheduler.at(4000, () => leader.kill())
     for (const master of [leader, other]) this.#restartLater(master, 4300)
     this.scheduler.at(4500 + this.scheduler.random() * 1000, () => this.#promote(other))
+  }
+
+  /** The leader is killed, leads again at once, and ends before its follower has come back; that one is told to lead. */
+  #leadAlone(leader: SimMaster): void {
+    const { scheduler } = this
+    const other = this.#otherOf(leader)
+    leader.kill()
+    this.#restartLater(leader, 200 + scheduler.random() * 300)
+    const promote = () => {
+      if (leader.member) this.#promote(leader)
+      else if (!this.isPeace) scheduler.at(20, promote)
+    }
+    scheduler.at(500, promote)
+    const endWhenItLeads = () => {
+      if (leader.member?.role !== 'leading') return this.isPeace || scheduler.at(5, endWhenItLeads)
+      return scheduler.at(50 + scheduler.random() * 150, () => leader.kill())
+    }
+    scheduler.at(510, endWhenItLeads)
+    scheduler.at(1500 + scheduler.random() * 500, () => this.#promote(other))
+    this.#restartLater(leader, 8000)
   }
 
   #stop(master: SimMaster): void {
