@@ -1,16 +1,18 @@
-// What is compared: the real MooseFS and ours, each with a master and three chunkservers on an address of its own, and
-// three mounts of them. Debian's programs and ours get the same configuration files; everything else is at its default.
+// What is compared: the real MooseFS, ours, and the real one with our chunkservers: each with a master and three
+// chunkservers on an address of its own, and mounts of them. Debian's programs and ours get the same configuration files;
+// everything else is at its default.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from '../test/interop/cluster.ts'
 
-export const columns = ['real', 'mixed', 'ours'] as const
+export const columns = ['real', 'chunks', 'mixed', 'ours'] as const
 export type Column = (typeof columns)[number]
 
 export const columnNames: Readonly<Record<Column, string>> = {
   real: 'all real',
+  chunks: 'real but our chunkservers',
   mixed: 'real mount, our servers',
   ours: 'our mount, our servers',
 }
@@ -18,6 +20,7 @@ export const columnNames: Readonly<Record<Column, string>> = {
 const CHUNKSERVERS = [1, 2, 3]
 const CLOCK_TICKS_PER_SECOND = 100
 const bin = join(import.meta.dirname, '../bin')
+const ourChunkserver = join(bin, 'mfschunkserver')
 
 /** CPU seconds, user and system, since the processes began. */
 export interface CpuSeconds {
@@ -44,8 +47,11 @@ export class Sides {
       const real = this.#startCluster('mfsmaster', 'mfschunkserver')
       this.#addMount('real', real, 'mfsmount')
     }
-    if (wanted.some(column => column !== 'real')) {
-      const ours = this.#startCluster(join(bin, 'mfsmaster'), join(bin, 'mfschunkserver'))
+    if (wanted.includes('chunks')) {
+      this.#addMount('chunks', this.#startCluster('mfsmaster', ourChunkserver), 'mfsmount')
+    }
+    if (wanted.includes('mixed') || wanted.includes('ours')) {
+      const ours = this.#startCluster(join(bin, 'mfsmaster'), ourChunkserver)
       if (wanted.includes('mixed')) this.#addMount('mixed', ours, 'mfsmount')
       if (wanted.includes('ours')) this.#addMount('ours', ours, join(bin, 'mfsmount'))
     }
