@@ -21,6 +21,9 @@ export interface DiskLock {
   release(): Promise<void>
 }
 
+/** What is to become of a file: another size, or the buffers one after the other from `position`. */
+export type FileChange = { readonly size: number } | { readonly position: number; readonly parts: readonly Buffer[] }
+
 export interface DiskFile {
   /** Reads up to `target.length` bytes at `position`; returns how many there were. */
   read(target: Buffer, position: number): Promise<number>
@@ -36,6 +39,11 @@ export interface DiskFile {
   readNow(target: Buffer, position: number): number
   writeSync(source: Buffer, position: number): void
   truncate(size: number): Promise<void>
+  /**
+   * truncate() and writev() in this order, in one go where possible: the way to another thread and back takes longer
+   * than most of them. When one fails those after it are not done.
+   */
+  change(changes: readonly FileChange[]): Promise<void>
   /** fdatasync: contents and size are on disk when this resolves. */
   sync(): Promise<void>
   /**
@@ -53,6 +61,8 @@ export type OpenMode = 'r' | 'r+' | 'w+' | 'wx+' | 'a+'
 
 export interface Disk {
   open(path: string, mode: OpenMode): Promise<DiskFile>
+  /** open() with `wx+` and change(). A file that could not be written stays as it is. */
+  create(path: string, changes: readonly FileChange[]): Promise<DiskFile>
   readFile(path: string): Promise<Buffer>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>

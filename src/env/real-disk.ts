@@ -1,8 +1,25 @@
-import type { Stats } from 'node:fs'
-import { fdatasyncSync, fstatSync, writeSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
-import type { Disk, DiskFile, FileStat } from './disk.ts'
+import {
+  close,
+  constants,
+  fdatasync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncate,
+  open,
+  read,
+  type Stats,
+  write,
+  writeSync,
+  writev,
+} from 'node:fs'
+import { mkdir, open as openHandle, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
+import type { Disk, DiskFile, FileChange, FileStat, OpenMode } from './disk.ts'
 import { readMemory } from './page-cache.ts'
+import { CallSequence, PARTS_MAX } from './system-calls.ts'
+
+const FILE_MODE = 0o640
+/** Of `wx+`; Node does not tell the last one. */
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | 0o2000000
 
 function fileStat(stats: Stats): FileStat {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'
@@ -36,58 +53,100 @@ class Pace {
   }
 }
 
+type Answer<T> = (error: Error | null, result: T) => void
+
+function asked<T>(action: (answer: Answer<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => action((error, result) => (error ? reject(error) : resolve(result))))
+}
+
 class RealFile implements DiskFile {
-  readonly #handle: FileHandle
+  /** -1 once it is closed: the next file that is opened may get the same number. */
+  #fd: number
   // Apart: where syncs are slow, what only goes to memory is quick all the same.
   readonly #writes = new Pace()
   readonly #syncs = new Pace()
+  /** What the system was asked for and has not answered. */
+  #going = 0
+  #whenDone: (() => void) | undefined
 
-  constructor(handle: FileHandle) {
-    this.#handle = handle
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  async #during<T>(action: Promise<T>): Promise<T> {
+    this.#going++
+    try {
+      return await action
+    } finally {
+      if (--this.#going === 0) this.#whenDone?.()
+    }
   }
 
   async read(target: Buffer, position: number): Promise<number> {
     let done = 0
     while (done < target.length) {
-      const { bytesRead } = await this.#handle.read(target, done, target.length - done, position + done)
-      if (bytesRead === 0) break
-      done += bytesRead
+      const [from, left] = [done, target.length - done]
+      const got = await this.#ask<number>(answer => read(this.#fd, target, from, left, position + from, answer))
+      if (got === 0) break
+      done += got
     }
     return done
+  }
+
+  #ask<T>(action: (answer: Answer<T>) => void): Promise<T> {
+    return this.#during(asked(action))
   }
 
   async write(source: Buffer, position: number): Promise<void> {
     let done = 0
     while (done < source.length) {
-      const { bytesWritten } = await this.#handle.write(source, done, source.length - done, position + done)
-      done += bytesWritten
+      const [from, left] = [done, source.length - done]
+      done += await this.#ask<number>(answer => write(this.#fd, source, from, left, position + from, answer))
     }
   }
 
   async writev(sources: readonly Buffer[], position: number): Promise<void> {
     const total = sources.reduce((sum, source) => sum + source.length, 0)
-    const { bytesWritten } = await this.#handle.writev(sources as Buffer[], position)
+    const done = await this.#ask<number>(answer => writev(this.#fd, sources as Buffer[], position, answer))
     // A short write is rare (a signal, a nearly full disk): finish it the plain way, which also finds the error.
-    if (bytesWritten < total) await this.write(Buffer.concat(sources).subarray(bytesWritten), position + bytesWritten)
+    if (done < total) await this.write(Buffer.concat(sources).subarray(done), position + done)
   }
 
   readNow(target: Buffer, position: number): number {
-    return readMemory(this.#handle.fd, target, position)
+    return readMemory(this.#fd, target, position)
   }
 
   writeSync(source: Buffer, position: number): void {
     let done = 0
     while (done < source.length) {
-      done += writeSync(this.#handle.fd, source, done, source.length - done, position + done)
+      done += writeSync(this.#fd, source, done, source.length - done, position + done)
     }
   }
 
   truncate(size: number): Promise<void> {
-    return this.#handle.truncate(size)
+    return this.#ask(answer => ftruncate(this.#fd, size, answer as Answer<void>))
+  }
+
+  async change(changes: readonly FileChange[]): Promise<void> {
+    let done = 0
+    if (changes.length > 1 && CallSequence.isPossible) {
+      const calls = new CallSequence()
+      addChanges(calls, this.#fd, changes)
+      done = (await this.#during(calls.run())).done
+    }
+    await this.changeRest(changes.slice(done))
+  }
+
+  /** One by one, which also finds the error where change() stopped. */
+  async changeRest(changes: readonly FileChange[]): Promise<void> {
+    for (const change of changes) {
+      if ('size' in change) await this.truncate(change.size)
+      else await this.writev(change.parts, change.position)
+    }
   }
 
   sync(): Promise<void> {
-    return this.#handle.datasync()
+    return this.#ask(answer => fdatasync(this.#fd, answer as Answer<void>))
   }
 
   writeLittle(source: Buffer, position: number): Promise<void> | undefined {
@@ -95,22 +154,62 @@ class RealFile implements DiskFile {
   }
 
   syncLittle(): Promise<void> | undefined {
-    return this.#syncs.inPlace(() => fdatasyncSync(this.#handle.fd)) ? undefined : this.sync()
+    return this.#syncs.inPlace(() => fdatasyncSync(this.#fd)) ? undefined : this.sync()
   }
 
   async stat(): Promise<FileStat> {
     // The system has it in memory while the file is open.
-    return fileStat(fstatSync(this.#handle.fd))
+    return fileStat(fstatSync(this.#fd))
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
+  /** Once all is answered that was asked before. */
+  async close(): Promise<void> {
+    if (this.#going > 0) {
+      await new Promise<void>(done => {
+        this.#whenDone = done
+      })
+    }
+    const fd = this.#fd
+    this.#fd = -1
+    await asked<void>(answer => close(fd, answer as Answer<void>))
   }
+}
+
+/** The changes up to the first that no single call can make. */
+function addChanges(calls: CallSequence, fd: number | undefined, changes: readonly FileChange[]): void {
+  for (const change of changes) {
+    if ('size' in change) calls.truncate(fd, change.size)
+    else if (change.parts.length <= PARTS_MAX) calls.write(fd, change.parts, change.position)
+    else return
+  }
+}
+
+async function openFile(path: string, mode: OpenMode): Promise<RealFile> {
+  return new RealFile(await asked<number>(answer => open(path, mode, FILE_MODE, answer)))
+}
+
+async function createFile(path: string, changes: readonly FileChange[]): Promise<RealFile> {
+  let made = { done: 0, first: -1 }
+  if (CallSequence.isPossible) {
+    const calls = new CallSequence()
+    calls.open(path, CREATE, FILE_MODE)
+    addChanges(calls, undefined, changes)
+    made = await calls.run()
+  }
+  const file = made.done > 0 ? new RealFile(made.first) : await openFile(path, 'wx+')
+  try {
+    await file.changeRest(changes.slice(Math.max(0, made.done - 1)))
+  } catch (error) {
+    await file.close().catch(() => undefined)
+    throw error
+  }
+  return file
 }
 
 /** The disks of this machine. */
 export const realDisk: Disk = {
-  open: async (path, mode) => new RealFile(await open(path, mode, 0o640)),
+  open: openFile,
+  create: createFile,
   readFile: path => readFile(path),
   rename: (from, to) => rename(from, to),
   unlink: path => unlink(path),
@@ -118,7 +217,7 @@ export const realDisk: Disk = {
   list: path => readdir(path),
   stat: async path => fileStat(await stat(path)),
   async syncFolder(path) {
-    const handle = await open(path, 'r')
+    const handle = await openHandle(path, 'r')
     try {
       await handle.sync()
     } finally {
@@ -132,7 +231,7 @@ export const realDisk: Disk = {
   removeFolder: path => rmdir(path),
   async lock(path) {
     const { lockWholeFile } = await import('./file-lock.ts')
-    const handle = await open(path, 'w+', 0o640)
+    const handle = await openHandle(path, 'w+', FILE_MODE)
     try {
       lockWholeFile(handle.fd, path)
     } catch (error) {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Disk, DiskFile } from '../env/disk.ts'
+import type { Disk, DiskFile, FileChange } from '../env/disk.ts'
 import { realClock } from '../env/real.ts'
 import { realDisk } from '../env/real-disk.ts'
 import { Journal, type JournalError, type SyncMode } from './journal.ts'
@@ -21,6 +21,7 @@ const rest = (file: DiskFile) => ({
   writev: (sources: readonly Buffer[], position: number) => file.writev(sources, position),
   readNow: (target: Buffer, position: number) => file.readNow(target, position),
   writeSync: (source: Buffer, position: number) => file.writeSync(source, position),
+  change: (changes: readonly FileChange[]) => file.change(changes),
   truncate: (size: number) => file.truncate(size),
   stat: () => file.stat(),
   close: () => file.close(),

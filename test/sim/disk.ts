@@ -1,6 +1,6 @@
 // A disk that forgets. What a program wrote is visible to it at once, but a power cut takes back what was not synced:
 // each un-synced write is kept, lost or torn by chance, in any order, and of the changes of names only a first part stays.
-import type { Disk, DiskFile, DiskLock, DiskSpace, FileStat, OpenMode } from '../../src/env/disk.ts'
+import type { Disk, DiskFile, DiskLock, DiskSpace, FileChange, FileStat, OpenMode } from '../../src/env/disk.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** A change of a file's contents, with what it replaced. Without `bytes` the file gets the size `position`. */
@@ -241,6 +241,12 @@ export class SimDisk implements Disk {
     return new Door(this, isAlive)
   }
 
+  async create(path: string, changes: readonly FileChange[], isAlive = always): Promise<DiskFile> {
+    const file = await this.open(path, 'wx+', isAlive)
+    await file.change(changes)
+    return file
+  }
+
   open(path: string, mode: OpenMode, isAlive = always): Promise<DiskFile> {
     return this.#later('open', path, isAlive, () => {
       let inode = this.#names.get(path)
@@ -442,20 +448,29 @@ export class SimDisk implements Disk {
         this.#failIf('syncs', path)
         inode.sync()
       })
+    const truncate = (size: number) =>
+      later('truncate', () => {
+        // A file can be made shorter on a full disk.
+        const isFree = this.fault.writes === 'ENOSPC' && size <= inode.size
+        if (!isFree) this.#failIf('writes', path)
+        this.#resized(inode, size)
+        inode.truncate(size)
+      })
+    const writev = (sources: readonly Buffer[], position: number) => writeLater(Buffer.concat(sources), position)
     return {
       read: (target, position) => later('read', () => read(target, position)),
       write: writeLater,
-      writev: (sources, position) => writeLater(Buffer.concat(sources), position),
+      writev,
       readNow,
       writeSync: write,
-      truncate: size =>
-        later('truncate', () => {
-          // A file can be made shorter on a full disk.
-          const isFree = this.fault.writes === 'ENOSPC' && size <= inode.size
-          if (!isFree) this.#failIf('writes', path)
-          this.#resized(inode, size)
-          inode.truncate(size)
-        }),
+      truncate,
+      // Whoever is killed may have made some of the changes.
+      async change(changes) {
+        for (const change of changes) {
+          if ('size' in change) await truncate(change.size)
+          else await writev(change.parts, change.position)
+        }
+      },
       sync,
       writeLittle: writeLater,
       syncLittle: sync,
@@ -491,6 +506,10 @@ class Door implements Disk {
 
   open(path: string, mode: OpenMode): Promise<DiskFile> {
     return this.#disk.open(path, mode, this.#isAlive)
+  }
+
+  create(path: string, changes: readonly FileChange[]): Promise<DiskFile> {
+    return this.#disk.create(path, changes, this.#isAlive)
   }
 
   readFile(path: string): Promise<Buffer> {

@@ -21,7 +21,7 @@ import {
 import { ChunkTable, UNKNOWN_BLOCKS } from './chunk-table.ts'
 import { Folder, FolderError, type FolderOptions, type FoundChunk } from './folder.ts'
 import type { FolderLine } from './folder-list.ts'
-import { type BlockPiece, OpenChunk, type WriteResult } from './open-chunk.ts'
+import { type BlockPiece, headOf, OpenChunk, type WriteResult } from './open-chunk.ts'
 import { chooseFolder } from './placement.ts'
 import { noted } from './statistics.ts'
 
@@ -602,16 +602,20 @@ export class ChunkStore {
     const path = folder.path(chunkId, version, subfolder)
     this.#building.add(chunkId)
     try {
-      const file = noted(await folder.disk.open(path, 'wx+'), folder.statistics, this.#env.clock)
-      const open = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
+      const table = emptyTable()
+      const made = folder.disk.create(path, [headOf(chunkId, version, table)])
+      const file = noted(
+        await made.catch(error => this.#unmade(error, folder, path)),
+        folder.statistics,
+        this.#env.clock,
+      )
+      const open = new OpenChunk(chunkId, 0, file, newLayout, table)
+      folder.namesChanged(subfolder)
       try {
-        await open.writeHead(version)
-        folder.namesChanged(subfolder)
         await this.#synced(folder, subfolder, file)
       } catch (error) {
         await file.close().catch(() => undefined)
-        await folder.disk.unlink(path).catch(() => undefined)
-        throw error
+        return await this.#unmade(error, folder, path)
       }
       open.row = this.#added(chunkId, version, folder, subfolder, 0)
       // The write that it was created for comes soon.
@@ -623,6 +627,12 @@ export class ChunkStore {
     } finally {
       this.#building.delete(chunkId)
     }
+  }
+
+  /** Removes what there is of a new file, unless it is another one's. */
+  async #unmade(error: unknown, { disk }: Folder, path: string): Promise<never> {
+    if (errnoOf(error) !== 'EEXIST') await disk.unlink(path).catch(() => undefined)
+    throw error
   }
 
   #added(chunkId: number, version: number, folder: Folder, subfolder: number, blockCount: number): number {

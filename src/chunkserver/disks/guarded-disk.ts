@@ -1,6 +1,6 @@
 // The disk of one folder, kept from holding up the others. A disk that hangs answers nothing, and each question to it
 // keeps a thread: so only some are asked at a time, and when one is not answered for long all fail and no more is asked.
-import type { Disk, DiskFile, DiskLock, DiskSpace, FileStat, OpenMode } from '../../env/disk.ts'
+import type { Disk, DiskFile, DiskLock, DiskSpace, FileChange, FileStat, OpenMode } from '../../env/disk.ts'
 import type { Clock } from '../../env/env.ts'
 
 /** Questions at a time. The threads of the program (see bin/mfschunkserver) are enough for several disks that hang. */
@@ -61,6 +61,10 @@ export class GuardedDisk implements Disk {
     return this.ask(async () => this.#guarded(await this.#disk.open(path, mode)))
   }
 
+  create(path: string, changes: readonly FileChange[]): Promise<DiskFile> {
+    return this.ask(async () => this.#guarded(await this.#disk.create(path, changes)))
+  }
+
   #guarded(file: DiskFile): DiskFile {
     return {
       read: (target, position) => this.ask(() => file.read(target, position)),
@@ -72,6 +76,7 @@ export class GuardedDisk implements Disk {
       writeLittle: (source, position) => this.ask(() => file.write(source, position)),
       syncLittle: () => this.ask(() => file.sync()),
       truncate: size => this.ask(() => file.truncate(size)),
+      change: changes => this.ask(() => file.change(changes)),
       sync: () => this.ask(() => file.sync()),
       stat: () => this.ask(() => file.stat()),
       close: () => this.ask(() => file.close()),

@@ -4,7 +4,7 @@
 //
 // The file grows and shrinks by whole blocks. Only a kill in the middle of appending can leave a part of a block, which
 // has no CRC yet and is cut off when the file is opened.
-import type { DiskFile } from '../../env/disk.ts'
+import type { DiskFile, FileChange } from '../../env/disk.ts'
 import { MFSBLOCKSINCHUNK, MFSBLOCKSIZE } from '../../protocol/constants.ts'
 import { Status } from '../../protocol/status.ts'
 import { crc32, patchedCrc32 } from '../../util/crc32.ts'
@@ -50,41 +50,46 @@ export interface WriteResult {
   readonly error?: ChunkError
 }
 
+interface TableRange {
+  readonly from: number
+  readonly to: number
+}
+
 interface CachedBlock {
   index: number
   bytes: Buffer
 }
 
-/** Writes of one file that may be done in any order, those of consecutive bytes as one. */
-class ParallelWrites {
+/** Changes of one file in their order; writes of consecutive bytes are one. */
+class Changes {
   readonly #file: DiskFile
+  #changes: FileChange[] = []
   #run: { position: number; end: number; parts: Buffer[] } | undefined
-  #going: Promise<unknown>[] = []
 
   constructor(file: DiskFile) {
     this.#file = file
   }
 
-  add(position: number, bytes: number, parts: readonly Buffer[]): void {
-    if (this.#run?.end !== position) this.#go()
-    this.#run ??= { position, end: position, parts: [] }
+  resize(size: number): void {
+    this.#run = undefined
+    this.#changes.push({ size })
+  }
+
+  write(position: number, bytes: number, parts: readonly Buffer[]): void {
+    if (this.#run?.end !== position) {
+      this.#run = { position, end: position, parts: [] }
+      this.#changes.push(this.#run)
+    }
     this.#run.parts.push(...parts)
     this.#run.end += bytes
   }
 
-  #go(): void {
-    const run = this.#run
-    this.#run = undefined
-    // What fails is told by done().
-    if (run) this.#going.push(this.#file.writev(run.parts, run.position).catch((error: unknown) => ({ error })))
-  }
-
-  /** All are in the file. @throws what the first one that failed did */
+  /** All are in the file. @throws what the first one that failed did; those after it are not made */
   async done(): Promise<void> {
-    this.#go()
-    const results = await Promise.all(this.#going.splice(0))
-    const failed = results.find(result => result !== undefined) as { error: unknown } | undefined
-    if (failed) throw failed.error
+    const changes = this.#changes
+    this.#changes = []
+    this.#run = undefined
+    if (changes.length > 0) await this.#file.change(changes)
   }
 }
 
@@ -176,12 +181,15 @@ export class OpenChunk {
     const before = this.blockCount
     try {
       const blockCount = usable.reduce((most, { blockIndex }) => Math.max(most, blockIndex + 1), before)
-      if (this.#isAppend(usable)) this.blockCount = blockCount
-      else await this.#grow(blockCount)
-      await this.#writeBlocks(usable, before, options.sparsify)
+      const changes = new Changes(this.file)
+      // Whole blocks at the end make the file as long as it must be.
+      if (blockCount > before && !this.#isAppend(usable)) changes.resize(this.#position(blockCount))
+      this.blockCount = blockCount
+      await this.#writeBlocks(usable, before, options.sparsify, changes)
       if (options.sync) await this.file.sync()
     } catch (error) {
       this.#cached = undefined
+      this.blockCount = before
       if (error instanceof ChunkError) return { done: 0, error }
       return { done: 0, error: await this.#afterFailure(usable, before, error) }
     }
@@ -203,7 +211,7 @@ export class OpenChunk {
     }
   }
 
-  /** Whole blocks after the last one, without holes: writing them makes the file as long as it must be. */
+  /** Whole blocks after the last one, without holes. */
   #isAppend(pieces: readonly BlockPiece[]): boolean {
     return pieces.every(
       ({ blockIndex, size, parts }, i) =>
@@ -224,50 +232,47 @@ export class OpenChunk {
     this.#cached = undefined
   }
 
-  /** @param firstNew blocks from this one on did not exist before: they are holes until something is written there */
-  async #writeBlocks(pieces: readonly BlockPiece[], firstNew: number, sparsify: boolean): Promise<void> {
-    const writes = new ParallelWrites(this.file)
-    const crcs = new Map<number, number>()
-    try {
-      for (const piece of pieces) {
-        if (piece.size === 0) continue
-        const { blockIndex, offset, size } = piece
-        // A second part of a block comes to lie over the first.
-        if (crcs.has(blockIndex)) await writes.done()
-        const isHole = blockIndex >= firstNew && !crcs.has(blockIndex)
-        if (size === MFSBLOCKSIZE) {
-          crcs.set(blockIndex, piece.crc)
-          if (this.#cached?.index === blockIndex) this.#cached = undefined
-        } else crcs.set(blockIndex, await this.#patched(piece, isHole, crcs.get(blockIndex)))
-        const { from, to, parts } = nonZeroRange(piece.parts, offset, size, isHole && sparsify)
-        if (from < to) writes.add(this.#position(blockIndex) + from, to - from, parts)
-      }
-      if (this.blockCount > firstNew) await writes.done()
-    } catch (error) {
-      // Whoever has the file next must not find writes under way.
-      await writes.done().catch(() => undefined)
-      throw error
-    }
-    await this.#writeCrcs(crcs, pieces, firstNew, writes)
-  }
-
-  /** Puts the CRCs into the table and the file, beside `writes`; back again when one of these fails. */
-  async #writeCrcs(
-    crcs: ReadonlyMap<number, number>,
+  /**
+   * Data first, then the CRCs: a kill between them in an append leaves a part of a block that has no CRC yet.
+   *
+   * @param firstNew blocks from this one on did not exist before: they are holes until something is written there
+   */
+  async #writeBlocks(
     pieces: readonly BlockPiece[],
     firstNew: number,
-    writes: ParallelWrites,
+    sparsify: boolean,
+    changes: Changes,
   ): Promise<void> {
+    const crcs = new Map<number, number>()
+    for (const piece of pieces) {
+      if (piece.size === 0) continue
+      const { blockIndex, offset, size } = piece
+      // A second part of a block may need the first to be there.
+      if (crcs.has(blockIndex)) await changes.done()
+      const isHole = blockIndex >= firstNew && !crcs.has(blockIndex)
+      if (size === MFSBLOCKSIZE) {
+        crcs.set(blockIndex, piece.crc)
+        if (this.#cached?.index === blockIndex) this.#cached = undefined
+      } else crcs.set(blockIndex, await this.#patched(piece, isHole, crcs.get(blockIndex)))
+      const { from, to, parts } = nonZeroRange(piece.parts, offset, size, isHole && sparsify)
+      if (from < to) changes.write(this.#position(blockIndex) + from, to - from, parts)
+    }
+    await this.#writeCrcs(crcs, this.#tableRange(pieces, firstNew), changes)
+  }
+
+  /** Puts the CRCs into the table and, behind the data, into the file; into the table again as before when that fails. */
+  async #writeCrcs(crcs: ReadonlyMap<number, number>, range: TableRange, changes: Changes): Promise<void> {
     const before = [...crcs.keys()].map(blockIndex => [blockIndex, this.crcOf(blockIndex)] as const)
     for (const [blockIndex, crc] of crcs) this.table.writeUInt32BE(crc, blockIndex * 4)
-    const table = this.#writeTable(pieces, firstNew)
-    const [, written] = await Promise.allSettled([table, writes.done()])
-    if (written.status === 'rejected') {
+    const { from, to } = range
+    const bytes = this.table.subarray(from * 4, to * 4)
+    changes.write(this.headerBytes + from * 4, bytes.length, [bytes])
+    try {
+      await changes.done()
+    } catch (error) {
       for (const [blockIndex, crc] of before) this.table.writeUInt32BE(crc, blockIndex * 4)
-      await this.#writeTable(pieces, firstNew)
-      throw written.reason
+      throw error
     }
-    await table
   }
 
   /** The CRC of a block once a part of it is changed. The rest must be right: a wrong block is not made right. */
@@ -291,14 +296,14 @@ export class OpenChunk {
     return patchedCrc32(crcNow, before, crc, behind)
   }
 
-  /** Writes the CRCs of these blocks, of all between them and of those that growth made. */
-  async #writeTable(pieces: readonly BlockPiece[], firstNew: number): Promise<void> {
+  /** Of the CRCs of these blocks, of all between them and of those that growth made. */
+  #tableRange(pieces: readonly BlockPiece[], firstNew: number): TableRange {
     let [first, last] = [firstNew < this.blockCount ? firstNew : MFSBLOCKSINCHUNK, -1]
     for (const { blockIndex } of pieces) {
       first = Math.min(first, blockIndex)
       last = Math.max(last, blockIndex)
     }
-    await this.writeTableRange(first, last + 1)
+    return { from: first, to: last + 1 }
   }
 
   async writeTableRange(from: number, to: number): Promise<void> {
@@ -377,8 +382,13 @@ export class OpenChunk {
 
   /** Writes the header and the CRCs of a chunk that is new. */
   async writeHead(version: number): Promise<void> {
-    await this.file.writev([encodeHeader(this.chunkId, version), this.table], 0)
+    await this.file.change([headOf(this.chunkId, version, this.table)])
   }
+}
+
+/** The header and the CRCs of a new file. */
+export function headOf(chunkId: number, version: number, table: Buffer): FileChange {
+  return { position: 0, parts: [encodeHeader(chunkId, version), table] }
 }
 
 function checkPiece({ blockIndex, offset, size, crc, parts }: BlockPiece): Status {

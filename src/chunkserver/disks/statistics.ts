@@ -1,5 +1,5 @@
 // What a disk did: for the lists of the monitoring tools.
-import type { DiskFile } from '../../env/disk.ts'
+import type { DiskFile, FileChange } from '../../env/disk.ts'
 import type { Clock } from '../../env/env.ts'
 import type { DiskStatistics } from '../../protocol/cstocl.ts'
 
@@ -92,19 +92,25 @@ export class FolderStatistics {
   }
 }
 
+const sizeOf = (parts: readonly Buffer[]) => parts.reduce((sum, { length }) => sum + length, 0)
+
+function bytesOf(changes: readonly FileChange[]): number {
+  return changes.reduce((sum, change) => sum + ('size' in change ? 0 : sizeOf(change.parts)), 0)
+}
+
 /** The same file, with everything it does noted. */
 export function noted(file: DiskFile, statistics: FolderStatistics, clock: Clock): DiskFile {
-  async function timed<T>(kind: 'read' | 'write' | 'sync', action: Promise<T>, bytesOf: (result: T) => number) {
+  async function timed<T>(kind: 'read' | 'write' | 'sync', action: Promise<T>, bytesIn: (result: T) => number) {
     const startMs = clock.monotonicMs()
     const result = await action
-    statistics.note(kind, bytesOf(result), Math.round((clock.monotonicMs() - startMs) * 1000))
+    statistics.note(kind, bytesIn(result), Math.round((clock.monotonicMs() - startMs) * 1000))
     return result
   }
   return {
     read: (target, position) => timed('read', file.read(target, position), bytes => bytes),
     write: (source, position) => timed('write', file.write(source, position), () => source.length),
-    writev: (sources, position) =>
-      timed('write', file.writev(sources, position), () => sources.reduce((sum, { length }) => sum + length, 0)),
+    writev: (sources, position) => timed('write', file.writev(sources, position), () => sizeOf(sources)),
+    change: changes => timed('write', file.change(changes), () => bytesOf(changes)),
     sync: () => timed('sync', file.sync(), () => 0),
     readNow(target, position) {
       const startMs = clock.monotonicMs()

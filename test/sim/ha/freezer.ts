@@ -130,7 +130,9 @@ export class Freezer {
   }
 
   #disk(base: Disk): Disk {
-    return this.#gated(base, (name, result) => (name === 'open' ? this.#gated(result as DiskFile) : result))
+    return this.#gated(base, (name, result) =>
+      name === 'open' || name === 'create' ? this.#gated(result as DiskFile) : result,
+    )
   }
 
   /** The same object, with results of its promises coming through the gate. */

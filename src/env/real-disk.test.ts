@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { realDisk } from './real-disk.ts'
+import { CallSequence, PARTS_MAX } from './system-calls.ts'
+
+async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'elkfs-disk-'))
+  try {
+    await run(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const bytes = (text: string) => Buffer.from(text)
+
+test('several system calls are made in one go on the processors that they were written for', () => {
+  assert.equal(CallSequence.isPossible, process.arch === 'x64')
+})
+
+test('a new file gets its size and its bytes, one change after the other', () =>
+  withFolder(async folder => {
+    const path = join(folder, 'new')
+    const changes = [{ size: 10 }, { position: 2, parts: [bytes('ab'), bytes(''), bytes('cd')] }, { size: 5 }]
+    const file = await realDisk.create(path, changes)
+    assert.equal(readFileSync(path, 'latin1'), '\0\0abc')
+    await file.change([
+      { position: 4, parts: [bytes('xyz')] },
+      { position: 0, parts: [bytes('0')] },
+    ])
+    await file.close()
+    assert.equal(readFileSync(path, 'latin1'), '0\0abxyz')
+  }))
+
+test('a file that is there is not created, and stays as it is', () =>
+  withFolder(async folder => {
+    const path = join(folder, 'there')
+    await (await realDisk.create(path, [{ position: 0, parts: [bytes('old')] }])).close()
+    await assert.rejects(realDisk.create(path, [{ size: 0 }]), { code: 'EEXIST' })
+    assert.equal(readFileSync(path, 'latin1'), 'old')
+  }))
+
+test('the change that fails says why, and those after it are not made', () =>
+  withFolder(async folder => {
+    const path = join(folder, 'big')
+    const file = await realDisk.create(path, [])
+    const changes = [{ position: 0, parts: [bytes('a')] }, { size: 2 ** 52 }, { position: 1, parts: [bytes('b')] }]
+    await assert.rejects(file.change(changes), { code: 'EFBIG' })
+    await file.close()
+    assert.equal(readFileSync(path, 'latin1'), 'a')
+    const full = await realDisk.open('/dev/full', 'r+')
+    const write = { position: 0, parts: [bytes('a')] }
+    await assert.rejects(full.change([write, write]), { code: 'ENOSPC' })
+    await full.close()
+  }))
+
+test('more buffers than one system call takes are written all the same', () =>
+  withFolder(async folder => {
+    const path = join(folder, 'parts')
+    const parts = Array.from({ length: PARTS_MAX + 1 }, (_, i) => bytes(String(i % 10)))
+    const file = await realDisk.create(path, [
+      { size: 1 },
+      { position: 1, parts },
+      { position: 0, parts: [bytes('x')] },
+    ])
+    await file.close()
+    assert.equal(readFileSync(path, 'latin1'), `x${Buffer.concat(parts)}`)
+  }))
+
+test('a file is closed once all is written that was asked for before', () =>
+  withFolder(async folder => {
+    const path = join(folder, 'closed')
+    const file = await realDisk.create(path, [])
+    const going = Array.from({ length: 20 }, (_, i) => file.write(bytes('12345'), 5 * i))
+    await file.close()
+    await Promise.all(going)
+    assert.equal(readFileSync(path).length, 100)
+  }))
+
+test('a file that is closed is not mistaken for the next one that is opened', () =>
+  withFolder(async folder => {
+    const first = await realDisk.create(join(folder, 'first'), [])
+    await first.close()
+    const next = await realDisk.create(join(folder, 'next'), [{ position: 0, parts: [bytes('next')] }])
+    assert.equal(first.readNow(Buffer.alloc(4), 0), 0)
+    await assert.rejects(first.write(bytes('first'), 0))
+    await assert.rejects(first.change([{ size: 0 }, { size: 0 }]))
+    assert.equal(readFileSync(join(folder, 'next'), 'latin1'), 'next')
+    await next.close()
+  }))
