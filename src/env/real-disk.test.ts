@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, open, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { openCached } from './cached-open.ts'
 import { realDisk } from './real-disk.ts'
 import { CallSequence, PARTS_MAX } from './system-calls.ts'
 
@@ -91,3 +94,31 @@ test('a file that is closed is not mistaken for the next one that is opened', ()
     assert.equal(readFileSync(join(folder, 'next'), 'latin1'), 'next')
     await next.close()
   }))
+
+test('a file whose name is in memory is opened though all threads wait for other disks', async () => {
+  const folder = mkdtempSync('/dev/shm/elkfs-disk-')
+  try {
+    const path = join(folder, 'known')
+    writeFileSync(path, '')
+    for (let turn = 0; openCached(path) === undefined; turn++) {
+      assert.ok(turn < 1000, 'the system tells of what is in memory')
+      await (await realDisk.open(path, 'r+')).close()
+    }
+    // Whoever opens one of these waits for a writer.
+    const pipes = Array.from({ length: Number(process.env.UV_THREADPOOL_SIZE ?? 4) }, (_, i) => join(folder, `${i}`))
+    execFileSync('mkfifo', pipes)
+    for (const pipe of pipes) open(pipe, 'r', () => {})
+    let isOpen = false
+    const opening = realDisk.open(path, 'r+').then(file => {
+      isOpen = true
+      return file.close()
+    })
+    await nextTurn()
+    const wasOpen = isOpen
+    for (const pipe of pipes) writeFileSync(pipe, '')
+    await opening
+    assert.ok(wasOpen)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})

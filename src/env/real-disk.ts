@@ -13,6 +13,7 @@ import {
   writev,
 } from 'node:fs'
 import { mkdir, open as openHandle, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
+import { openCached } from './cached-open.ts'
 import type { Disk, DiskFile, FileChange, FileStat, OpenMode } from './disk.ts'
 import { readMemory } from './page-cache.ts'
 import { CallSequence, PARTS_MAX } from './system-calls.ts'
@@ -185,6 +186,8 @@ function addChanges(calls: CallSequence, fd: number | undefined, changes: readon
 }
 
 async function openFile(path: string, mode: OpenMode): Promise<RealFile> {
+  const fd = mode === 'r+' ? openCached(path) : undefined
+  if (fd !== undefined) return new RealFile(fd)
   return new RealFile(await asked<number>(answer => open(path, mode, FILE_MODE, answer)))
 }
 
