@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, open, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, open, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -15,6 +15,14 @@ async function withFolder(run: (folder: string) => Promise<void>): Promise<void>
     await run(folder)
   } finally {
     rmSync(folder, { recursive: true })
+  }
+}
+
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return ''
   }
 }
 
@@ -95,15 +103,34 @@ test('a file that is closed is not mistaken for the next one that is opened', ()
     await next.close()
   }))
 
+test('files that are closed together are closed each for itself', () =>
+  withFolder(async folder => {
+    const paths = [1, 2, 3].map(i => join(folder, String(i)))
+    const files = await Promise.all(paths.map(path => realDisk.create(path, [])))
+    const descriptor = readdirSync('/proc/self/fd').find(fd => linkOf(fd) === paths[1])
+    closeSync(Number(descriptor))
+    const results = await Promise.allSettled(files.map(file => file.close()))
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    )
+    const [, failed] = results as PromiseRejectedResult[]
+    assert.equal(failed?.reason.code, 'EBADF')
+    assert.ok(readdirSync('/proc/self/fd').every(fd => !linkOf(fd).startsWith(folder)))
+  }))
+
 test('a file whose name is in memory is opened though all threads wait for other disks', async () => {
   const folder = mkdtempSync('/dev/shm/elkfs-disk-')
   try {
     const path = join(folder, 'known')
     writeFileSync(path, '')
-    for (let turn = 0; openCached(path) === undefined; turn++) {
+    let cached: number | undefined
+    for (let turn = 0; cached === undefined; turn++) {
       assert.ok(turn < 1000, 'the system tells of what is in memory')
-      await (await realDisk.open(path, 'r+')).close()
+      await nextTurn()
+      cached = openCached(path)
     }
+    closeSync(cached)
     // Whoever opens one of these waits for a writer.
     const pipes = Array.from({ length: Number(process.env.UV_THREADPOOL_SIZE ?? 4) }, (_, i) => join(folder, `${i}`))
     execFileSync('mkfifo', pipes)

@@ -13,6 +13,8 @@ import {
   writev,
 } from 'node:fs'
 import { mkdir, open as openHandle, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { getSystemErrorName } from 'node:util'
 import { openCached } from './cached-open.ts'
 import type { Disk, DiskFile, FileChange, FileStat, OpenMode } from './disk.ts'
 import { readMemory } from './page-cache.ts'
@@ -63,6 +65,7 @@ function asked<T>(action: (answer: Answer<T>) => void): Promise<T> {
 class RealFile implements DiskFile {
   /** -1 once it is closed: the next file that is opened may get the same number. */
   #fd: number
+  readonly #path: string
   // Apart: where syncs are slow, what only goes to memory is quick all the same.
   readonly #writes = new Pace()
   readonly #syncs = new Pace()
@@ -70,8 +73,9 @@ class RealFile implements DiskFile {
   #going = 0
   #whenDone: (() => void) | undefined
 
-  constructor(fd: number) {
+  constructor(fd: number, path: string) {
     this.#fd = fd
+    this.#path = path
   }
 
   async #during<T>(action: Promise<T>): Promise<T> {
@@ -172,8 +176,44 @@ class RealFile implements DiskFile {
     }
     const fd = this.#fd
     this.#fd = -1
-    await asked<void>(answer => close(fd, answer as Answer<void>))
+    await asked<void>(answer => closeSoon(fd, dirname(this.#path), answer))
   }
+}
+
+interface Closing {
+  readonly fd: number
+  readonly answer: Answer<void>
+}
+
+/** What is to be closed at the end of this turn, by folder: a disk that hangs holds up its own files only. */
+const closing = new Map<string, Closing[]>()
+
+function closeSoon(fd: number, folder: string, answer: Answer<void>): void {
+  const others = closing.get(folder)
+  if (others) others.push({ fd, answer })
+  else closing.set(folder, [{ fd, answer }])
+  if (closing.size === 1 && !others) process.nextTick(closeAll)
+}
+
+function closeAll(): void {
+  for (const files of closing.values()) {
+    if (files.length > 1 && CallSequence.isPossible) void closeTogether(files)
+    else for (const { fd, answer } of files) close(fd, answer as Answer<void>)
+  }
+  closing.clear()
+}
+
+async function closeTogether(files: readonly Closing[]): Promise<void> {
+  const calls = new CallSequence()
+  for (const { fd } of files) calls.close(fd)
+  const results = await calls.run()
+  for (const [i, { answer }] of files.entries()) answer(closeError(results.of(i)), undefined)
+}
+
+function closeError(result: number): Error | null {
+  if (result === 0) return null
+  const code = getSystemErrorName(result)
+  return Object.assign(new Error(`${code}: close`), { code })
 }
 
 /** The changes up to the first that no single call can make. */
@@ -187,21 +227,23 @@ function addChanges(calls: CallSequence, fd: number | undefined, changes: readon
 
 async function openFile(path: string, mode: OpenMode): Promise<RealFile> {
   const fd = mode === 'r+' ? openCached(path) : undefined
-  if (fd !== undefined) return new RealFile(fd)
-  return new RealFile(await asked<number>(answer => open(path, mode, FILE_MODE, answer)))
+  if (fd !== undefined) return new RealFile(fd, path)
+  return new RealFile(await asked<number>(answer => open(path, mode, FILE_MODE, answer)), path)
 }
 
 async function createFile(path: string, changes: readonly FileChange[]): Promise<RealFile> {
-  let made = { done: 0, first: -1 }
+  let [done, fd] = [0, -1]
   if (CallSequence.isPossible) {
     const calls = new CallSequence()
     calls.open(path, CREATE, FILE_MODE)
     addChanges(calls, undefined, changes)
-    made = await calls.run()
+    const results = await calls.run()
+    done = results.done
+    fd = results.of(0)
   }
-  const file = made.done > 0 ? new RealFile(made.first) : await openFile(path, 'wx+')
+  const file = done > 0 ? new RealFile(fd, path) : await openFile(path, 'wx+')
   try {
-    await file.changeRest(changes.slice(Math.max(0, made.done - 1)))
+    await file.changeRest(changes.slice(Math.max(0, done - 1)))
   } catch (error) {
     await file.close().catch(() => undefined)
     throw error

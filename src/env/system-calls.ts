@@ -48,7 +48,9 @@ const X86_64 = [
   '5b', // pop rbx
   'c3', // ret
 ]
-const numbers = { open: 2, ftruncate: 77, pwritev: 296 } as const
+const numbers = { open: 2, close: 3, ftruncate: 77, pwritev: 296 } as const
+/** No result is less. */
+const ANY_RESULT = -4095
 
 type NativeFunction = ReturnType<ReturnType<typeof koffi.load>['func']>
 
@@ -69,6 +71,13 @@ function made(code: Buffer): NativeFunction | undefined {
 }
 
 let going = 0
+
+export interface CallResults {
+  /** So many calls, from the first, did all they should. */
+  readonly done: number
+  /** What a call returned that was made: less than 0 is the number of an error, negative. */
+  of(call: number): number
+}
 
 /** System calls to be made one after the other. */
 export class CallSequence {
@@ -103,6 +112,11 @@ export class CallSequence {
     this.#add(numbers.pwritev, descriptor(fd), at, BigInt(parts.length), BigInt(position), bytes)
   }
 
+  /** The calls after it are made whatever comes of it. */
+  close(fd: number): void {
+    this.#add(numbers.close, BigInt(fd), 0n, 0n, 0n, ANY_RESULT)
+  }
+
   #address(bytes: Buffer): bigint {
     this.#kept.push(bytes)
     return koffi.address(bytes)
@@ -112,10 +126,9 @@ export class CallSequence {
     this.#records.push(BigInt(number), a, b, c, d, 0n, BigInt(least))
   }
 
-  /** @returns how many calls did all they should, and the result of the first one */
-  async run(): Promise<{ done: number; first: number }> {
+  async run(): Promise<CallResults> {
     assert(run, 'there is a way to make several calls')
-    if (this.#records.length === 0) return { done: 0, first: -1 }
+    if (this.#records.length === 0) return { done: 0, of: () => -1 }
     const records = Buffer.from(BigInt64Array.from(this.#records).buffer)
     const count = records.length / RECORD_BYTES
     const kept = this.#kept
@@ -125,7 +138,7 @@ export class CallSequence {
         going--
         kept.length = 0
         if (error) reject(error)
-        else resolve({ done: count - left, first: Number(records.readBigInt64LE(RESULT_AT)) })
+        else resolve({ done: count - left, of: i => Number(records.readBigInt64LE(i * RECORD_BYTES + RESULT_AT)) })
       })
     })
   }

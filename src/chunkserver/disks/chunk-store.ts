@@ -26,8 +26,9 @@ import { chooseFolder } from './placement.ts'
 import { noted } from './statistics.ts'
 
 const IDLE_CLOSE_MS = 3000
-/** Files open at a time, sessions aside. */
+/** Files open at a time, sessions aside; when there are more, so many are closed together. */
 const IDLE_OPEN_MAX = 512
+const IDLE_CLOSED_TOGETHER = 64
 const SPACE_EVERY_MS = 60_000
 /** Blocks moved in one go by copies and tests. */
 const COPY_BLOCKS = 16
@@ -312,8 +313,9 @@ export class ChunkStore {
   }
 
   #closeIdle(nowMs: number): void {
+    const most = this.#open.size > IDLE_OPEN_MAX ? IDLE_OPEN_MAX - IDLE_CLOSED_TOGETHER : IDLE_OPEN_MAX
     for (const open of this.#open.values()) {
-      const many = this.#open.size > IDLE_OPEN_MAX
+      const many = this.#open.size > most
       if (isIdle(open) && (many || nowMs - open.lastUseMs > IDLE_CLOSE_MS)) this.#close(open)
     }
   }
