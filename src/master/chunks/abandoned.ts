@@ -88,6 +88,11 @@ export class AbandonedWrites {
     return this.#settling.has(row)
   }
 
+  /** A write or cut is over for good, and the chunk is not yet as long as its file says. */
+  isToBeCut(row: number): boolean {
+    return this.#due.get(row) ?? false
+  }
+
   begun(row: number, place: WritePlace): void {
     this.#alike.delete(row)
     this.#places.set(row, this.isNew(row) ? { ...place, isNew: true } : place)
@@ -150,8 +155,7 @@ export class AbandonedWrites {
 
   /** Whether the session must wait until the write of another one is settled. That is begun then. */
   mustSettleFor(row: number, session: SessionId): boolean {
-    const isOver = this.#due.get(row) ?? false
-    if (!isOver && (!this.#wasLeft(row) || this.#places.get(row)?.session === session)) return false
+    if (!this.isToBeCut(row) && (!this.#wasLeft(row) || this.#places.get(row)?.session === session)) return false
     this.#settle(row, true)
     return true
   }

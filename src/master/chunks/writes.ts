@@ -438,8 +438,17 @@ export class Writes {
     const isHeld =
       (this.#isLeftAlone(row) && !this.#isOwnWrite(row, request)) ||
       this.#parts.abandoned.isSettling(row) ||
-      this.#mustSettle(row, request)
+      this.#mustSettle(row, request) ||
+      this.#isToBeCut(row)
     return isHeld ? row : 0
+  }
+
+  /** Whether the chunk is cut as soon as its copies are known; not when it is lost. */
+  #isToBeCut(row: number): boolean {
+    const { abandoned, copies, servers, isBusy } = this.#parts
+    if (!abandoned.isToBeCut(row)) return false
+    if (isBusy(row) || this.#mustFix(row) || copies.good(row).length > 0) return true
+    return !servers.knowAll || this.#areCopiesToCome(row)
   }
 
   /** Whether the chunk is locked by a client that is not connected. */

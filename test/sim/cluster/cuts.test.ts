@@ -146,3 +146,23 @@ test('the cut of a client that died while it waited for a writer is not made aft
     assert.equal(found.status === undefined && found.attributes.length, 2 * LENGTH)
   })
 })
+
+// Seed 10002040 (everything)
+test('a file that the next master has cut does not grow over its end before the servers have cut the chunk', async () => {
+  for (let afterMs = 1; afterMs < 4; afterMs += 0.5) {
+    await withFile(false, async (cluster, host, session, inode) => {
+      session.truncate(inode, true, root, CUT_TO).catch(() => undefined)
+      await cluster.sleep(afterMs)
+      host.kill()
+      cluster.killMaster(false, 1000)
+      for (const node of cluster.servers) cluster.killServer(node, false, 8000)
+      await cluster.sleep(2000)
+      const other = await cluster.connect(cluster.addClientHost().env('other'))
+      const opened = await other.open(inode, cltoma.OpenFlag.READ | cltoma.OpenFlag.WRITE, root)
+      const wasCut = opened.status === undefined && opened.attributes.length === CUT_TO
+      assert.equal((await other.truncate(inode, true, root, 70_000_000)).status, undefined)
+      const end = await readRange(other, inode, CUT_TO, LENGTH - CUT_TO)
+      assert.ok(end.equals(wasCut ? Buffer.alloc(LENGTH - CUT_TO) : CONTENTS.subarray(CUT_TO)), `after ${afterMs} ms`)
+    })
+  }
+})
