@@ -33,6 +33,7 @@ import { typeBits } from './node-types.ts'
 import type { CacheMode } from './options.ts'
 import { ACCESS_ACL, DEFAULT_ACL, decodeAcl, encodeAcl, NO_ACL, NOT_GIVEN } from './posix-acl.ts'
 import { Recent } from './recent.ts'
+import { RecentInodes } from './recent-inodes.ts'
 import type { SpecialFiles } from './special-files.ts'
 import { errnoOf } from './status-errno.ts'
 
@@ -156,7 +157,7 @@ export class ClusterFileSystem implements FileSystem {
   readonly #seenFolders: Recent<number, NodeAttributes>
   readonly #ahead: Recent<number, AskedAhead>
   /** Inodes known to have no extended attributes. */
-  readonly #bare: Recent<number, true>
+  readonly #bare: RecentInodes
   readonly #xattrs: Recent<string, Buffer | Errno>
   /** Resolves when the kernel has dropped what the master told us to drop. */
   #dropped: Promise<void> = Promise.resolve()
@@ -179,7 +180,7 @@ export class ClusterFileSystem implements FileSystem {
     const nowMs = () => clock.monotonicMs()
     this.#lookups = new Recent(5000, nowMs)
     this.#listings = new Recent(100, nowMs)
-    this.#bare = new Recent(20_000, nowMs)
+    this.#bare = new RecentInodes(nowMs)
     this.#seenFolders = new Recent(1000, nowMs)
     this.#xattrs = new Recent(10_000, nowMs)
     this.#ahead = new Recent(1000, nowMs)
@@ -847,7 +848,7 @@ export class ClusterFileSystem implements FileSystem {
     if (name.length > NAME_BYTES_MAX) return errno.ERANGE
     const bad = badXattrName(name)
     if (bad) return bad
-    if (this.#bare.get(inode)) return errno.ENODATA
+    if (this.#bare.has(inode)) return errno.ENODATA
     const key = `${inode} ${request.uid} ${request.gid} ${name}`
     const known = this.#xattrs.get(key)
     return known !== undefined ? known : this.#getxattr(request, inode, name, key)
@@ -876,7 +877,7 @@ export class ClusterFileSystem implements FileSystem {
   listxattr(request: Request, inode: number): Answer<Buffer> {
     if (this.#special.owns(inode)) return errno.EPERM
     if (!this.#options.xattrs) return errno.EOPNOTSUPP
-    if (this.#bare.get(inode)) return Buffer.alloc(0)
+    if (this.#bare.has(inode)) return Buffer.alloc(0)
     return this.#askXattr(request, inode, '')
   }
 
@@ -1053,7 +1054,7 @@ export class ClusterFileSystem implements FileSystem {
   /** What attributes tell beside what the kernel keeps of them. */
   #learn(inode: number, from: NodeAttributes): void {
     const { attributeSeconds } = this.#options
-    if (from.flags & MattrFlag.NOXATTR) this.#bare.set(inode, true, attributeSeconds * 1000)
+    if (from.flags & MattrFlag.NOXATTR) this.#bare.add(inode, attributeSeconds * 1000)
     else this.#bare.delete(inode)
     if (from.type === TYPE_FOLDER) this.#seenFolders.set(inode, from, REMOVED_FOLDER_MS)
     const state = this.#openInodes.get(inode)
