@@ -12,21 +12,19 @@ import {
   writeCheckpointFile,
 } from '../journal/checkpoint-files.ts'
 import { Journal, type JournalError } from '../journal/journal.ts'
-import { recentLines } from '../journal/recent-lines.ts'
 import { makeReady, recover } from '../journal/recovery.ts'
 import type { State } from '../metadata/state.ts'
 import { Archiving } from './archiving.ts'
 import { Checkpointer } from './checkpointer.ts'
-import { AFTERMATH_SECONDS } from './chunks/aftermath.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
 import { DataCache } from './clients/data-cache.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { RecentAnswers } from './clients/recent-answers.ts'
-import { Reservations } from './clients/reservations.ts'
 import { TreeJobs } from './clients/tree-jobs.ts'
 import { FileCheck } from './file-check.ts'
+import { LastLines } from './last-lines.ts'
 import { type CommitRule, LiveLedger } from './live-ledger.ts'
 import { logOf } from './metaloggers/committed-log.ts'
 import { MetaloggerPort } from './metaloggers/port.ts'
@@ -50,6 +48,8 @@ export interface MasterLog {
   epoch?: number
   /** Whose port is open already, and stays open when this master does not lead any more. */
   metaloggers?: MetaloggerPort
+  /** Where somebody has kept it; else it is read from the changelogs. */
+  lastLines?: LastLines | undefined
 }
 
 export class Master {
@@ -63,7 +63,7 @@ export class Master {
   readonly chunks: ChunkManager
   /** What clients may ask again after this start; a follower keeps it up from the lines. */
   readonly answers: RecentAnswers
-  readonly #reservations = new Reservations()
+  readonly #lastLines: LastLines
   readonly #timers: Timer[] = []
   readonly #fileCheck: FileCheck
   readonly #checkpointer: Checkpointer
@@ -91,7 +91,8 @@ export class Master {
     const stateNow = () => ({ version: state.version, digest: state.digest() })
     const journal = new Journal(env.disk, env.clock, dataFolder, { sync, stateNow }, onFailure)
     const checkpointer = new Checkpointer(env, journal, state, checkpointVersion, options)
-    const master = new Master(env, options, { state, journal, checkpointer })
+    const lastLines = await LastLines.read(env.disk, dataFolder, state.version)
+    const master = new Master(env, options, { state, journal, checkpointer }, lastLines)
     await settleCheckpoints(env.disk, dataFolder, checkpoint, state.version, keepPrevious)
     journal.onCut(() => master.#metaloggers.rotated())
     await master.#metaloggers.listen(options.metaloggersHost, options.metaloggersPort)
@@ -103,8 +104,10 @@ export class Master {
 
   /** Serves a log and state that are there already: those of a follower that was elected. */
   static async lead(env: Env, options: MasterOptions, log: MasterLog): Promise<Master> {
-    const master = new Master(env, options, log)
-    const isNew = log.state.metaId === 0n
+    const { state, lastLines } = log
+    const known = lastLines ?? (await LastLines.read(env.disk, options.dataFolder, state.version))
+    const master = new Master(env, options, log, known)
+    const isNew = state.metaId === 0n
     if (isNew) master.#assignMetaId()
     // A follower could not begin from the mark of a new file system: it does not say when the root was made.
     if (isNew) await master.#storeCheckpoint(CHECKPOINT_BACK)
@@ -116,7 +119,9 @@ export class Master {
     env: Env,
     options: MasterOptions,
     { state, journal, checkpointer, commitRule, epoch = 0, metaloggers }: MasterLog,
+    lastLines: LastLines,
   ) {
+    this.#lastLines = lastLines
     this.#env = env
     this.#options = options
     this.#journal = journal
@@ -127,10 +132,10 @@ export class Master {
     this.ledger = new LiveLedger(state, env.clock, journal, commitRule)
     this.#metaloggers = metaloggers ?? new MetaloggerPort(env, logOf(this.ledger), options)
     this.ledger.listen((id, body) => this.#metaloggers.changed(id, body))
-    this.chunks = new ChunkManager(env, this.ledger, options.chunks)
+    this.chunks = new ChunkManager(env, this.ledger, options.chunks, lastLines.aftermath)
     const locks = new LockService(this.ledger)
     this.#fileCheck = new FileCheck(this.ledger, this.chunks, options.missingLogCapacity)
-    this.answers = new RecentAnswers(this.ledger)
+    this.answers = new RecentAnswers(this.ledger, lastLines.answers)
     const services = {
       ledger: this.ledger,
       chunks: this.chunks,
@@ -141,7 +146,7 @@ export class Master {
       fileCheck: this.#fileCheck,
       options: options.client,
       epoch,
-      reservations: this.#reservations,
+      reservations: lastLines.reservations,
       statistics: this.#statistics,
     }
     this.#clients = new ClientPort(env, services, options.exports, {
@@ -161,7 +166,9 @@ export class Master {
   }
 
   async #open(): Promise<void> {
-    await this.#rememberLastLines()
+    const { sessions, nodes } = this.ledger.state
+    this.#lastLines.reservations.end(inode => (nodes.isFile(inode) ? nodes.length.get(inode) : undefined))
+    this.#lastLines.answers.keepOnly(id => sessions.get(id) !== undefined)
     if (this.ledger.state.metaId === 0n) this.#assignMetaId()
     this.chunks.takeOver()
     this.#disconnectSessions()
@@ -180,19 +187,6 @@ export class Master {
         this.chunks.tick()
       }),
     )
-  }
-
-  /** What the former master knew and the state does not hold: answers that may be lost, and whose leases there are. */
-  async #rememberLastLines(): Promise<void> {
-    const { version, sessions, nodes } = this.ledger.state
-    const lines = await recentLines(this.#env.disk, this.#options.dataFolder, version, AFTERMATH_SECONDS)
-    for (const { entry, trailer } of lines) {
-      this.chunks.remember(entry, trailer)
-      this.#reservations.remember(entry, trailer)
-      this.answers.remember(entry, trailer)
-    }
-    this.#reservations.end(inode => (nodes.isFile(inode) ? nodes.length.get(inode) : undefined))
-    this.answers.keepOnly(id => sessions.get(id) !== undefined)
   }
 
   #assignMetaId(): void {

@@ -1,8 +1,8 @@
 // A request whose answer was lost, and that the client sends again, is carried out once and answered as it was.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { OnceRequest } from '../../src/master/clients/recent-answers.ts'
-import { type AnswerLink, RecentAnswers } from '../../src/master/clients/recent-answers.ts'
+import type { AnswerLink } from '../../src/master/clients/answer-table.ts'
+import { type OnceRequest, RecentAnswers } from '../../src/master/clients/recent-answers.ts'
 import type { Ledger } from '../../src/master/ledger.ts'
 import type { Entry } from '../../src/metadata/changelog/entry.ts'
 import type { Trailer } from '../../src/metadata/changelog/trailer.ts'

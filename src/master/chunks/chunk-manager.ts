@@ -6,8 +6,6 @@
 //   operations    create, version, cut        reports       what servers tell
 //   repairer      what chunks need            replications, deletions: carrying it out
 import type { Env } from '../../env/env.ts'
-import type { Entry } from '../../metadata/changelog/entry.ts'
-import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
 import { MissingKind } from '../../protocol/monitors.ts'
 import type { Memory } from '../../util/memory.ts'
@@ -61,12 +59,14 @@ export class ChunkManager implements ChunkService {
   readonly #list: ServerList
   readonly #options: ChunkOptions
   readonly #rules: RepairRules
-  readonly #aftermath = new Aftermath()
+  readonly #aftermath: Aftermath
   #knewAll = false
   #ticks = 0
 
-  constructor(env: Env, ledger: Ledger, options: ChunkOptions) {
+  /** @param aftermath with what the log tells */
+  constructor(env: Env, ledger: Ledger, options: ChunkOptions, aftermath = new Aftermath()) {
     this.#ledger = ledger
+    this.#aftermath = aftermath
     const { chunks, storageClasses } = ledger.state
     const servers = new Servers(env.clock, ledger, options)
     const copies = new Copies(servers, row => this.#repairer.changed(row))
@@ -152,12 +152,7 @@ export class ChunkManager implements ChunkService {
     this.#sweep.startEvery()
   }
 
-  /** A line of the log from before this master began to serve, in their order. */
-  remember(entry: Entry, trailer: Trailer): void {
-    this.#aftermath.remember(entry, trailer)
-  }
-
-  /** All of them were told: leases have their owners again, and what a dead master was cutting is settled. */
+  /** This master serves from now on: leases have their owners again, and what a dead master was cutting is settled. */
   takeOver(): void {
     const { chunks } = this.#ledger.state
     const versionOf = (chunkId: ChunkId) => chunks.version.get(chunks.find(chunkId))

@@ -5,6 +5,9 @@ import type { Entry } from '../../metadata/changelog/entry.ts'
 import type { Trailer } from '../../metadata/changelog/trailer.ts'
 import type { Inode } from '../../metadata/types.ts'
 
+/** Of as many files a follower knows the length that the log told last. */
+const LENGTHS_MAX = 10_000
+
 export class Reservations {
   readonly #ends = new Map<Inode, number>()
   /** For remember(): lengths that the log has told last. */
@@ -38,7 +41,10 @@ export class Reservations {
     const before = this.#lengths.get(entry.inode)
     if (before !== undefined && entry.length <= before) this.drop(entry.inode)
     else this.written(entry.inode, entry.length)
+    this.#lengths.delete(entry.inode)
     this.#lengths.set(entry.inode, entry.length)
+    const [oldest] = this.#lengths.keys()
+    if (oldest !== undefined && this.#lengths.size > LENGTHS_MAX) this.#lengths.delete(oldest)
   }
 
   /** The log has come to its end. @param lengthOf undefined for what is no file any more */

@@ -143,14 +143,16 @@ export class ClusterMaster implements LeadingProgram {
   // --- what the member asks for
 
   async lead(replica: Replica, leadership: Leadership): Promise<void> {
-    const { state, journal, checkpointer, metaloggers } = replica as DiskReplica
+    const own = replica as DiskReplica
+    const { state, journal, checkpointer, metaloggers } = own
     if (!state || !checkpointer || !metaloggers) throw new Error('elected without metadata')
     this.#leadership = leadership
     this.#informGuard()
     const env = this.#doors.envOf(() => leadership.certain())
     const commitRule = (version: number, action: () => void) => leadership.whenCommitted(version, action)
     const { epoch } = leadership
-    const log = { state, journal, checkpointer, commitRule, epoch, metaloggers }
+    const lastLines = own.takeLastLines()
+    const log = { state, journal, checkpointer, commitRule, epoch, metaloggers, lastLines }
     this.#master = await Master.lead(env, this.#options, log)
   }
 

@@ -12,6 +12,7 @@ import type { JournalError, JournalOptions } from '../../journal/journal.ts'
 import { checkpointPattern, makeReady, type Recovered, recover } from '../../journal/recovery.ts'
 import { CheckpointError } from '../../metadata/checkpoint/format.ts'
 import { Checkpointer, type CheckpointOptions } from '../checkpointer.ts'
+import { LastLines } from '../last-lines.ts'
 import { MetaloggerPort } from '../metaloggers/port.ts'
 import { DiskReplica } from './replica.ts'
 
@@ -157,12 +158,14 @@ export class DataFolder implements ReplicaStore {
     await this.#finishPuttingAside(epochs)
     const recovered = await this.#recover()
     const { sync, checkpoints, metaloggers } = this.#options
-    const replica = new DiskReplica(this.#env, this.#folder, recovered?.state, epochs, { sync }, this.#onFailure)
+    const state = recovered?.state
+    const lastLines = state && (await LastLines.read(this.#env.disk, this.#folder, state.version))
+    const replica = new DiskReplica(this.#env, this.#folder, state, lastLines, epochs, { sync }, this.#onFailure)
     this.#replica = replica
     if (recovered && metaloggers) await this.#serveMetaloggers(replica, metaloggers)
     if (!recovered || !checkpoints) return replica
-    const { state, checkpointVersion, replayed } = recovered
-    replica.checkpointer = new Checkpointer(this.#env, replica.journal, state, checkpointVersion, checkpoints)
+    const { checkpointVersion, replayed } = recovered
+    replica.checkpointer = new Checkpointer(this.#env, replica.journal, recovered.state, checkpointVersion, checkpoints)
     if (replayed > LONG_REPLAY) void replica.checkpointer.save()
     return replica
   }

@@ -14,6 +14,7 @@ import { DIGEST_KIND } from '../../metadata/digest.ts'
 import { ReplayError } from '../../metadata/replay-error.ts'
 import type { State } from '../../metadata/state.ts'
 import type { Checkpointer } from '../checkpointer.ts'
+import type { LastLines } from '../last-lines.ts'
 import type { CommittedLog } from '../metaloggers/committed-log.ts'
 import type { MetaloggerPort } from '../metaloggers/port.ts'
 import { changelogsByAge, type EpochStore } from './data-folder.ts'
@@ -33,6 +34,8 @@ export class DiskReplica implements Replica, CommittedLog {
   checkpointer: Checkpointer | undefined
   /** Serves metaloggers while this replica is open. */
   metaloggers: MetaloggerPort | undefined
+  /** As the log goes; undefined once it was taken: whoever leads goes on with it. */
+  #lastLines: LastLines | undefined
   durable: number
   onBatch: ((batch: Batch) => void) | undefined
   onDurable: (() => void) | undefined
@@ -46,11 +49,15 @@ export class DiskReplica implements Replica, CommittedLog {
   /** First line of the next batch that the journal writes. */
   #unwritten: number
 
-  /** @param state as recovered; all of it is on the disk */
+  /**
+   * @param state as recovered; all of it is on the disk
+   * @param lastLines of the log up to there
+   */
   constructor(
     env: Env,
     folder: string,
     state: State | undefined,
+    lastLines: LastLines | undefined,
     epochs: EpochStore,
     options: JournalOptions,
     onFailure: (error: JournalError) => void,
@@ -58,6 +65,7 @@ export class DiskReplica implements Replica, CommittedLog {
     this.#env = env
     this.#folder = folder
     this.state = state
+    this.#lastLines = lastLines
     this.#epochs = epochs
     this.durable = this.#unwritten = this.version
     const stateNow = () => ({ version: this.version, digest: this.state?.digest() ?? 0n })
@@ -97,6 +105,13 @@ export class DiskReplica implements Replica, CommittedLog {
     digest[0] = DIGEST_KIND
     digest.writeBigUInt64BE(this.state.digest(), 1)
     return digest
+  }
+
+  /** For whoever leads from now on, once: lines of its own do not come by here. */
+  takeLastLines(): LastLines | undefined {
+    const lastLines = this.#lastLines
+    this.#lastLines = undefined
+    return lastLines
   }
 
   // --- for metaloggers
@@ -164,8 +179,10 @@ export class DiskReplica implements Replica, CommittedLog {
 
   #appendLine(state: State, text: string): void {
     try {
-      const { version, entry } = parseLine(text)
+      const line = parseLine(text)
+      const { version, entry } = line
       applyNumbered(state, version, entry)
+      this.#lastLines?.remember(line)
       this.metaloggers?.changed(version, text.slice(text.indexOf(': ') + 2))
     } catch (error) {
       if (!(error instanceof ChangelogError) && !(error instanceof ReplayError)) throw error
