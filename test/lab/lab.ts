@@ -17,7 +17,7 @@ export type MasterHost = 'cobbler1' | 'cobbler2'
 export type ChunkHost = 'chunk1' | 'chunk2'
 export const chunkHosts: readonly ChunkHost[] = ['chunk1', 'chunk2']
 export const masterHosts: readonly MasterHost[] = ['cobbler1', 'cobbler2']
-const DISK_MIB = 64
+const DISK_MIB = 256
 const etcdHosts: readonly Host[] = ['cobbler1', 'cobbler2', 'chunk1']
 
 export const addressOf = (host: Host) => `192.168.1.${hosts[host]}`
