@@ -6,6 +6,7 @@ import type { Connection } from '../env/net.ts'
 import * as cltoma from '../protocol/cltoma.ts'
 import { type Message, ProtocolError, Reader, u8, u16, u32, u64, Writer } from '../protocol/codec.ts'
 import { EPOCH_OPTION, EXTENDED_VERSION, EXTENSIONS, EXTENSIONS_OPTION, VERSION } from '../protocol/constants.ts'
+import { parseEpoch } from '../protocol/epoch.ts'
 import { FrameReader } from '../protocol/frame.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Status, statusName } from '../protocol/status.ts'
@@ -277,7 +278,7 @@ export class MasterSession {
     const same = again && (await this.#reconnect(registration))
     if (!same) await this.#newSession(registration)
     this.extended = (await registration.askOption(EXTENSIONS_OPTION)) === EXTENSIONS
-    if (this.extended) this.#checkEpoch(Number(await registration.askOption(EPOCH_OPTION)))
+    if (this.extended) this.#checkEpoch(parseEpoch(await registration.askOption(EPOCH_OPTION)))
     this.#repeatsAnswers = same && this.extended
     this.#attempts--
     this.#serve(registration)

@@ -9,6 +9,7 @@ import * as cltocs from '../protocol/cltocs.ts'
 import { ProtocolError } from '../protocol/codec.ts'
 import { EPOCH_OPTION, VERSION } from '../protocol/constants.ts'
 import * as cstocl from '../protocol/cstocl.ts'
+import { parseEpoch } from '../protocol/epoch.ts'
 import { FrameReader } from '../protocol/frame.ts'
 import * as matoml from '../protocol/matoml.ts'
 import * as mltoma from '../protocol/mltoma.ts'
@@ -124,7 +125,7 @@ export class MasterLink {
   async #checkEpoch(): Promise<void> {
     const question = cltocs.getConfig.encode({ msgid: 1, option: EPOCH_OPTION })
     const { value } = cstocl.configValue.decode(await this.#ask(question, cstocl.configValue.code))
-    const epoch = Number(value)
+    const epoch = parseEpoch(value)
     if (!(await this.#fence.admits(epoch))) {
       throw lost(`this master knows of epoch ${epoch}, and ${this.#fence.highest} has begun`)
     }

@@ -48,6 +48,11 @@ class SimpleMaster {
   }
 }
 
+const metaloggerOptions = {
+  ...{ dataFolder: FOLDER, masterHost: SIMPLE_MASTER, masterPort: 9419, bindHost: undefined },
+  ...{ reconnectSeconds: 1, timeoutSeconds: 10, downloadEveryHours: 24, backLogs: 5, keepPrevious: 3 },
+}
+
 const worldOf = () => {
   const scheduler = new Scheduler(1)
   const network = new SimNetwork(scheduler)
@@ -61,10 +66,7 @@ test('a metalogger does not follow a master of an epoch that is over, after a po
   const start = async () => {
     const env = host.env('metalogger')
     await env.disk.makeFolder(FOLDER)
-    await Metalogger.start(env, {
-      ...{ dataFolder: FOLDER, masterHost: SIMPLE_MASTER, masterPort: 9419, bindHost: undefined },
-      ...{ reconnectSeconds: 1, timeoutSeconds: 10, downloadEveryHours: 24, backLogs: 5, keepPrevious: 3 },
-    })
+    await Metalogger.start(env, metaloggerOptions)
   }
   const isFollowed = async (epoch: string) => {
     master.turn(epoch)
@@ -83,6 +85,43 @@ test('a metalogger does not follow a master of an epoch that is over, after a po
   assert.ok(!(await isFollowed('2')))
   assert.ok(await isFollowed('4'))
 })
+
+for (const nonsense of ['99999999999999999999', '1e400', '-1', '4.5', 'later']) {
+  test(`a metalogger leaves a master of epoch ${nonsense}, and follows others afterwards, after a restart too`, async () => {
+    const { scheduler, master, host } = worldOf()
+    const start = async () => {
+      const env = host.env('metalogger')
+      await env.disk.makeFolder(FOLDER)
+      await Metalogger.start(env, metaloggerOptions)
+    }
+    const isFollowed = async (epoch: string) => {
+      master.turn(epoch)
+      await scheduler.run(4000)
+      return master.heard.includes(mltoma.register.code)
+    }
+    let failure: unknown
+    const started = () => start().catch(error => (failure = error))
+    void started()
+    assert.ok(!(await isFollowed(nonsense)))
+    host.powerCut('everything')
+    void started()
+    assert.ok(await isFollowed('3'))
+    assert.equal(failure, undefined)
+  })
+
+  test(`a chunkserver leaves a master of epoch ${nonsense}, and obeys others afterwards, after a restart too`, async () => {
+    const machines = await serverOf('3')
+    const odd = await newMaster(machines, nonsense)
+    await odd.end()
+    assert.deepEqual(formsIn(odd), [cstoma.RegisterForm.BEGIN])
+    machines.host(SERVER).powerCut('everything')
+    machines.epoch = '4'
+    void machines.startServer(SERVER).catch(() => {})
+    await machines.scheduler.run(5000)
+    assert.ok(formsIn(machines.master(SERVER)).includes(END))
+    assert.deepEqual(machines.faults, [])
+  })
+}
 
 test('an epoch is admitted only when it is on the disk', async () => {
   const { scheduler, host } = worldOf()

@@ -62,6 +62,17 @@ export class Scheduler {
     }
   }
 
+  /** Runs until `work` is done, 100 s of virtual time at most. */
+  async finished<T>(work: Promise<T>): Promise<T> {
+    let isOver = false
+    const over = () => {
+      isOver = true
+    }
+    work.then(over, over)
+    await this.until(() => isOver, 100_000, 'the work')
+    return work
+  }
+
   /** Lets `ms` of virtual time go by. */
   async run(ms: number): Promise<void> {
     const end = this.nowMs + ms

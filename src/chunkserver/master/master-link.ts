@@ -8,6 +8,7 @@ import { ProtocolError, Writer } from '../../protocol/codec.ts'
 import { EPOCH_OPTION, VERSION, versionNumber } from '../../protocol/constants.ts'
 import * as cstocl from '../../protocol/cstocl.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
+import { parseEpoch } from '../../protocol/epoch.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import * as matocs from '../../protocol/matocs.ts'
 import { resolveHosts, splitHosts } from '../../util/hosts.ts'
@@ -382,7 +383,7 @@ class Session {
 
   /** A master of the original says nothing of epochs. */
   #onEarly(type: number, payload: Buffer): void {
-    if (type === cstocl.configValue.code) this.#obey(Number(cstocl.configValue.decode(payload).value))
+    if (type === cstocl.configValue.code) this.#obey(parseEpoch(cstocl.configValue.decode(payload).value))
     else if (this.#early.push({ type, payload }) > COMMANDS_MAX) throw new ProtocolError('too many commands at a time')
   }
 

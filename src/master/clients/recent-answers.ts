@@ -10,7 +10,7 @@
 //   - the connection went on for so long after the answer that the client would have given it up without it.
 //
 // Each record lies behind the changelog line that it belongs to (metadata/changelog/trailer.ts). So it is as durable as
-// the change itself, a restart and a follower know it, and remember() rebuilds the table from the lines in their order.
+// the change itself, a restart and a follower know it: AnswerTable is built from the lines in their order.
 // That a client has had an answer for the last reason is written to the log too: how old a line is tells nothing, for
 // its client may have been away while others were at work.
 import type { Entry } from '../../metadata/changelog/entry.ts'

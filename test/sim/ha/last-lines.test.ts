@@ -11,15 +11,6 @@ import { Scheduler } from '../scheduler.ts'
 const FOLDER = '/data'
 const [SESSION, OTHER_SESSION, INODE, CHUNK] = [1, 2, 2, 1]
 
-async function finished<T>(scheduler: Scheduler, work: Promise<T>): Promise<T> {
-  let isOver = false
-  void work.finally(() => {
-    isOver = true
-  })
-  await scheduler.until(() => isOver, 100_000, 'the work')
-  return work
-}
-
 const answerOf = (sessionId: number, msgid: number): Trailer => ({
   answer: { sessionId, msgid, type: 401, digest: 7, body: Buffer.from(`answer ${msgid}`).toString('base64') },
 })
@@ -52,7 +43,7 @@ test('what a follower has kept of the lines is what a start reads from its files
   const store = new DataFolder(env, FOLDER, { sync: { kind: 'commit' } }, error => {
     throw error
   })
-  const replica = await finished(scheduler, store.open())
+  const replica = await scheduler.finished(store.open())
   const late = [
     create('c', 4, answerOf(OTHER_SESSION, 5)),
     `11|IDLE()${printTrailer({ received: [{ sessionId: SESSION, msgid: 6 }] })}`,
@@ -65,7 +56,7 @@ test('what a follower has kept of the lines is what a start reads from its files
   await scheduler.until(() => replica.durable === replica.version, 1000, 'the lines are on the disk')
   const kept = replica.takeLastLines()
   assert.ok(kept)
-  const read = await finished(scheduler, LastLines.read(host.disk, FOLDER, replica.version))
+  const read = await scheduler.finished(LastLines.read(host.disk, FOLDER, replica.version))
   const known = facts(kept)
   assert.deepEqual(known, facts(read))
   assert.deepEqual([...known.answers.keys()].sort(), [SESSION, OTHER_SESSION])
@@ -89,7 +80,7 @@ test('who has led does not take old lines for the last ones: they are read anew'
   const store = new DataFolder(host.env('master'), FOLDER, { sync: { kind: 'commit' } }, error => {
     throw error
   })
-  const replica = await finished(scheduler, store.open())
+  const replica = await scheduler.finished(store.open())
   assert.ok(replica.takeLastLines())
   assert.equal(replica.takeLastLines(), undefined)
 })

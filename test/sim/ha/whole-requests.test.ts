@@ -27,18 +27,9 @@ const open = (host: SimHost) =>
     throw error
   }).open()
 
-async function finished<T>(scheduler: Scheduler, work: Promise<T>): Promise<T> {
-  let isOver = false
-  void work.finally(() => {
-    isOver = true
-  })
-  await scheduler.until(() => isOver, 100_000, 'the work')
-  return work
-}
-
 test('lines that end within a request are refused before any of them is applied', async () => {
   const { scheduler, host } = hostWith(3)
-  const replica = await finished(scheduler, open(host))
+  const replica = await scheduler.finished(open(host))
   const lines = Buffer.from('4: 1|IDLE();M\n')
   assert.throws(() => replica.append({ firstVersion: 4, count: 1, lines, digest }), ReplicaError)
   assert.equal(replica.version, 4)
@@ -49,11 +40,11 @@ test('lines that end within a request are refused before any of them is applied'
 test('a request that is larger than a batch is read from disk in one piece', async () => {
   const count = 6000
   const { scheduler, host } = hostWith(count)
-  const replica = await finished(scheduler, open(host))
+  const replica = await scheduler.finished(open(host))
   const counts: number[] = []
   const read = async () => {
     for await (const batch of replica.linesFrom(1)) counts.push(batch.count)
   }
-  await finished(scheduler, read())
+  await scheduler.finished(read())
   assert.deepEqual(counts, [count])
 })
