@@ -3,7 +3,6 @@ import type { Env } from '../../env/env.ts'
 import { CommitQueue } from '../../ha/commit-queue.ts'
 import type { EpochTable } from '../../ha/epochs.ts'
 import { type Batch, type CheckpointSource, type Replica, ReplicaError } from '../../ha/replica.ts'
-import { ChangelogFile, changeIdOf } from '../../journal/changelog-reader.ts'
 import { CHECKPOINT, CHECKPOINT_BACK, inspectCheckpoint } from '../../journal/checkpoint-files.ts'
 import { Journal, type JournalError, type JournalOptions } from '../../journal/journal.ts'
 import { applyNumbered } from '../../metadata/apply.ts'
@@ -13,13 +12,16 @@ import { saysMore } from '../../metadata/changelog/trailer.ts'
 import { DIGEST_KIND } from '../../metadata/digest.ts'
 import { ReplayError } from '../../metadata/replay-error.ts'
 import type { State } from '../../metadata/state.ts'
+import { changelogsByAge, linesFrom } from '../../replica/changelog-batches.ts'
+import type { EpochStore } from '../../replica/epoch-store.ts'
 import type { Checkpointer } from '../checkpointer.ts'
 import type { LastLines } from '../last-lines.ts'
 import type { CommittedLog } from '../metaloggers/committed-log.ts'
 import type { MetaloggerPort } from '../metaloggers/port.ts'
-import { changelogsByAge, type EpochStore } from './data-folder.ts'
 
-const BATCH_BYTES = 1 << 20
+/** This log's; a metalogger's put beside it are not cut. */
+export const CHANGELOGS = /^changelog\.\d+\.mfs$/
+
 const NO_DIGEST = Buffer.alloc(0)
 /** Its kind, because digests of different kinds can't be compared, and its value. */
 const DIGEST_BYTES = 9
@@ -192,23 +194,12 @@ export class DiskReplica implements Replica, CommittedLog {
   }
 
   async oldest(): Promise<number> {
-    const files = await changelogsByAge(this.#env.disk, this.#folder)
+    const files = await changelogsByAge(this.#env.disk, this.#folder, CHANGELOGS)
     return files[0]?.firstVersion ?? this.version
   }
 
-  async *linesFrom(version: number): AsyncGenerator<Batch> {
-    for (let next = version; next < this.durable; ) {
-      // Looked for anew each time: files are renamed when the logs rotate.
-      const files = await changelogsByAge(this.#env.disk, this.#folder)
-      const file = files.findLast(({ firstVersion }) => firstVersion <= next)
-      if (!file) throw new Error(`no changelog holds line ${next}`)
-      const first = next
-      for await (const batch of linesOf(new ChangelogFile(this.#env.disk, file.path), next)) {
-        next = batch.firstVersion + batch.count
-        yield batch
-      }
-      if (next === first) throw new Error(`${file.path} ends before line ${next}`)
-    }
+  linesFrom(version: number): AsyncGenerator<Batch> {
+    return linesFrom(this.#env.disk, this.#folder, CHANGELOGS, version, () => this.durable)
   }
 
   async checkpoint(): Promise<CheckpointSource> {
@@ -231,30 +222,6 @@ export class DiskReplica implements Replica, CommittedLog {
     await this.checkpointer?.stop()
     await this.journal.close()
   }
-}
-
-/** The lines of one changelog from `from` on, in batches of whole requests. */
-async function* linesOf(file: ChangelogFile, from: number): AsyncGenerator<Batch> {
-  let texts: string[] = []
-  let bytes = 0
-  let next = from
-  const batch = (): Batch => {
-    const lines = Buffer.from(`${texts.join('\n')}\n`, 'latin1')
-    return { firstVersion: next - texts.length, count: texts.length, lines, digest: NO_DIGEST }
-  }
-  for await (const { text } of file.lines()) {
-    const id = changeIdOf(text)
-    if (id === undefined || id > next) throw new Error(`${file.path}: line ${next} is missing`)
-    if (id < next) continue
-    texts.push(text)
-    next++
-    bytes += text.length + 1
-    if (bytes < BATCH_BYTES || saysMore(text)) continue
-    yield batch()
-    texts = []
-    bytes = 0
-  }
-  if (texts.length > 0) yield batch()
 }
 
 /** The newest one that is whole. One of a new file system does not count: its root has no times yet. */
