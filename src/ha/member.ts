@@ -9,15 +9,15 @@
 // A former leader reads its folder again: it may hold lines that were never acknowledged, and the next leader says
 // which. Changes of role come one after the other (#task); whatever is decided on old news fails at the arbiter.
 import type { Env, Timer } from '../env/env.ts'
-import type { Connection, Listener } from '../env/net.ts'
 import { VERSION, VERSION_TEXT } from '../protocol/constants.ts'
 import * as matoma from '../protocol/matoma.ts'
-import { type AdminAnswer, type AdminCommand, type MemberStatus, parseCommand } from './admin.ts'
+import type { AdminAnswer, AdminCommand, MemberStatus } from './admin.ts'
 import { type Arbiter, ArbiterError, type View } from './arbiter.ts'
 import { lastEpoch } from './epochs.ts'
 import { Following, type FollowingEnd, type FollowingOptions } from './following.ts'
+import { FrontDoor, refuse } from './front-door.ts'
 import { Leadership, type LeadershipOptions } from './leadership.ts'
-import { isProof, Link, proofOf } from './link.ts'
+import { type Link, proofOf } from './link.ts'
 import { type LeaderRecord, type LogRecord, type MemberId, memberId, memberName } from './records.ts'
 import type { Replica, ReplicaStore } from './replica.ts'
 
@@ -55,7 +55,6 @@ export interface MemberOptions {
   anyCandidate?: boolean
 }
 
-const HELLO_MS = 5000
 const RECONNECT_MS = 200
 const ANNOUNCE_MS = 1000
 const SETTLE_MS = 5000
@@ -91,8 +90,7 @@ export class Member {
   /** As of the last look: this master leads, or could. */
   isFit = false
   readonly #startedMs: number
-  #listener: Listener | undefined
-  readonly #visitors = new Set<Link>()
+  readonly #door: FrontDoor
   #timers: Timer[] = []
   #tasks: Promise<void> = Promise.resolve()
   #isLookQueued = false
@@ -121,6 +119,10 @@ export class Member {
     this.#program = program
     this.#options = options
     this.#startedMs = env.clock.monotonicMs()
+    this.#door = new FrontDoor(env, options.following, {
+      hello: (link, hello) => void this.#onHello(link, hello),
+      admin: command => this.#obey(command),
+    })
   }
 
   /** Changes when a checkpoint is fetched: what the record says of the log that was here is not true of the new one. */
@@ -137,9 +139,9 @@ export class Member {
   }
 
   async start(): Promise<void> {
-    const { clock, net } = this.#env
+    const { clock } = this.#env
     const { listenHost, listenPort, pollMs, leadership } = this.#options
-    this.#listener = await net.listen(listenHost, listenPort, connection => this.#onConnection(connection))
+    await this.#door.listen(listenHost, listenPort)
     this.#arbiter.events = {
       renewed: () => this.leadership?.resume(),
       lost: why => this.#onLeaseLost(why),
@@ -164,9 +166,9 @@ export class Member {
     })
     for (const timer of this.#timers) timer.cancel()
     this.#following?.close('this master is stopping')
-    for (const link of this.#visitors) link.close('this master is stopping')
+    this.#door.dismiss('this master is stopping')
     await this.#arbiter.close()
-    await this.#listener?.close()
+    await this.#door.close()
     await this.#replica.close()
   }
 
@@ -589,46 +591,6 @@ export class Member {
 
   // --- the port for other masters and mfsha
 
-  #onConnection(connection: Connection): void {
-    const { clock, random } = this.#env
-    const nonce = random.bytes(matoma.NONCE_BYTES)
-    const link = new Link(clock, connection)
-    this.#visitors.add(link)
-    link.open({
-      packet: (type, payload) => this.#onFirstPacket(link, nonce, type, payload),
-      closed: () => void this.#visitors.delete(link),
-    })
-    link.send(matoma.challenge.encode({ protocol: matoma.HA_PROTOCOL, nonce }))
-    clock.after(HELLO_MS, () => {
-      if (this.#visitors.has(link)) link.close('it has not said who it is')
-    })
-  }
-
-  #onFirstPacket(link: Link, nonce: Buffer, type: number, payload: Buffer): void {
-    this.#visitors.delete(link)
-    if (type === matoma.hello.code) return void this.#onHello(link, nonce, matoma.hello.decode(payload))
-    if (type === matoma.admin.code) return void this.#onAdmin(link, nonce, matoma.admin.decode(payload))
-    link.close(`message ${type} before HELLO`)
-  }
-
-  async #onAdmin(link: Link, nonce: Buffer, asked: ReturnType<(typeof matoma.admin)['decode']>): Promise<void> {
-    const { secret, cluster } = this.#options.following
-    const refuse = (reason: string) => link.sendLast(matoma.refused.encode({ reason }), reason)
-    if (asked.protocol !== matoma.HA_PROTOCOL) return refuse(`this master speaks protocol ${matoma.HA_PROTOCOL}`)
-    if (!isProof(secret, nonce, asked.proof)) return refuse('HA_AUTH_CODE is another one here')
-    if (asked.cluster !== cluster) return refuse(`this is cluster ${cluster}, not ${asked.cluster}`)
-    try {
-      const command = parseCommand(asked.command)
-      if (command.command !== 'status' && secret === undefined && !link.isLocal) {
-        return refuse('without HA_AUTH_CODE only mfsha on the same machine may change who leads')
-      }
-      const answer = await this.#obey(command)
-      link.sendLast(matoma.adminAnswer.encode({ answer: JSON.stringify(answer) }), 'answered')
-    } catch (error) {
-      refuse((error as Error).message)
-    }
-  }
-
   async #obey(command: AdminCommand): Promise<AdminAnswer> {
     switch (command.command) {
       case 'status':
@@ -689,18 +651,12 @@ export class Member {
     }
   }
 
-  async #onHello(link: Link, nonce: Buffer, hello: ReturnType<(typeof matoma.hello)['decode']>): Promise<void> {
-    const { secret, cluster } = this.#options.following
+  async #onHello(link: Link, hello: ReturnType<(typeof matoma.hello)['decode']>): Promise<void> {
+    const { secret } = this.#options.following
     const { leadership } = this
-    const refuse = (reason: string) => link.sendLast(matoma.refused.encode({ reason }), reason)
-    if (hello.protocol !== matoma.HA_PROTOCOL) {
-      return refuse(`this master speaks protocol ${matoma.HA_PROTOCOL}, not ${hello.protocol}`)
-    }
-    if (!isProof(secret, nonce, hello.proof)) return refuse('HA_AUTH_CODE is not the same on both masters')
-    if (hello.cluster !== cluster) return refuse(`this is cluster ${cluster}, not ${hello.cluster}`)
-    if (!leadership?.certain()) return refuse('this master does not lead')
+    if (!leadership?.certain()) return refuse(link, 'this master does not lead')
     if (hello.seen > leadership.epoch && !this.#options.following.ignoresEpochs) {
-      return refuse(`it has seen epoch ${hello.seen}, this is ${leadership.epoch}`)
+      return refuse(link, `it has seen epoch ${hello.seen}, this is ${leadership.epoch}`)
     }
     const replica = this.#replica
     const oldest = await replica.oldest()
