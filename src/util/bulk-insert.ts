@@ -12,8 +12,8 @@ export class BulkInsert {
   readonly #index: HashIndex
   readonly #isSame: ((a: number, b: number) => boolean) | undefined
   /** Pairs of row and hash, in the order in which they came. */
-  readonly #waiting = new Uint32Array(2 * BATCH_ROWS)
-  readonly #sorted = new Uint32Array(2 * BATCH_ROWS)
+  #waiting = new Uint32Array(2 * FEW_ROWS)
+  #sorted: Uint32Array | undefined
   #count = 0
   #firstTwice = 0
 
@@ -26,6 +26,7 @@ export class BulkInsert {
   /** The index finds the row after settle(). */
   add(hash: number, row: number): void {
     const at = 2 * this.#count++
+    if (at === this.#waiting.length) this.#growWaiting()
     this.#waiting[at] = row
     this.#waiting[at + 1] = hash
     if (this.#count === BATCH_ROWS) this.settle()
@@ -45,6 +46,12 @@ export class BulkInsert {
     return this.#firstTwice
   }
 
+  #growWaiting(): void {
+    const larger = new Uint32Array(2 * this.#waiting.length)
+    larger.set(this.#waiting)
+    this.#waiting = larger
+  }
+
   #isKnown(hash: number, row: number): boolean {
     const isSame = this.#isSame
     return isSame !== undefined && this.#index.find(hash, other => isSame(other, row)) !== 0
@@ -52,7 +59,9 @@ export class BulkInsert {
 
   /** Those of one segment keep their order. */
   #sortBySegment(): Uint32Array {
-    const [from, to, end] = [this.#waiting, this.#sorted, 2 * this.#count]
+    const [from, end] = [this.#waiting, 2 * this.#count]
+    if (this.#sorted?.length !== from.length) this.#sorted = new Uint32Array(from.length)
+    const to = this.#sorted
     const starts = new Uint32Array(SEGMENTS + 1)
     for (let at = 1; at < end; at += 2) {
       const next = ((from[at] as number) >>> SEGMENT_SHIFT) + 1

@@ -8,6 +8,7 @@ export const SEGMENT_BITS = 10
 /** Words: 16 slots. */
 const FIRST_SIZE = 32
 const SLOT_BYTES = 8
+const NO_SLOTS = new Uint32Array(0)
 
 /** Spreads the bits of a 32-bit value. */
 export function mix32(value: number): number {
@@ -32,12 +33,8 @@ export function hashBytes(bytes: Uint8Array, start: number, length: number, seed
 
 /** Every slot is two words: the row (0: free) and its hash, so that other rows are passed over without a look at them. */
 export class HashIndex {
-  readonly #segments: Uint32Array[] = []
+  readonly #segments = new Array<Uint32Array>(1 << SEGMENT_BITS).fill(NO_SLOTS)
   readonly #counts = new Uint32Array(1 << SEGMENT_BITS)
-
-  constructor() {
-    for (let i = 0; i < 1 << SEGMENT_BITS; i++) this.#segments.push(new Uint32Array(0))
-  }
 
   /** The row with this hash for which `matches` holds, or 0. */
   find(hash: number, matches: (row: number) => boolean): number {

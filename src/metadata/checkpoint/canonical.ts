@@ -65,6 +65,7 @@ function* edgeLines(state: State): Generator<string> {
     for (const edge of edgesOf(state, nodes.directoryRow(inode))) yield line(inode, edge)
   }
   for (const list of [...state.trashLists, ...state.sustainedLists]) {
+    if (state.lists.length.get(list) === 0) continue
     yield* sorted([...edgesOf(state, list)].map(edge => line(0, edge)))
   }
 }

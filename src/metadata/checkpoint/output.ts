@@ -1,8 +1,11 @@
 const PIECE_BYTES = 1 << 20
+/** Most sections are short. */
+const FIRST_BYTES = 1 << 10
+const NOTHING = Buffer.alloc(0)
 
 /** Collects big-endian fields into pieces of about a megabyte. */
 export class CheckpointOutput {
-  #buffer = Buffer.allocUnsafeSlow(PIECE_BYTES)
+  #buffer: Buffer = NOTHING
   #position = 0
   #full: Buffer[] = []
   /** Bytes written so far. */
@@ -61,19 +64,25 @@ export class CheckpointOutput {
   }
 
   #room(bytes: number): number {
-    if (this.#position + bytes > this.#buffer.length) {
-      this.#close()
-      if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes)
-    }
+    if (this.#position + bytes > this.#buffer.length) this.#grow(bytes)
     const at = this.#position
     this.#position += bytes
     this.bytes += bytes
     return at
   }
 
+  /** A piece grows up to its size, then the next one begins. */
+  #grow(bytes: number): void {
+    if (this.#position + bytes > PIECE_BYTES) this.#close()
+    const wanted = Math.max(FIRST_BYTES, 2 * this.#buffer.length, this.#position + bytes)
+    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(PIECE_BYTES, wanted)))
+    this.#buffer.copy(larger, 0, 0, this.#position)
+    this.#buffer = larger
+  }
+
   #close(): void {
     if (this.#position > 0) this.#full.push(this.#buffer.subarray(0, this.#position))
-    this.#buffer = Buffer.allocUnsafeSlow(PIECE_BYTES)
+    this.#buffer = NOTHING
     this.#position = 0
   }
 }

@@ -181,8 +181,7 @@ function* listsOf({ nodes, lists, edges, trashLists, sustainedLists }: State): G
       if (nodes.isDirectory(edges.child.get(edge))) stack.push(edges.child.get(edge))
     }
   }
-  yield* trashLists
-  yield* sustainedLists
+  for (const list of [...trashLists, ...sustainedLists]) if (lists.length.get(list) > 0) yield list
 }
 
 function edgesBytes(state: State): number {

@@ -39,12 +39,14 @@ export class ListTable {
 
   add(owner: Inode): number {
     const row = this.#rows.take()
-    for (let word = 0; word < WORDS; word++) this.#records.set(row, word, 0)
     this.owner.set(row, owner)
     return row
   }
 
+  /** What is left is all zeros, as in a row that was never used. */
   remove(row: number): void {
+    const start = this.#records.start(row)
+    this.#records.page(row).fill(0, start, start + WORDS)
     this.#rows.release(row)
   }
 

@@ -205,7 +205,9 @@ function joinEdge(state: State, list: number, child: Inode, edge: number): void 
 /** Makes the statistics of all lists after appendEdge(): first what lies in each, then what lies below. */
 export function countAll(state: State): void {
   const { nodes, lists } = state
-  for (const list of [...state.trashLists, ...state.sustainedLists]) lists.count(list, statsIn(state, list), 1)
+  for (const list of [...state.trashLists, ...state.sustainedLists]) {
+    if (lists.length.get(list) > 0) lists.count(list, statsIn(state, list), 1)
+  }
   const order: Inode[] = []
   const stack = [ROOT]
   for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
