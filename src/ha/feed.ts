@@ -206,7 +206,7 @@ export class Feed {
       const progress = new Progress(this.#clock, this.#log, what, size)
       const sum = createHash('sha256')
       this.#link.send(matoma.checkpointBegin.encode({ version, size, epochs: [...this.#replica.epochs] }))
-      const piece = Buffer.alloc(PIECE_BYTES)
+      const piece = Buffer.alloc(Math.min(PIECE_BYTES, size))
       for (let position = 0; position < size; ) {
         await this.#untilRoom()
         if (!this.#link.isOpen) return

@@ -2,6 +2,7 @@
 import type { Disk, DiskFile } from '../env/disk.ts'
 
 const PIECE_BYTES = 1 << 20
+const PIECE_BYTES_MIN = 1 << 14
 const NEWLINE = 0x0a
 /** More than the longest line: 200,000 characters and what stands behind them. */
 const LINE_BYTES_MAX = 1 << 20
@@ -40,8 +41,11 @@ export class ChangelogFile {
     try {
       let held = Buffer.alloc(0)
       let offset = 0
+      const { size } = await file.stat()
       for (;;) {
-        const piece = Buffer.allocUnsafe(PIECE_BYTES)
+        // The file may grow while it is read.
+        const left = Math.max(PIECE_BYTES_MIN, size - offset - held.length)
+        const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, left))
         const count = await file.read(piece, offset + held.length)
         if (count === 0) break
         held = held.length === 0 ? piece.subarray(0, count) : Buffer.concat([held, piece.subarray(0, count)])
