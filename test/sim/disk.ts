@@ -17,10 +17,12 @@ export type Loss = 'everything' | 'chance'
 const SECTOR_BYTES = 512
 /** The system writes back by itself what is older. */
 const PENDING_MAX = 64
+const FIRST_BYTES = 4096
+const NOTHING = Buffer.alloc(0)
 
 class SimInode {
   links = 0
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = NOTHING
   #size = 0
   /** Not synced, oldest first, each with what it replaced. */
   #pending: Change[] = []
@@ -102,7 +104,7 @@ class SimInode {
 
   #resize(size: number): void {
     if (size > this.#bytes.length) {
-      const grown = Buffer.alloc(Math.max(size, 2 * this.#bytes.length))
+      const grown = Buffer.alloc(Math.max(size, 2 * this.#bytes.length, FIRST_BYTES))
       this.#bytes.copy(grown, 0, 0, this.#size)
       this.#bytes = grown
     } else if (size < this.#size) this.#bytes.fill(0, size, this.#size)

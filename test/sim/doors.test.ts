@@ -28,6 +28,19 @@ function world(seed: number) {
   return { scheduler, network, host, play }
 }
 
+test('who waits while somebody else waits goes on at the moment that he waits for', async () => {
+  const { scheduler, play } = world(1)
+  const tick = () => void scheduler.at(1, tick)
+  tick()
+  await play(async () => {
+    for (let i = 0; i < 5; i++) {
+      const wantedMs = scheduler.nowMs + 10
+      await scheduler.until(() => scheduler.nowMs >= wantedMs, 1000, 'a moment')
+      assert.ok(scheduler.nowMs <= wantedMs + 2, `${scheduler.nowMs} instead of ${wantedMs}`)
+    }
+  })
+})
+
 test('synced bytes survive a power cut, un-synced ones may not', async () => {
   let losses = 0
   for (let seed = 1; seed <= 20; seed++) {

@@ -21,14 +21,16 @@ interface Event {
 
 const before = (a: Event, b: Event) => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
 
-/** Lets every promise that can go on do so. Nothing in a simulation waits for the real world, so one turn is enough. */
-const settle = () => new Promise<void>(resolve => setImmediate(resolve))
+/** Made at once: node lets every promise go on between two immediates, and asks the system for nothing. */
+const STEPS_A_TURN = 200
 
 export class Scheduler {
   readonly random: Random
   nowMs = 0
   #heap: Event[] = []
   #order = 0
+  /** Calls of until() and run() that are not over: each makes one step in turn. */
+  #loops = 0
 
   constructor(seed: number) {
     this.random = seeded(seed)
@@ -53,13 +55,15 @@ export class Scheduler {
   /** Runs until `done` says so. @throws Error when nothing is left to happen or `limitMs` of virtual time went by. */
   async until(done: () => boolean, limitMs: number, what: string): Promise<void> {
     const end = this.nowMs + limitMs
-    await settle()
-    while (!done()) {
-      const event = this.#pop()
-      if (!event) throw new Error(`${what}: nothing is left to happen`)
-      if (event.atMs > end) throw new Error(`${what}: not within ${limitMs} ms of simulated time`)
-      await this.#step(event)
-    }
+    await this.#stepping(() => {
+      while (!done()) {
+        const event = this.#pop()
+        if (!event) throw new Error(`${what}: nothing is left to happen`)
+        if (event.atMs > end) throw new Error(`${what}: not within ${limitMs} ms of simulated time`)
+        if (this.#happen(event)) return true
+      }
+      return false
+    })
   }
 
   /** Runs until `work` is done, 100 s of virtual time at most. */
@@ -76,19 +80,55 @@ export class Scheduler {
   /** Lets `ms` of virtual time go by. */
   async run(ms: number): Promise<void> {
     const end = this.nowMs + ms
-    await settle()
-    for (let event = this.#heap[0]; event && event.atMs <= end; event = this.#heap[0]) {
-      this.#pop()
-      await this.#step(event)
-    }
+    await this.#stepping(() => {
+      for (let event = this.#heap[0]; event && event.atMs <= end; event = this.#heap[0]) {
+        this.#pop()
+        if (this.#happen(event)) return true
+      }
+      return false
+    })
     this.nowMs = end
   }
 
-  async #step(event: Event): Promise<void> {
+  /**
+   * Calls `step` until it returns false, each time when every promise that can go on has done so. Nothing in a
+   * simulation waits for the real world, so there is nothing else to wait for.
+   */
+  #stepping(step: () => boolean): Promise<void> {
+    this.#loops++
+    return new Promise<void>((resolve, reject) => {
+      let turn = 0
+      let left = 0
+      const plan = () => {
+        turn++
+        left = this.#loops > 1 ? 1 : STEPS_A_TURN
+        for (let i = 0; i < left; i++) setImmediate(one, turn)
+      }
+      const one = (ofTurn: number) => {
+        if (ofTurn !== turn) return
+        try {
+          if (!step()) {
+            turn++
+            return resolve()
+          }
+        } catch (error) {
+          turn++
+          return reject(error)
+        }
+        if (--left === 0 || this.#loops > 1) plan()
+      }
+      plan()
+    }).finally(() => {
+      this.#loops--
+    })
+  }
+
+  /** @returns whether there was something to do */
+  #happen(event: Event): boolean {
     this.nowMs = event.atMs
-    if (!event.run) return
+    if (!event.run) return false
     event.run()
-    await settle()
+    return true
   }
 
   #push(event: Event): void {

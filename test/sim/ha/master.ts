@@ -47,7 +47,8 @@ export type Answer =
 
 export function frame(body: Request | Answer): Buffer {
   const text = Buffer.from(JSON.stringify(body))
-  const packet = Buffer.alloc(8 + text.length)
+  const packet = Buffer.allocUnsafe(8 + text.length)
+  packet.writeUInt32BE(0, 0)
   packet.writeUInt32BE(text.length, 4)
   text.copy(packet, 8)
   return packet
