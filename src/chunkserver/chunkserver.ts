@@ -1,6 +1,8 @@
 // The chunkserver: what there is, and how it starts, changes and ends.
+import { Charts } from '../charts/charts.ts'
 import type { Env, Timer } from '../env/env.ts'
 import { ClientPort } from './clients/client-port.ts'
+import { countedNet } from './counted-net.ts'
 import { ChunkStore, type StoreOptions } from './disks/chunk-store.ts'
 import { FolderError } from './disks/folder.ts'
 import { type FolderLine, parseFolderList } from './disks/folder-list.ts'
@@ -13,11 +15,13 @@ import type { ChunkserverOptions } from './options.ts'
 import { Rebalancer } from './rebalancer.ts'
 import { Replicator } from './replicator.ts'
 import { answerServerQuery } from './server-queries.ts'
+import { ChunkserverStatistics, chunkserverCharts } from './statistics.ts'
 import { Tester } from './tester.ts'
 
 /** So long a scan may keep us from the master; what it finds later is reported then. */
 const SCAN_WAIT_MS = 2000
 const JOBS_END_MS = 5000
+const CHARTS = 'csstats.mfs'
 
 function storeOptions(options: ChunkserverOptions): StoreOptions {
   const { leaveBytes, sparsify, sync, subfolderChunks, errorsTolerated, errorPeriodSeconds } = options
@@ -42,6 +46,8 @@ export class Chunkserver {
   readonly #clients: ClientPort
   readonly #tester: Tester
   readonly #rebalancer: Rebalancer
+  readonly #statistics: ChunkserverStatistics
+  readonly #charts: Charts
   readonly #onFatal: (error: Error) => void
   #timer: Timer | undefined
   #ticking = false
@@ -52,23 +58,51 @@ export class Chunkserver {
     this.#onFatal = onFatal
     this.#jobs = new Jobs(options.jobsMax)
     this.#reports = new Reports(() => this.#master.wake())
-    const store = new ChunkStore(env, storeOptions(options), this.#reports)
+    this.#statistics = new ChunkserverStatistics(env)
+    this.#charts = new Charts(env, chunkserverCharts, `${options.dataFolder}/${CHARTS}`)
+    const { counts } = this.#statistics
+    const store = new ChunkStore(env, storeOptions(options), this.#reports, counts)
     this.#store = store
     this.#identity = new Identity(env, options.dataFolder, store)
-    const commands = new Commands(store, new Replicator(env, store), this.#jobs)
+    const replicator = new Replicator(this.#counting('csrepin', 'csrepout'), store, counts)
+    const commands = new Commands(store, replicator, this.#jobs)
     const { reports, jobs, identity } = { reports: this.#reports, jobs: this.#jobs, identity: this.#identity }
     const isRebalancing = () => this.#rebalancer.isRunning
-    this.#master = new MasterLink(env, { store, reports, commands, jobs, identity, isRebalancing }, options, onFatal)
+    const toMaster = this.#counting('masterin', 'masterout')
+    this.#master = new MasterLink(
+      toMaster,
+      { store, reports, commands, jobs, identity, isRebalancing },
+      options,
+      onFatal,
+    )
     const facts = {
       store,
       identity,
+      charts: this.#charts,
       configValue: (option: string) => this.#options.configValue(option),
       masterAddress: () => this.#master.masterAddress,
     }
     const queries = (type: number, payload: Buffer) => answerServerQuery(facts, type, payload)
-    this.#clients = new ClientPort({ env, store, jobs, queries, onFatal })
+    this.#clients = new ClientPort({
+      env: this.#counting('csservin', 'csservout'),
+      ...{ store, jobs, queries, counts, onFatal },
+    })
     this.#tester = new Tester(env, store, options, onFatal)
     this.#rebalancer = new Rebalancer(env, store, options)
+  }
+
+  /** The world, with the bytes of all connections that are made or taken through it counted. */
+  #counting(received: 'masterin' | 'csrepin' | 'csservin', sent: 'masterout' | 'csrepout' | 'csservout'): Env {
+    const { counts } = this.#statistics
+    const traffic = {
+      received: (bytes: number) => {
+        counts[received] += bytes
+      },
+      sent: (bytes: number) => {
+        counts[sent] += bytes
+      },
+    }
+    return { ...this.#env, net: countedNet(this.#env.net, traffic) }
   }
 
   /**
@@ -109,6 +143,7 @@ export class Chunkserver {
     if (this.#store.liveFolders.length === 0) throw new FolderError('no folder for chunks')
     await this.#clients.listen(listenHost, listenPort)
     this.#env.log.notice(`listen on ${listenHost}:${listenPort}`)
+    await this.#charts.start(() => this.#statistics.take(this.#jobs.takePeak('charts')))
     this.#timer = this.#env.clock.every(1000, () => this.#tick())
     this.#rebalancer.run().catch(this.#onFatal)
     const scanned = Promise.allSettled(scans)
@@ -199,5 +234,6 @@ export class Chunkserver {
     while (this.#jobs.running > 0 && this.#env.clock.monotonicMs() < untilMs) await this.#env.clock.sleep(20)
     await this.#clients.close()
     await this.#store.stop()
+    await this.#charts.stop()
   }
 }

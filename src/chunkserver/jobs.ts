@@ -2,7 +2,8 @@
 export class Jobs {
   max: number
   #running = 0
-  #peak = 0
+  /** Most at a time since each asked last. */
+  readonly #peaks = { master: 0, charts: 0 }
 
   constructor(max: number) {
     this.max = max
@@ -16,7 +17,8 @@ export class Jobs {
   begin(): boolean {
     if (this.#running >= this.max) return false
     this.#running++
-    this.#peak = Math.max(this.#peak, this.#running)
+    this.#peaks.master = Math.max(this.#peaks.master, this.#running)
+    this.#peaks.charts = Math.max(this.#peaks.charts, this.#running)
     return true
   }
 
@@ -24,10 +26,10 @@ export class Jobs {
     this.#running--
   }
 
-  /** The most there were since the last call. */
-  takePeak(): number {
-    const peak = this.#peak
-    this.#peak = this.#running
+  /** The most there were since the last call for the same asker. */
+  takePeak(asker: 'master' | 'charts'): number {
+    const peak = this.#peaks[asker]
+    this.#peaks[asker] = this.#running
     return peak
   }
 }

@@ -12,6 +12,7 @@ import type { ChunkBuilder } from './disks/chunk-builder.ts'
 import { ChunkError } from './disks/chunk-error.ts'
 import type { ChunkStore } from './disks/chunk-store.ts'
 import type { BlockPiece } from './disks/open-chunk.ts'
+import type { Counts } from './statistics.ts'
 
 const STEP_MS = 5000
 const MAX_PAYLOAD_BYTES = 20 + MFSBLOCKSIZE
@@ -24,15 +25,29 @@ type Packet = { type: number; payload: Buffer } | DataPacket
 export class Replicator {
   readonly #env: Env
   readonly #store: ChunkStore
+  readonly #counts: Counts
 
-  constructor(env: Env, store: ChunkStore) {
+  constructor(env: Env, store: ChunkStore, counts: Counts) {
     this.#env = env
     this.#store = store
+    this.#counts = counts
   }
 
   /** @throws ChunkError with what the master is told */
   async replicate(chunkId: number, version: number, ip: number, port: number): Promise<void> {
+    this.#counts.repl++
+    try {
+      await this.#replicate(chunkId, version, ip, port)
+      this.#counts.version++
+    } catch (error) {
+      this.#counts.delete++
+      throw error
+    }
+  }
+
+  async #replicate(chunkId: number, version: number, ip: number, port: number): Promise<void> {
     const builder = await this.#store.build(chunkId)
+    this.#counts.create++
     await builder.during(async () => {
       const source = await this.#connect(chunkId, ip, port)
       try {

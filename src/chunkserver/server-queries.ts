@@ -1,5 +1,6 @@
 // Questions about this server, for the monitoring tools (spec chunkserver 3.7).
-import * as charts from '../protocol/charts.ts'
+import type { Charts } from '../charts/charts.ts'
+import * as chartMessages from '../protocol/charts.ts'
 import * as cltocs from '../protocol/cltocs.ts'
 import { ProtocolError } from '../protocol/codec.ts'
 import { VERSION, VERSION_TEXT } from '../protocol/constants.ts'
@@ -10,11 +11,11 @@ import type { Identity } from './identity.ts'
 
 const SERVER_IS_CHUNKSERVER = 2
 const PATH_MAX = 255
-const COUNTERS = 34
 
 export interface ServerFacts {
   readonly store: ChunkStore
   readonly identity: Identity
+  readonly charts: Charts
   configValue(option: string): string
   masterAddress(): { ip: number; port: number }
 }
@@ -54,14 +55,16 @@ export function answerServerQuery(facts: ServerFacts, type: number, payload: Buf
         ...folderEntry(folder),
         statistics: folder.statistics.total,
       }))
-      return cstocl.monotonicData.encode({ counters: Array<number>(COUNTERS).fill(0), folders })
+      return cstocl.monotonicData.encode({ counters: [...facts.charts.totals], folders })
     }
-    case charts.chart.code:
-      charts.chart.decode(payload)
-      return charts.chartImage.encode({ image: Buffer.alloc(0) })
-    case charts.chartData.code:
-      charts.chartData.decode(payload)
-      return charts.chartValues.encode({})
+    case chartMessages.chart.code: {
+      const { chartId, size } = chartMessages.chart.decode(payload)
+      return chartMessages.chartImage.encode({ image: facts.charts.image(chartId, size) })
+    }
+    case chartMessages.chartData.code: {
+      const { chartId, maxEntries } = chartMessages.chartData.decode(payload)
+      return chartMessages.chartValues.encode({ series: facts.charts.data(chartId, maxEntries) })
+    }
     default:
       if (type > 0xffff) throw new ProtocolError(`message ${type}`)
       return undefined

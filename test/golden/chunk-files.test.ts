@@ -9,6 +9,7 @@ import { gunzipSync } from 'node:zlib'
 import { decodeHeader, layoutOf, parseChunkFileName } from '../../src/chunkserver/disks/chunk-file.ts'
 import { ChunkStore } from '../../src/chunkserver/disks/chunk-store.ts'
 import { parseFolderList } from '../../src/chunkserver/disks/folder-list.ts'
+import { noCounts } from '../../src/chunkserver/statistics.ts'
 import { realEnv } from '../../src/env/real.ts'
 import { MFSBLOCKSIZE } from '../../src/protocol/constants.ts'
 
@@ -51,7 +52,7 @@ test('the contents of real files are read and checked', async () => {
   const disk = mkdtempSync(join(tmpdir(), 'elkfs-golden-'))
   const wrong = () => assert.fail('an error was reported')
   const reports = { damaged: wrong, lost() {}, appeared() {}, ioError: wrong, spaceChanged() {} }
-  const store = new ChunkStore(realEnv(silent), options, reports)
+  const store = new ChunkStore(realEnv(silent), options, reports, noCounts())
   try {
     vectors.forEach(({ file }, i) => {
       // Half of them where very old versions kept them.

@@ -1,8 +1,9 @@
-// Charts of our master and of theirs: the same is counted, asked for in the same way, and kept in the same file.
+// Charts of our master and chunkserver and of theirs: the same is counted, asked for in the same way, and kept in the same file.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { chunkserverCharts } from '../../src/chunkserver/statistics.ts'
 import { Cluster, MASTER_IP, whyNot } from './cluster.ts'
 import { installPackages } from './packages.ts'
 
@@ -130,3 +131,93 @@ function sumOfColumn(dump: string): number {
   const values = dump.split('\n').map(line => Number.parseFloat(line.split('\t')[1] ?? ''))
   return values.filter(value => !Number.isNaN(value)).reduce((sum, value) => sum + value, 0)
 }
+
+const OUR_CHUNKSERVER = join(import.meta.dirname, '../../bin/mfschunkserver')
+const SERVERS = [2, 3]
+
+/** What chunkservers count alike to the last byte; the rest depends on what they keep in memory, and on time. */
+const COUNTED_BY_SERVERS = [
+  ...['databytesw', 'datallopw', 'hlopr', 'hlopw', 'repl', 'create', 'delete', 'version', 'duplicate', 'truncate'],
+  ...['duptrunc', 'test', 'change', 'csrepin', 'csrepout', 'movels', 'movehs'],
+]
+const POSITIVE_OF_SERVERS = [
+  ...['ucpu', 'masterin', 'masterout', 'hdrbytesr', 'hdrbytesw', 'hdrllopr', 'hdrllopw', 'databytesr', 'datallopr'],
+  ...['rtime', 'wtime', 'load', 'memoryrss', 'memoryvirt'],
+]
+/** Bytes of the connections with clients may differ by those that only say that nothing happens. */
+const ABOUT_EQUAL = ['csservin', 'csservout']
+const IDLE_BYTES = 4000
+
+interface Charted {
+  counted: Record<string, number>[]
+  pictures: (number | boolean)[][]
+}
+
+/** Has two chunkservers work, or only asks them. @param master none: `-` */
+async function charted(cluster: Cluster, master: string): Promise<Charted> {
+  const script = join(import.meta.dirname, 'chart-worker.ts')
+  const addresses = SERVERS.map(host => `10.88.0.${host}`)
+  const child = cluster.spawn(process.execPath, script, master, ...addresses, JSON.stringify(SERVER_QUESTIONS))
+  let [output, errors] = ['', '']
+  child.stdout?.on('data', text => {
+    output += text
+  })
+  child.stderr?.on('data', text => {
+    errors += text
+  })
+  await new Promise(resolve => child.once('close', resolve))
+  assert.equal(errors, '')
+  const { counted: rows, pictures } = JSON.parse(output) as { counted: number[][]; pictures: Charted['pictures'] }
+  const names = chunkserverCharts.series.map(({ name }) => name)
+  return { counted: rows.map(row => Object.fromEntries(names.map((name, i) => [name, row[i] ?? 0]))), pictures }
+}
+
+const SERVER_QUESTIONS = [
+  ...[[0], [1, 0, 0], [332, 300, 165], [1083, 10, 10], [1000, 5000, 2000], [1031, 640, 220]],
+  ...[[0x55435055], [0x75637075], [0x7263766d], [5], [340], [1090], [9990]],
+]
+
+const alike = ({ counted: rows }: Charted) => rows.map(row => COUNTED_BY_SERVERS.map(name => [name, row[name]]))
+
+function startServers(cluster: Cluster, program: string): void {
+  for (const host of SERVERS) {
+    cluster.chunkserverLines.set(host, ['HDD_TEST_SPEED=0'])
+    cluster.startChunkserverWith(program, host)
+  }
+}
+
+function stopServers(cluster: Cluster, program: string): void {
+  for (const host of SERVERS) cluster.run(program, '-c', join(cluster.folder, `chunkserver${host}.cfg`), 'stop')
+}
+
+test('chunkservers count what theirs count, and history goes from one to the other', {
+  skip: whyNot() ?? false,
+}, async () => {
+  installPackages({ mfscsstatsdump: 'moosefs-chunkserver' })
+  const [real, ours] = [new Cluster(), new Cluster()]
+  try {
+    const begun = [charted(real, MASTER_IP), charted(ours, MASTER_IP)] as const
+    startServers(real, 'mfschunkserver')
+    startServers(ours, OUR_CHUNKSERVER)
+    const [theirs, mine] = await Promise.all(begun)
+    assert.deepEqual(alike(mine), alike(theirs))
+    for (const name of POSITIVE_OF_SERVERS) assert.ok((mine.counted[0]?.[name] ?? 0) > 0, name)
+    for (const name of ABOUT_EQUAL) {
+      const [here, there] = [mine, theirs].map(({ counted: [row] }) => row?.[name] ?? 0) as [number, number]
+      assert.ok(Math.abs(here - there) < IDLE_BYTES, `${name}: ${here} ${there}`)
+    }
+    assert.deepEqual(mine.pictures, theirs.pictures)
+    stopServers(real, 'mfschunkserver')
+    stopServers(ours, OUR_CHUNKSERVER)
+    const dumped = ours.run('mfscsstatsdump', '-i', join(ours.folder, 'cs2/csstats.mfs'), '-f', 'create')
+    assert.equal(sumOfColumn(dumped), mine.counted[0]?.create)
+    startServers(real, OUR_CHUNKSERVER)
+    startServers(ours, 'mfschunkserver')
+    await sleep(1000)
+    assert.deepEqual(alike(await charted(ours, '-')), alike(mine), 'their chunkserver goes on with our history')
+    assert.deepEqual(alike(await charted(real, '-')), alike(theirs), 'our chunkserver goes on with their history')
+  } finally {
+    await ours.close()
+    await real.close()
+  }
+})

@@ -1,6 +1,7 @@
 // Whole chunkservers on simulated machines: chains, copies, bad disks, bad peers.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { chunkserverCharts } from '../../src/chunkserver/statistics.ts'
 import * as cltocs from '../../src/protocol/cltocs.ts'
 import { MFSBLOCKSIZE } from '../../src/protocol/constants.ts'
 import * as cstocl from '../../src/protocol/cstocl.ts'
@@ -314,3 +315,32 @@ async function optionsOf(machines: Machines) {
   const defaults = chunkserverOptions(defaultConfig(chunkserverConfigFile), '/d1\n/d2\n')
   return { ...defaults, dataFolder: '/data', listenHost: A, masterHost: MASTER, labels: 3, leaveBytes: 0 }
 }
+
+/** What a server counted since its start, by name. */
+async function counted(machines: Machines, host: string): Promise<Record<string, number>> {
+  const talk = await machines.client(host)
+  talk.send(cltocs.monotonicData.encode({}))
+  const { counters } = cstocl.monotonicData.decode((await talk.next([cstocl.monotonicData.code])).payload)
+  return Object.fromEntries(chunkserverCharts.series.map(({ name }, i) => [name, counters[i] ?? 0]))
+}
+
+test('each server of a chain counts what it was sent, wrote and was read from', async () => {
+  const machines = await cluster(1, [A, B])
+  for (const host of [A, B]) await create(machines, host)
+  const talk = await machines.client(A)
+  talk.send(startWrite([B]), data(1, 0, block(1)), data(2, 1, block(2).subarray(0, 100)))
+  for (let i = 0; i < 3; i++) assert.equal((await statusOf(talk)).status, Status.OK)
+  talk.send(cltocs.writeFinish.encode({ chunkId, version }))
+  await read(machines, A, 2 * MFSBLOCKSIZE)
+  const nextMinuteMs = machines.scheduler.nowMs + 60_000
+  await machines.scheduler.until(() => machines.scheduler.nowMs > nextMinuteMs, 120_000, 'the next minute')
+  const [first, last] = [await counted(machines, A), await counted(machines, B)]
+  const written = { create: 1, databytesw: MFSBLOCKSIZE + 100, datallopw: 2, hlopw: 1, change: 0 }
+  const chosen = (counts: Record<string, number>, like: object) =>
+    Object.fromEntries(Object.keys(like).map(name => [name, counts[name]]))
+  const wasRead = { hlopr: 1, datallopr: 2, databytesr: 2 * MFSBLOCKSIZE }
+  assert.deepEqual(chosen(first, { ...written, ...wasRead }), { ...written, ...wasRead })
+  assert.deepEqual(chosen(last, { ...written, hlopr: 0 }), { ...written, hlopr: 0 })
+  for (const { csservin = 0 } of [first, last]) assert.ok(csservin > MFSBLOCKSIZE)
+  assert.ok((first.csservout ?? 0) > 2 * MFSBLOCKSIZE)
+})

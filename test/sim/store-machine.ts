@@ -2,6 +2,7 @@
 import { ChunkStore, type StoreReports } from '../../src/chunkserver/disks/chunk-store.ts'
 import { parseFolderList } from '../../src/chunkserver/disks/folder-list.ts'
 import type { BlockPiece } from '../../src/chunkserver/disks/open-chunk.ts'
+import { noCounts } from '../../src/chunkserver/statistics.ts'
 import { MFSBLOCKSIZE } from '../../src/protocol/constants.ts'
 import { crc32 } from '../../src/util/crc32.ts'
 import { SimHost } from './host.ts'
@@ -49,7 +50,7 @@ export class StoreMachine {
       ioError: () => void heard.push('error'),
       spaceChanged: () => {},
     }
-    const store = new ChunkStore(this.host.env('cs'), { ...options, ...extra }, reports)
+    const store = new ChunkStore(this.host.env('cs'), { ...options, ...extra }, reports, noCounts())
     for (const line of parseFolderList(text)) {
       await this.host.disk.makeFolder(line.path.slice(0, -1))
       const { scanned } = await this.run(store.addFolder(line, undefined))

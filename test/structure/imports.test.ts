@@ -19,7 +19,7 @@ const mayImport: Record<string, string[]> = {
   journal: ['util', 'env', 'metadata'],
   replica: ['util', 'env', 'metadata', 'journal', 'ha'],
   master: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'ha', 'replica', 'daemon', 'charts'],
-  chunkserver: ['util', 'env', 'protocol', 'config', 'daemon'],
+  chunkserver: ['util', 'env', 'protocol', 'config', 'daemon', 'charts'],
   metalogger: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'daemon'],
   mount: ['util', 'env', 'protocol', 'config', 'client', 'daemon'],
   start: ['util', 'env', 'protocol', 'daemon'],

@@ -10,6 +10,7 @@ import { BufferPool } from '../../util/buffer-pool.ts'
 import { answerQuery } from '../chunk-queries.ts'
 import type { ChunkStore } from '../disks/chunk-store.ts'
 import type { Jobs } from '../jobs.ts'
+import type { Counts } from '../statistics.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { ReadJob } from './read-job.ts'
 import { type WriteHost, WriteSession } from './write-session.ts'
@@ -34,6 +35,7 @@ export interface ClientServices {
   readonly store: ChunkStore
   readonly jobs: Jobs
   readonly queries: ServerQueries
+  readonly counts: Counts
   readonly onFatal: (error: Error) => void
 }
 
@@ -138,6 +140,10 @@ class ClientLink implements WriteHost {
     this.connection.write(packet)
   }
 
+  written(): void {
+    this.#port.services.counts.hlopw++
+  }
+
   finished(): void {
     this.#endJob()
     this.#heardMs = this.#nowMs()
@@ -232,13 +238,14 @@ class ClientLink implements WriteHost {
   #onRead(payload: Buffer): void {
     const request = cltocs.read.decode(payload)
     const { chunkId } = request
-    const { store, jobs, onFatal } = this.#port.services
+    const { store, jobs, counts, onFatal } = this.#port.services
     if (!jobs.begin()) return this.send(cstocl.readStatus.encode({ chunkId, status: Status.NOTDONE }))
     this.#usesNops = request.protocol !== undefined
     this.#saidMs = this.#nowMs()
     const read = new ReadJob(store, this.#port.buffers, this.connection, request)
     // What waits to go out is bounded: one answer, and then what run() holds back.
     if (this.connection.queuedBytes === 0 && read.runNow()) {
+      counts.hlopr++
       this.#saidMs = this.#nowMs()
       return jobs.end()
     }
@@ -248,6 +255,7 @@ class ClientLink implements WriteHost {
       .then(status => {
         this.#read = undefined
         this.#heardMs = this.#nowMs()
+        if (status === undefined || status === Status.OK) counts.hlopr++
         if (status !== undefined) this.send(cstocl.readStatus.encode({ chunkId, status }))
       }, onFatal)
       .finally(() => jobs.end())

@@ -39,6 +39,8 @@ export type WriteRequest = ReturnType<typeof cltocs.write.decode>
 export interface WriteHost {
   readonly connection: Connection
   send(packet: Buffer): void
+  /** All that was to be written is on the disk. */
+  written(): void
   /** The session is over and the connection serves other requests again. */
   finished(): void
   /** Sends what is queued and closes the connection. */
@@ -198,6 +200,7 @@ export class WriteSession {
     const next = this.#next
     this.#next = undefined
     this.#close()
+    this.#host.written()
     if (next && this.#nextAddress) {
       if (reusable) this.#pool.give(this.#nextAddress, next)
       else next.end()

@@ -1,11 +1,12 @@
 // A chunk that is being made from another: it gets its name when it is complete, and only then exists.
 import { MFSBLOCKSIZE } from '../../protocol/constants.ts'
 import { type ChunkError, errnoOf } from './chunk-error.ts'
-import type { BlockPiece, OpenChunk, WriteOptions } from './open-chunk.ts'
+import type { BlockPiece, OpenChunk, WriteResult } from './open-chunk.ts'
 
 const COPY_BLOCKS = 16
 
 export interface BuildingSite {
+  write(pieces: readonly BlockPiece[]): Promise<WriteResult>
   failed(error: unknown): ChunkError
   keep(version: number, durable: boolean): Promise<void>
   drop(): Promise<void>
@@ -13,12 +14,13 @@ export interface BuildingSite {
 
 export class ChunkBuilder {
   readonly #chunk: OpenChunk
-  readonly #options: WriteOptions
+  readonly #sparsify: boolean
   readonly #site: BuildingSite
 
-  constructor(chunk: OpenChunk, options: WriteOptions, site: BuildingSite) {
+  /** @param sparsify leave holes where zeros would be */
+  constructor(chunk: OpenChunk, sparsify: boolean, site: BuildingSite) {
     this.#chunk = chunk
-    this.#options = { sparsify: options.sparsify, sync: false }
+    this.#sparsify = sparsify
     this.#site = site
   }
 
@@ -34,7 +36,7 @@ export class ChunkBuilder {
 
   /** @throws ChunkError CRC when the data is not what its sender sent */
   async write(pieces: readonly BlockPiece[]): Promise<void> {
-    const { error } = await this.#chunk.write(pieces, this.#options)
+    const { error } = await this.#site.write(pieces)
     if (error) throw error.cause === undefined ? error : this.#site.failed(error.cause)
   }
 
@@ -48,7 +50,7 @@ export class ChunkBuilder {
       const count = Math.min(COPY_BLOCKS, blockCount - i)
       const bytes = buffer.subarray(0, count * MFSBLOCKSIZE)
       await source.readUnchecked(i, bytes)
-      await this.#chunk.appendUnchecked(i, bytes, source.table, this.#options.sparsify)
+      await this.#chunk.appendUnchecked(i, bytes, source.table, this.#sparsify)
     }
   }
 

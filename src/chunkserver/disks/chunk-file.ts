@@ -10,6 +10,8 @@ import { MFSBLOCKSINCHUNK, MFSBLOCKSIZE } from '../../protocol/constants.ts'
 export const TABLE_BYTES = 4 * MFSBLOCKSINCHUNK
 const HEADER_BYTES = 4096
 const OLD_HEADER_BYTES = 1024
+/** What stands before the blocks of a new file. */
+export const HEAD_BYTES = HEADER_BYTES + TABLE_BYTES
 /** The part of the header that says something. */
 export const HEADER_TEXT_BYTES = 20
 /** Where the version stands in the header. */

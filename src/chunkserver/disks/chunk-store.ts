@@ -4,12 +4,14 @@ import type { Env } from '../../env/env.ts'
 import { MFSBLOCKSIZE, MFSCHUNKSIZE } from '../../protocol/constants.ts'
 import { MARKED_FOR_REMOVAL } from '../../protocol/cstoma.ts'
 import { Status } from '../../protocol/status.ts'
+import type { Counts } from '../statistics.ts'
 import { ChunkBuilder } from './chunk-builder.ts'
 import { ChunkError, errnoOf } from './chunk-error.ts'
 import {
   decodeHeader,
   emptyTable,
   formatChunkId,
+  HEAD_BYTES,
   HEADER_TEXT_BYTES,
   isClearTable,
   type Layout,
@@ -21,9 +23,9 @@ import {
 import { ChunkTable, UNKNOWN_BLOCKS } from './chunk-table.ts'
 import { Folder, FolderError, type FolderOptions, type FoundChunk } from './folder.ts'
 import type { FolderLine } from './folder-list.ts'
-import { type BlockPiece, headOf, OpenChunk, type WriteResult } from './open-chunk.ts'
+import { noted } from './folder-statistics.ts'
+import { type BlockPiece, headOf, OpenChunk, type WriteOptions, type WriteResult } from './open-chunk.ts'
 import { chooseFolder } from './placement.ts'
-import { noted } from './statistics.ts'
 
 const IDLE_CLOSE_MS = 3000
 /** Files open at a time, sessions aside; when there are more, so many are closed together. */
@@ -65,16 +67,19 @@ export class ChunkStore {
   options: StoreOptions
   readonly #env: Env
   readonly #reports: StoreReports
+  readonly #counts: Counts
   readonly #open = new Map<number, OpenChunk>()
   readonly #opening = new Map<number, Promise<OpenChunk>>()
   /** Chunks that are being made: their ids are taken. */
   readonly #building = new Set<number>()
   #spaceAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(env: Env, options: StoreOptions, reports: StoreReports) {
+  /** @param counts of what it does, for the charts */
+  constructor(env: Env, options: StoreOptions, reports: StoreReports, counts: Counts) {
     this.#env = env
     this.options = options
     this.#reports = reports
+    this.#counts = counts
   }
 
   // Folders
@@ -412,7 +417,10 @@ export class ChunkStore {
         await this.#checkHeader(head.subarray(0, HEADER_TEXT_BYTES), chunkId, version, file)
         if (this.table.id(row) !== chunkId) throw new ChunkError(Status.NOCHUNK, chunkId)
         const counted = noted(file, folder.statistics, this.#env.clock)
-        const open = new OpenChunk(chunkId, row, counted, layout, head.subarray(layout.headerBytes))
+        this.#counts.hdrbytesr += head.length
+        this.#counts.hdrllopr++
+        const table = head.subarray(layout.headerBytes)
+        const open = new OpenChunk(chunkId, row, counted, layout, table, this.#counts)
         this.#noteBlocks(row, layout.blockCount)
         open.lastUseMs = this.#env.clock.monotonicMs()
         this.#open.set(chunkId, open)
@@ -525,21 +533,40 @@ export class ChunkStore {
 
   // Data
 
-  /** Whole blocks into `target`, checked. @throws ChunkError CRC, IO, NOCHUNK, WRONGVERSION */
+  /** For a client: whole blocks into `target`, checked. @throws ChunkError CRC, IO, NOCHUNK, WRONGVERSION */
   read(open: OpenChunk, version: number, blockIndex: number, target: Buffer): Promise<void> {
-    return this.#alone(open, version, () => open.read(blockIndex, target))
+    return this.#alone(open, version, async () => {
+      const startMs = this.#env.clock.monotonicMs()
+      await open.read(blockIndex, target)
+      this.#countRead(open, blockIndex, target, startMs)
+    })
+  }
+
+  #countRead(open: OpenChunk, blockIndex: number, target: Buffer, startMs: number): void {
+    const { length } = open.thereOf(blockIndex, target)
+    this.#counts.databytesr += length
+    this.#counts.datallopr += length / MFSBLOCKSIZE
+    this.#counts.rtime += this.#nanosecondsSince(startMs)
+  }
+
+  #nanosecondsSince(startMs: number): number {
+    return Math.round((this.#env.clock.monotonicMs() - startMs) * 1e6)
   }
 
   /** As read(), at once when memory holds the blocks and nobody else is at the chunk. @returns false when read() must do it */
   readNow(open: OpenChunk, version: number, blockIndex: number, target: Buffer): boolean {
-    return !open.gone && open.mutex.isFree && this.#isVersion(open, version) && open.readNow(blockIndex, target)
+    if (open.gone || !open.mutex.isFree || !this.#isVersion(open, version)) return false
+    const startMs = this.#env.clock.monotonicMs()
+    const done = open.readNow(blockIndex, target)
+    if (done) this.#countRead(open, blockIndex, target, startMs)
+    return done
   }
 
-  /** Writes pieces in order; all that are done are in the file, each with its CRC. */
+  /** For a client: writes pieces in order; all that are done are in the file, each with its CRC. */
   async write(open: OpenChunk, version: number, pieces: readonly BlockPiece[]): Promise<WriteResult> {
     try {
       return await this.#alone(open, version, async () => {
-        const result = await open.write(pieces, this.options)
+        const result = await this.#write(open, pieces, this.options)
         // What the sender sent wrong is no fault of the disk, and a full disk has taken everything back.
         if (result.done === 0 && result.error && isOurs(result.error)) throw result.error
         return result
@@ -548,6 +575,15 @@ export class ChunkStore {
       if (error instanceof ChunkError) return { done: 0, error }
       throw error
     }
+  }
+
+  async #write(open: OpenChunk, pieces: readonly BlockPiece[], options: WriteOptions): Promise<WriteResult> {
+    const startMs = this.#env.clock.monotonicMs()
+    const result = await open.write(pieces, options)
+    for (const { size } of pieces.slice(0, result.done)) this.#counts.databytesw += size
+    this.#counts.datallopw += result.done
+    this.#counts.wtime += this.#nanosecondsSince(startMs)
+    return result
   }
 
   /**
@@ -578,6 +614,7 @@ export class ChunkStore {
 
   /** Reads everything and checks it. @returns how many blocks there are @throws ChunkError CRC, IO */
   async test(chunkId: number, version: number): Promise<number> {
+    this.#counts.test++
     // What is tested is the file that lies on the disk under its name, not one that is only kept open.
     const kept = this.#open.get(chunkId)
     if (kept && isIdle(kept)) this.#close(kept)
@@ -586,7 +623,7 @@ export class ChunkStore {
     try {
       for (let i = 0; i < open.blockCount; i += COPY_BLOCKS) {
         const count = Math.min(COPY_BLOCKS, open.blockCount - i)
-        await this.read(open, version, i, buffer.subarray(0, count * MFSBLOCKSIZE))
+        await this.#alone(open, version, () => open.read(i, buffer.subarray(0, count * MFSBLOCKSIZE)))
       }
       if (!open.gone) this.table.tested.set(open.row, Math.floor(this.#env.clock.nowMs() / 1000))
       return open.blockCount
@@ -599,6 +636,7 @@ export class ChunkStore {
 
   /** An empty chunk. @throws ChunkError CHUNKEXIST, NOSPACE, IO */
   async create(chunkId: number, version: number): Promise<void> {
+    this.#counts.create++
     const folder = this.#placeFor(chunkId)
     const subfolder = folder.nextSubfolder(this.options.subfolderChunks)
     const path = folder.path(chunkId, version, subfolder)
@@ -606,12 +644,14 @@ export class ChunkStore {
     try {
       const table = emptyTable()
       const made = folder.disk.create(path, [headOf(chunkId, version, table)])
+      this.#counts.hdrbytesw += HEAD_BYTES
+      this.#counts.hdrllopw++
       const file = noted(
         await made.catch(error => this.#unmade(error, folder, path)),
         folder.statistics,
         this.#env.clock,
       )
-      const open = new OpenChunk(chunkId, 0, file, newLayout, table)
+      const open = new OpenChunk(chunkId, 0, file, newLayout, table, this.#counts)
       folder.namesChanged(subfolder)
       try {
         await this.#synced(folder, subfolder, file)
@@ -679,8 +719,11 @@ export class ChunkStore {
     const { disk } = folder
     try {
       const file = await disk.open(path, 'w+')
-      const chunk = new OpenChunk(chunkId, 0, file, newLayout, emptyTable())
-      return new ChunkBuilder(chunk, this.options, {
+      const chunk = new OpenChunk(chunkId, 0, file, newLayout, emptyTable(), this.#counts)
+      const { sparsify } = this.options
+      return new ChunkBuilder(chunk, sparsify, {
+        // What is new is put on the disk as a whole, at the end.
+        write: pieces => this.#write(chunk, pieces, { sparsify, sync: false }),
         failed: error => this.#notMade(chunkId, folder, error),
         keep: async (version, durable) => {
           await chunk.writeHead(version)
@@ -744,6 +787,7 @@ export class ChunkStore {
         throw error
       }
       this.#moved(row, source, target, subfolder)
+      this.#counts.movels++
       await source.disk.unlink(oldPath).catch(() => this.#duplicate(source, oldPath))
     })
   }
@@ -760,6 +804,7 @@ export class ChunkStore {
 
   /** @throws ChunkError NOCHUNK, WRONGVERSION, IO */
   async remove(chunkId: number, version: number): Promise<void> {
+    this.#counts.delete++
     const row = this.#rowOf(chunkId, version)
     const open = this.#open.get(chunkId)
     const action = async () => {
@@ -776,6 +821,7 @@ export class ChunkStore {
   }
 
   setVersion(chunkId: number, version: number, previousVersion: number): Promise<void> {
+    this.#counts.version++
     return this.#with(chunkId, previousVersion, open => this.#setVersion(open, version))
   }
 
@@ -799,6 +845,7 @@ export class ChunkStore {
   }
 
   async truncate(chunkId: number, length: number, version: number, previousVersion: number): Promise<void> {
+    this.#counts.truncate++
     if (length > MFSCHUNKSIZE) throw new ChunkError(Status.EINVAL, chunkId)
     await this.#with(chunkId, previousVersion, async open => {
       await this.#setVersion(open, version)
@@ -820,6 +867,7 @@ export class ChunkStore {
     length?: number
   }): Promise<void> {
     const { chunkId, version, sourceChunkId, sourceVersion, sourceNewVersion, length } = request
+    this.#counts[length === undefined ? 'duplicate' : 'duptrunc']++
     if (length !== undefined && length > MFSCHUNKSIZE) throw new ChunkError(Status.EINVAL, chunkId)
     const source = await this.open(sourceChunkId, sourceVersion)
     try {

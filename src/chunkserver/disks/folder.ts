@@ -5,8 +5,8 @@ import { SharedRun } from '../../util/shared-run.ts'
 import { errnoOf } from './chunk-error.ts'
 import { chunkFileName, formatChunkId, parseChunkFileName, subfolderName } from './chunk-file.ts'
 import type { FolderLine } from './folder-list.ts'
+import { FolderStatistics } from './folder-statistics.ts'
 import { GuardedDisk } from './guarded-disk.ts'
-import { FolderStatistics } from './statistics.ts'
 
 const SUBFOLDERS = 256
 const SCANS_AT_A_TIME = 16

@@ -10,11 +10,13 @@ import { Status } from '../../protocol/status.ts'
 import { crc32, patchedCrc32 } from '../../util/crc32.ts'
 import { Mutex } from '../../util/mutex.ts'
 import { SharedRun } from '../../util/shared-run.ts'
+import type { Counts } from '../statistics.ts'
 import { ChunkError, errnoOf } from './chunk-error.ts'
 import {
   clearTable,
   emptyTable,
   encodeHeader,
+  HEAD_BYTES,
   type Layout,
   newLayout,
   TABLE_BYTES,
@@ -108,13 +110,15 @@ export class OpenChunk {
   headerBytes: number
   readonly table: Buffer
   file: DiskFile
+  readonly #counts: Counts
   #cached: CachedBlock | undefined
   readonly #sync = new SharedRun(() => this.file.sync())
 
-  constructor(chunkId: number, row: number, file: DiskFile, layout: Layout, table: Buffer) {
+  constructor(chunkId: number, row: number, file: DiskFile, layout: Layout, table: Buffer, counts: Counts) {
     this.chunkId = chunkId
     this.row = row
     this.file = file
+    this.#counts = counts
     this.headerBytes = layout.headerBytes
     this.blockCount = layout.blockCount
     this.table = table
@@ -123,6 +127,17 @@ export class OpenChunk {
 
   crcOf(blockIndex: number): number {
     return this.table.readUInt32BE(blockIndex * 4)
+  }
+
+  /** Reading that serves no client: heads of files, and blocks that are copied. */
+  #countHeadRead(bytes: number, operations = 1): void {
+    this.#counts.hdrbytesr += bytes
+    this.#counts.hdrllopr += operations
+  }
+
+  #countHeadWrite(bytes: number, operations = 1): void {
+    this.#counts.hdrbytesw += bytes
+    this.#counts.hdrllopw += operations
   }
 
   #position(blockIndex: number): number {
@@ -136,7 +151,7 @@ export class OpenChunk {
    * @throws ChunkError CRC; or the error of the disk
    */
   async read(blockIndex: number, target: Buffer): Promise<void> {
-    const there = this.#thereOf(blockIndex, target)
+    const there = this.thereOf(blockIndex, target)
     if (there.length > 0) await this.#readAll(there, this.#position(blockIndex))
     if (!this.#isRight(blockIndex, there)) throw new ChunkError(Status.CRC, this.chunkId)
     target.fill(0, there.length)
@@ -144,7 +159,7 @@ export class OpenChunk {
 
   /** As read(), at once when memory holds the blocks. @returns false when it does not, or when they are wrong */
   readNow(blockIndex: number, target: Buffer): boolean {
-    const there = this.#thereOf(blockIndex, target)
+    const there = this.thereOf(blockIndex, target)
     if (there.length > 0 && this.file.readNow(there, this.#position(blockIndex)) < there.length) return false
     if (!this.#isRight(blockIndex, there)) return false
     target.fill(0, there.length)
@@ -152,7 +167,7 @@ export class OpenChunk {
   }
 
   /** The part of `target` for blocks that the file has. */
-  #thereOf(blockIndex: number, target: Buffer): Buffer {
+  thereOf(blockIndex: number, target: Buffer): Buffer {
     const count = Math.max(0, this.blockCount - blockIndex)
     return target.subarray(0, count * MFSBLOCKSIZE)
   }
@@ -269,6 +284,7 @@ export class OpenChunk {
     changes.write(this.headerBytes + from * 4, bytes.length, [bytes])
     try {
       await changes.done()
+      this.#countHeadWrite(bytes.length)
     } catch (error) {
       for (const [blockIndex, crc] of before) this.table.writeUInt32BE(crc, blockIndex * 4)
       throw error
@@ -280,20 +296,28 @@ export class OpenChunk {
     const { blockIndex, offset, size, crc } = piece
     const behind = MFSBLOCKSIZE - offset - size
     if (isHole) return patchedCrc32(crcNow, crc32(ZEROS.subarray(0, size)), crc, behind)
-    if (this.#cached?.index !== blockIndex) {
-      const bytes = this.#cached?.bytes ?? Buffer.allocUnsafeSlow(MFSBLOCKSIZE)
-      this.#cached = undefined
-      await this.#readAll(bytes, this.#position(blockIndex))
-      if (crc32(bytes) !== crcNow) {
-        throw new ChunkError(Status.CRC, this.chunkId, { cause: new Error('the block on the disk is wrong') })
-      }
-      this.#cached = { index: blockIndex, bytes }
+    const { bytes, isNew } = await this.#wholeBlock(blockIndex, crcNow)
+    if (isNew) {
+      this.#counts.databytesr += bytes.length
+      this.#counts.datallopr++
     }
-    const { bytes } = this.#cached
     const before = crc32(bytes.subarray(offset, offset + size))
     let at = offset
     for (const part of piece.parts) at += part.copy(bytes, at)
     return patchedCrc32(crcNow, before, crc, behind)
+  }
+
+  /** A block as it stands, from the disk when it is not that of the last call: `isNew`. @throws ChunkError CRC */
+  async #wholeBlock(blockIndex: number, crcNow: number): Promise<{ bytes: Buffer; isNew: boolean }> {
+    if (this.#cached?.index === blockIndex) return { bytes: this.#cached.bytes, isNew: false }
+    const bytes = this.#cached?.bytes ?? Buffer.allocUnsafeSlow(MFSBLOCKSIZE)
+    this.#cached = undefined
+    await this.#readAll(bytes, this.#position(blockIndex))
+    if (crc32(bytes) !== crcNow) {
+      throw new ChunkError(Status.CRC, this.chunkId, { cause: new Error('the block on the disk is wrong') })
+    }
+    this.#cached = { index: blockIndex, bytes }
+    return { bytes, isNew: true }
   }
 
   /** Of the CRCs of these blocks, of all between them and of those that growth made. */
@@ -308,6 +332,7 @@ export class OpenChunk {
 
   async writeTableRange(from: number, to: number): Promise<void> {
     await this.file.write(this.table.subarray(from * 4, to * 4), this.headerBytes + from * 4)
+    this.#countHeadWrite((to - from) * 4)
   }
 
   /** Resolves when everything that was written before this call is on the disk. */
@@ -320,12 +345,14 @@ export class OpenChunk {
     const bytes = Buffer.alloc(4)
     bytes.writeUInt32BE(version)
     await this.file.write(bytes, VERSION_POSITION)
+    this.#countHeadWrite(bytes.length)
   }
 
   /** Whole blocks as they stand, right or wrong. */
   async readUnchecked(blockIndex: number, target: Buffer): Promise<void> {
     const bytes = await this.file.read(target, this.#position(blockIndex))
     if (bytes < target.length) throw new ChunkError(Status.IO, this.chunkId)
+    this.#countHeadRead(bytes, bytes / MFSBLOCKSIZE)
   }
 
   /** Adds whole blocks at the end, with CRCs that are known. Runs of zeros become holes. */
@@ -335,6 +362,7 @@ export class OpenChunk {
     table.copy(this.table, blockIndex * 4, blockIndex * 4, (blockIndex + count) * 4)
     const { from, to } = nonZeroRange([bytes], 0, bytes.length, sparsify)
     if (from < to) await this.file.write(bytes.subarray(from, to), this.#position(blockIndex) + from)
+    this.#countHeadWrite(bytes.length, count)
   }
 
   /** Makes the chunk `length` bytes long: whole blocks, zeros after the end (spec chunkserver 7.5). */
@@ -355,6 +383,7 @@ export class OpenChunk {
   async #clearTail(blockIndex: number, from: number): Promise<void> {
     const zeros = Buffer.alloc(MFSBLOCKSIZE - from)
     const piece = { blockIndex, offset: from, size: zeros.length, crc: crc32(zeros), parts: [zeros] }
+    if ((await this.#wholeBlock(blockIndex, this.crcOf(blockIndex))).isNew) this.#countHeadRead(MFSBLOCKSIZE)
     const crc = await this.#patched(piece, false)
     if (crc === this.crcOf(blockIndex)) return
     await this.file.write(zeros, this.#position(blockIndex) + from)
@@ -363,11 +392,12 @@ export class OpenChunk {
 
   /** Writes the whole chunk to a new file. @throws ChunkError CRC when a block is wrong */
   async copyTo(file: DiskFile, version: number, sparsify: boolean): Promise<void> {
-    const copy = new OpenChunk(this.chunkId, 0, file, newLayout, emptyTable())
+    const copy = new OpenChunk(this.chunkId, 0, file, newLayout, emptyTable(), this.#counts)
     const buffer = Buffer.allocUnsafeSlow(COPY_BLOCKS * MFSBLOCKSIZE)
     for (let i = 0; i < this.blockCount; i += COPY_BLOCKS) {
       const bytes = buffer.subarray(0, Math.min(COPY_BLOCKS, this.blockCount - i) * MFSBLOCKSIZE)
       await this.read(i, bytes)
+      this.#countHeadRead(bytes.length, bytes.length / MFSBLOCKSIZE)
       await copy.appendUnchecked(i, bytes, this.table, sparsify)
     }
     await copy.writeHead(version)
@@ -383,6 +413,7 @@ export class OpenChunk {
   /** Writes the header and the CRCs of a chunk that is new. */
   async writeHead(version: number): Promise<void> {
     await this.file.change([headOf(this.chunkId, version, this.table)])
+    this.#countHeadWrite(HEAD_BYTES)
   }
 }
 

@@ -278,7 +278,7 @@ class Session {
     if (overloaded === this.#overloaded && nowMs - this.#loadAtMs < LOAD_EVERY_MS) return
     this.#overloaded = overloaded
     this.#loadAtMs = nowMs
-    this.#send(cstoma.currentLoad.encode({ load: jobs.takePeak(), state: Buffer.from([this.#loadState()]) }))
+    this.#send(cstoma.currentLoad.encode({ load: jobs.takePeak('master'), state: Buffer.from([this.#loadState()]) }))
   }
 
   #loadState(): number {
