@@ -60,6 +60,10 @@ const ANNOUNCE_MS = 1000
 const SETTLE_MS = 5000
 const SETTLE_POLL_MS = 5
 const SUCCESSION_MS = 1000
+/** Longer than keepalived takes to notice that nobody leads. */
+const UNASKED_MS = 5000
+/** Long enough for keepalived to see it. */
+const WITHDRAWN_MS = 1500
 
 export class Member {
   role: Role = 'following'
@@ -89,6 +93,8 @@ export class Member {
   #heir: { member: MemberId; version: number } | undefined
   /** As of the last look: this master leads, or could. */
   isFit = false
+  /** Since when it could lead, nobody does, and nobody has said that it shall. */
+  #unaskedSinceMs: number | undefined
   readonly #startedMs: number
   readonly #door: FrontDoor
   #timers: Timer[] = []
@@ -238,9 +244,7 @@ export class Member {
       return this.#setWaiting(this.role === 'leading' ? undefined : `it is not known who leads: ${error.message}`)
     }
     const { leader } = view
-    const isHeldOff = this.#env.clock.monotonicMs() < this.#holdOffUntilMs
-    this.isFit =
-      this.role === 'leading' || (!isHeldOff && (leader ? this.#isInSync() : this.#whyNot(view) === undefined))
+    this.isFit = this.role === 'leading' || this.#isOffered(view)
     if (this.role === 'leading') {
       const isMine = leader?.member === this.id && leader.epoch === this.leadership?.epoch
       if (!isMine) await this.#leave('another member leads')
@@ -253,6 +257,26 @@ export class Member {
       this.look()
     } else if (leader) this.#follow(leader)
     else await this.#onNobodyLeads(view)
+  }
+
+  #couldLead(view: View): boolean {
+    if (this.#env.clock.monotonicMs() < this.#holdOffUntilMs) return false
+    return view.leader ? this.#isInSync() : this.#whyNot(view) === undefined
+  }
+
+  /**
+   * Where an address decides, its holder may not know that it is to lead: the other one led while the address stayed
+   * here. That is said only when the address moves, so for a moment this one is not offered any more.
+   */
+  #isOffered(view: View): boolean {
+    const couldLead = this.#couldLead(view)
+    if (!couldLead || view.leader || this.#isWanted || this.#arbiter.isAutomatic) {
+      this.#unaskedSinceMs = undefined
+      return couldLead
+    }
+    const nowMs = this.#env.clock.monotonicMs()
+    this.#unaskedSinceMs ??= nowMs
+    return (nowMs - this.#unaskedSinceMs) % (UNASKED_MS + WITHDRAWN_MS) < UNASKED_MS
   }
 
   async #clearFormerLead(view: View): Promise<void> {

@@ -17,3 +17,10 @@ test(`${SEEDS} seeds of two masters that keepalived chooses between lose nothing
   assert.ok(total.faults > SEEDS * 3 && total.acknowledged > SEEDS * 50, JSON.stringify(total))
   assert.ok(total.epochs > SEEDS, JSON.stringify(total))
 })
+
+test('a master that holds the address and was not told to lead is told, when nobody else leads', async () => {
+  // A checkpoint is no fault: time goes by.
+  const faults = ['promoteUnseen', 'checkpoint', 'checkpoint'] as const
+  for (let seed = 1; seed <= 5; seed++)
+    await runWorld({ seed, pair: true, faults, faultEveryMs: 9000, faultMs: 25_000 })
+})

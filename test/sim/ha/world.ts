@@ -54,6 +54,7 @@ export const pairFaults = [
   'killInTurn',
   'freezeInTurn',
   'leadAlone',
+  'promoteUnseen',
 ] as const
 export type Fault = (typeof everyFault)[number] | (typeof pairFaults)[number]
 
@@ -306,6 +307,7 @@ class World {
       killInTurn: () => this.#killInTurn(leader),
       freezeInTurn: () => this.#freezeInTurn(leader),
       leadAlone: () => this.#leadAlone(leader),
+      promoteUnseen: () => this.#promoteUnseen(leader),
     }
     const fault = this.#any(this.#faults)
     if (fault) makers[fault]()
@@ -466,6 +468,15 @@ class World {
     this.scheduler.at(ms, () => leader.freezer.thaw())
     this.scheduler.at(leads ? ms : ms + 500, () => other.freezer.freeze())
     this.scheduler.at(11_000, () => other.freezer.thaw())
+  }
+
+  /** Somebody has the other one lead and it ends, all while keepalived hangs: the address stays at the first one. */
+  #promoteUnseen(leader: SimMaster): void {
+    const other = this.#otherOf(leader)
+    if (this.keepalived) this.keepalived.blindUntilMs = this.scheduler.nowMs + 9000
+    this.#promote(other)
+    this.scheduler.at(5000 + this.scheduler.random() * 1500, () => other.kill())
+    this.#restartLater(other, 7000)
   }
 
   /** The leader loses its follower, goes on or not, and its power before the follower has come again. */
