@@ -74,17 +74,25 @@ function targetOf(given: Given): AdminTarget {
   }
 }
 
+function inSyncText({ role, isInSync }: MemberStatus): string {
+  if (isInSync) return 'in sync'
+  return role === 'witness' ? 'not in sync: it does not count' : 'not in sync: it may not be elected'
+}
+
 function statusText(status: MemberStatus): string {
   const { name, role, epoch, version, committed, leader, leaderAddress, waiting } = status
   const lines = [`${name}: ${role}, epoch ${epoch}, version ${version}, committed ${committed}, ${status.software}`]
   if (leader) lines.push(`leader: ${leader} at ${leaderAddress}`)
   if (status.behind !== undefined) {
-    lines.push(`${status.behind} changes behind, ${status.isInSync ? 'in sync' : 'not in sync: it may not be elected'}`)
+    lines.push(`${status.behind} changes behind, ${inSyncText(status)}`)
   }
   if (status.inSync) lines.push(`in sync: ${status.inSync.join(', ')}`)
-  for (const { name: follower, isInSync, acknowledged, silentMs } of status.followers ?? []) {
+  if (status.witnesses?.length) lines.push(`have all of the log, but do not lead: ${status.witnesses.join(', ')}`)
+  for (const { name: follower, isInSync, isWitness, acknowledged, silentMs } of status.followers ?? []) {
     const state = isInSync ? 'in sync' : 'catching up'
-    lines.push(`follower ${follower}: ${state}, ${version - acknowledged} changes behind, heard ${silentMs} ms ago`)
+    lines.push(
+      `${isWitness ? 'witness' : 'follower'} ${follower}: ${state}, ${version - acknowledged} changes behind, heard ${silentMs} ms ago`,
+    )
   }
   if (waiting) lines.push(`nobody leads here: ${waiting}`)
   return lines.join('\n')

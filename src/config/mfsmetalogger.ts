@@ -1,6 +1,7 @@
 // mfsmetalogger.cfg (spec daemons-and-config 5).
 import { commonOptions } from './common.ts'
-import { hosts, listenHost, port, whole } from './kinds.ts'
+import { haOptions } from './ha.ts'
+import { flag, hosts, listenHost, port, whole } from './kinds.ts'
 import { configFile, type Values } from './option.ts'
 
 export const metaloggerConfigFile = configFile({
@@ -29,6 +30,31 @@ export const metaloggerConfigFile = configFile({
       default: 10,
       unit: 'seconds',
       doc: 'A master that is silent for so long is left.',
+    },
+    METALOGGER_ACK: {
+      kind: flag,
+      default: false,
+      doc: 'Be a witness of a cluster of masters with HA_MODE = etcd: changes count when they are on the disk here too.',
+      needsRestart: true,
+    },
+    HA_CLUSTER: { ...haOptions.HA_CLUSTER, doc: 'Of a witness: name of the cluster.' },
+    HA_NAME: {
+      ...haOptions.HA_NAME,
+      doc: 'Of a witness: its name, one in the cluster, masters included; empty: the name of the machine.',
+    },
+    HA_ADDRESS: {
+      ...haOptions.HA_ADDRESS,
+      doc: 'Of a witness: own address of this machine, at which masters reach it.',
+    },
+    HA_LISTEN_HOST: { ...haOptions.HA_LISTEN_HOST, doc: 'Of a witness: address for masters and mfsha.' },
+    HA_LISTEN_PORT: {
+      ...haOptions.HA_LISTEN_PORT,
+      doc: 'Of a witness: port for masters and mfsha, and the port of that name of all masters.',
+    },
+    HA_AUTH_CODE: { ...haOptions.HA_AUTH_CODE, doc: 'Of a witness: the secret of the cluster.' },
+    HA_FOLLOWER_TIMEOUT: {
+      ...haOptions.HA_FOLLOWER_TIMEOUT,
+      doc: 'Of a witness: a leader that is silent for so long is left.',
     },
   },
   reconcile({ BACK_LOGS, META_DOWNLOAD_FREQ }) {

@@ -18,6 +18,8 @@ export interface FollowerStatus {
   readonly name: string
   readonly member: string
   readonly isInSync: boolean
+  /** It keeps the log only, and may not lead. */
+  readonly isWitness: boolean
   /** Every line below it is on its disk. */
   readonly acknowledged: number
   readonly silentMs: number
@@ -44,6 +46,8 @@ export interface MemberStatus {
   readonly leaderAddress?: string
   /** Of a leader. */
   readonly inSync?: readonly string[]
+  /** Of a leader: copies of the log that count too. */
+  readonly witnesses?: readonly string[]
   readonly followers?: readonly FollowerStatus[]
   /** Of a follower: lines that it has yet to get, and whether it may be elected. */
   readonly behind?: number

@@ -1,7 +1,7 @@
 // Who decides which master leads: etcd, or where there is no third vote, whoever calls mfsha.
 import type { AdminAnswer } from './admin.ts'
 import type { EpochTable } from './epochs.ts'
-import type { LeaderRecord, LogRecord, MemberId } from './records.ts'
+import type { LeaderRecord, LogRecord, MemberId, WitnessRecord } from './records.ts'
 
 /** What is known of the cluster at one moment. */
 export interface View {
@@ -48,7 +48,7 @@ export interface Arbiter {
   /** Whether this member certainly is the only leader, right now. */
   certain(): boolean
   /** Records who is in sync. Resolves once that is known to be recorded; false: this member does not lead any more. */
-  recordInSync(inSync: readonly MemberId[]): Promise<boolean>
+  recordInSync(inSync: readonly MemberId[], witnesses: readonly WitnessRecord[]): Promise<boolean>
   /** Gives up the lead. */
   resign(): Promise<void>
   /** The lead was given up for the other one: where nobody stands by himself it is told. */

@@ -65,11 +65,11 @@ test('a change of the in-sync set that was asked for in one epoch is not made in
     lease: { ttlSeconds: 3, marginMs: 300 },
   })
   const lead = async (epoch: number) =>
-    arbiter.stand(await arbiter.view(), { epoch, firstVersion: 1, leader: 'a/1', inSync: ['a/1'] })
+    arbiter.stand(await arbiter.view(), { epoch, firstVersion: 1, leader: 'a/1', inSync: ['a/1'], witnesses: [] })
   try {
     assert.ok(await lead(1))
     etcd.isSilent = true
-    const late = arbiter.recordInSync(['a/1', 'b/1'])
+    const late = arbiter.recordInSync(['a/1', 'b/1'], [])
     await new Promise(resolve => setImmediate(resolve))
     await arbiter.resign()
     etcd.isSilent = false

@@ -11,6 +11,7 @@ import {
   parseLeader,
   parseLog,
   recordText,
+  type WitnessRecord,
 } from './records.ts'
 import { whyNotStand } from './standing.ts'
 
@@ -117,18 +118,18 @@ export class EtcdArbiter implements Arbiter {
     }
   }
 
-  recordInSync(inSync: readonly MemberId[]): Promise<boolean> {
+  recordInSync(inSync: readonly MemberId[], witnesses: readonly WitnessRecord[]): Promise<boolean> {
     // What is asked for in one epoch says nothing of the next one, even if this member leads that too.
     const epoch = this.#held?.log.epoch
-    const recorded = this.#recording.then(() => this.#recordInSync(inSync, epoch))
+    const recorded = this.#recording.then(() => this.#recordInSync({ inSync, witnesses }, epoch))
     this.#recording = recorded
     return recorded
   }
 
-  async #recordInSync(inSync: readonly MemberId[], epoch: number | undefined): Promise<boolean> {
+  async #recordInSync(copies: Pick<LogRecord, 'inSync' | 'witnesses'>, epoch: number | undefined): Promise<boolean> {
     while (this.#held && this.#held.log.epoch === epoch && this.#lease.certain()) {
       const { log: before, leaderRevision, logRevision } = this.#held
-      const log = { ...before, inSync }
+      const log = { ...before, ...copies }
       const isRecorded = await this.#tryRecord(log, leaderRevision, logRevision)
       if (isRecorded === false) break
       if (isRecorded) return true

@@ -14,6 +14,8 @@ import type { Batch, Replica } from './replica.ts'
 /** No more is sent while this much has not left; also what a slow follower costs in memory. */
 const QUEUED_BYTES_MAX = 8 << 20
 const PIECE_BYTES = 1 << 20
+/** Of a checkpoint that goes out beside lines: they wait behind it, and commits for them. */
+const QUEUED_BESIDE_LINES_MAX = 1 << 20
 
 export interface FeedEvents {
   /** The follower told how far its disk is. */
@@ -34,7 +36,8 @@ export class Feed {
   /** Next line to send; undefined before the follower asked for lines. */
   #position: number | undefined
   #isPumping = false
-  #drained: (() => void) | undefined
+  #isCopying = false
+  #drained: (() => void)[] = []
   #progressMs: number
 
   constructor(
@@ -146,16 +149,18 @@ export class Feed {
 
   #onDrained(): void {
     const drained = this.#drained
-    this.#drained = undefined
-    drained?.()
+    this.#drained = []
+    for (const goOn of drained) goOn()
     if (this.#link.isOpen && this.follows) this.#pump()
   }
 
-  #untilRoom(): Promise<void> {
-    if (!this.#link.isOpen || this.#hasRoom()) return Promise.resolve()
-    return new Promise(resolve => {
-      this.#drained = resolve
-    })
+  /** Resolves when less than that is queued, or the follower is gone. */
+  async #untilRoom(maxBytes: number): Promise<void> {
+    while (this.#link.isOpen && this.#link.queuedBytes >= maxBytes) {
+      await new Promise<void>(resolve => {
+        this.#drained.push(resolve)
+      })
+    }
   }
 
   /** Sends what there is room for. What is no longer in memory is read from disk, one reader at a time. */
@@ -172,7 +177,7 @@ export class Feed {
     this.#isPumping = true
     try {
       for await (const batch of this.#replica.linesFrom(from)) {
-        await this.#untilRoom()
+        await this.#untilRoom(QUEUED_BYTES_MAX)
         if (!this.#link.isOpen) return
         if (this.#position === undefined || batch.firstVersion > this.#position) throw new Error('lines are missing')
         this.#sendLines(withoutFirst(batch, this.#position))
@@ -187,14 +192,14 @@ export class Feed {
   }
 
   async #sendCheckpoint(): Promise<void> {
-    if (this.follows || this.#isPumping) return this.#link.close('FETCH after FOLLOW')
-    this.#isPumping = true
+    if (this.#isCopying) return this.#link.close('second FETCH')
+    this.#isCopying = true
     try {
       await this.#copyCheckpoint()
     } catch (error) {
       this.#link.close(`the checkpoint cannot be sent: ${(error as Error).message}`)
     } finally {
-      this.#isPumping = false
+      this.#isCopying = false
     }
   }
 
@@ -208,7 +213,7 @@ export class Feed {
       this.#link.send(matoma.checkpointBegin.encode({ version, size, epochs: [...this.#replica.epochs] }))
       const piece = Buffer.alloc(Math.min(PIECE_BYTES, size))
       for (let position = 0; position < size; ) {
-        await this.#untilRoom()
+        await this.#untilRoom(this.follows ? QUEUED_BESIDE_LINES_MAX : QUEUED_BYTES_MAX)
         if (!this.#link.isOpen) return
         const count = await source.read(piece, position)
         if (count === 0) throw new Error(`it ends after ${position} of ${size} bytes`)

@@ -4,10 +4,10 @@ import type { Env } from '../env/env.ts'
 import { ProtocolError } from '../protocol/codec.ts'
 import { VERSION } from '../protocol/constants.ts'
 import * as matoma from '../protocol/matoma.ts'
-import { type EpochTable, planJoin } from './epochs.ts'
+import { type EpochTable, lastEpoch, planJoin } from './epochs.ts'
 import { isProof, Link, proofOf } from './link.ts'
 import { Progress } from './progress.ts'
-import { type LeaderRecord, type MemberId, memberName } from './records.ts'
+import { type LeaderRecord, type MemberAddress, type MemberId, memberName } from './records.ts'
 import { type CheckpointTarget, type Replica, ReplicaError, type ReplicaStore } from './replica.ts'
 
 export interface FollowingOptions {
@@ -21,9 +21,24 @@ export interface FollowingOptions {
   ignoresEpochs?: boolean
 }
 
+/** What it comes for. */
+export interface Errand {
+  /** A checkpoint is wanted, whatever lies here. */
+  readonly mustFetch: boolean
+  /** Only the log is kept here, as a copy that is reached there. */
+  readonly witness?: MemberAddress
+  /**
+   * The other side is no leader but a witness: it shall take nothing more of this epoch, and what it has is wanted. Its
+   * own epoch counts as the next one meanwhile.
+   */
+  readonly claimed?: number
+}
+
 /** How it ended, and what must be done before the next attempt. */
 export type FollowingEnd =
   | { readonly kind: 'closed'; readonly why: string }
+  /** All that the witness has is on the disk here, and it takes nothing more of that epoch. */
+  | { readonly kind: 'retrieved' }
   /** The log here has lines that are not in the leader's, from `at` on. */
   | { readonly kind: 'cut'; readonly at: number }
   /** The replica is closed, with a checkpoint installed or (`why`) not: open the folder anew. */
@@ -47,7 +62,7 @@ export class Following {
   readonly #replica: Replica
   readonly #store: ReplicaStore
   readonly #options: FollowingOptions
-  readonly #mustFetch: boolean
+  readonly #errand: Errand
   readonly #onEnd: (end: FollowingEnd) => void
   #fence: number
   #link: Link | undefined
@@ -55,6 +70,8 @@ export class Following {
   #isEnded = false
   #isStreaming = false
   #transfer: Transfer | undefined
+  /** Waits until the lines are as far as the checkpoint that came beside them; or does not, at the end. */
+  #whenDurable: { version: number; goOn: (isDurable: boolean) => void } | undefined
   /** As the leader told last. */
   isInSync = false
   leaderVersion = 0
@@ -62,7 +79,6 @@ export class Following {
 
   /**
    * @param fence lowest epoch that is listened to
-   * @param mustFetch a checkpoint is wanted, whatever lies here
    */
   constructor(
     env: Env,
@@ -71,7 +87,7 @@ export class Following {
     fence: number,
     { replica, store }: { replica: Replica; store: ReplicaStore },
     options: FollowingOptions,
-    mustFetch: boolean,
+    errand: Errand,
     onEnd: (end: FollowingEnd) => void,
   ) {
     this.#env = env
@@ -81,7 +97,7 @@ export class Following {
     this.#replica = replica
     this.#store = store
     this.#options = options
-    this.#mustFetch = mustFetch
+    this.#errand = errand
     this.#onEnd = onEnd
     this.#nonce = env.random.bytes(matoma.NONCE_BYTES)
     void this.#connect()
@@ -103,13 +119,14 @@ export class Following {
   }
 
   #end(end: FollowingEnd): void {
-    // What is being installed is not broken off: its end is the end.
-    if (this.#isEnded || (this.#transfer?.isInstalling && end.kind !== 'reopen')) return
+    // What is being installed in place of the log here is not broken off: its end is the end.
+    if (this.#isEnded || (this.#transfer?.isInstalling && !this.#isStreaming && end.kind !== 'reopen')) return
     this.#isEnded = true
     this.isInSync = false
     if (this.#isStreaming) this.#replica.onDurable = undefined
     const why = ('why' in end ? end.why : undefined) ?? end.kind
     this.#link?.close(why)
+    this.#whenDurable?.goOn(false)
     this.#transfer?.fail(new Error(why))
     this.#onEnd(end)
   }
@@ -158,21 +175,17 @@ export class Following {
       throw new ProtocolError(`the leader speaks protocol ${protocol}, this master ${matoma.HA_PROTOCOL}`)
     }
     const { secret, cluster } = this.#options
+    const { witness, claimed } = this.#errand
+    const visitor = { protocol, proof: proofOf(secret, nonce), nonce: this.#nonce, cluster, member: this.#self }
+    if (claimed !== undefined) return this.#link?.send(matoma.claim.encode({ ...visitor, epoch: claimed }))
     const { metaId, seen, version } = this.#replica
-    this.#link?.send(
-      matoma.hello.encode({
-        protocol,
-        proof: proofOf(secret, nonce),
-        nonce: this.#nonce,
-        software: VERSION,
-        cluster,
-        member: this.#self,
-        metaId,
-        seen,
-        version,
-        digest: this.#replica.digest(),
-      }),
-    )
+    const digest = this.#replica.digest()
+    this.#link?.send(matoma.hello.encode({ ...visitor, software: VERSION, metaId, seen, version, digest, witness }))
+  }
+
+  /** The newest epoch that lines from there may belong to. */
+  get #epochOfLines(): number {
+    return this.#errand.claimed ?? this.leader.epoch
   }
 
   #onWelcome(welcome: Welcome): void {
@@ -185,27 +198,39 @@ export class Following {
       const why = `the leader has file system ${welcome.metaId.toString(16)}, this folder ${metaId.toString(16)}`
       return this.#end({ kind: 'foreign', why })
     }
+    const { claimed, mustFetch } = this.#errand
+    if (claimed !== undefined) {
+      const why = whyNotTrust(welcome, this.leader.member, claimed)
+      if (why !== undefined) return this.close(why)
+    }
     this.leaderVersion = welcome.version
     const { version, oldest } = welcome
     const mine = this.#options.ignoresEpochs ? welcome.epochs : epochs
     const plan = planJoin({ epochs: mine, end }, { epochs: welcome.epochs, end: version, oldest })
-    if (this.#mustFetch || plan.kind === 'fetch') return this.#fetch(plan.kind === 'fetch' ? plan.why : 'it must')
+    if (mustFetch || plan.kind === 'fetch') return this.#fetch(plan.kind === 'fetch' ? plan.why : 'it must')
     if (plan.kind === 'cut') return this.#end({ kind: 'cut', at: plan.at })
-    void this.#follow(welcome.epochs, welcome.epoch, plan.from)
+    void this.#follow(welcome.epochs, plan.from)
   }
 
   /** The epochs are on disk before any line is acknowledged in their name. */
-  async #follow(epochs: EpochTable, epoch: number, from: number): Promise<void> {
+  async #follow(epochs: EpochTable, from: number): Promise<void> {
     try {
-      await this.#replica.setEpochs(epochs, Math.max(epoch, this.#replica.seen))
+      await this.#replica.setEpochs(epochs, Math.max(this.#epochOfLines, this.#replica.seen))
     } catch (error) {
       return this.#end({ kind: 'failed', error: error as Error })
     }
     if (this.#isEnded) return
     this.#isStreaming = true
-    this.#replica.onDurable = () => this.#acknowledge()
+    this.#replica.onDurable = () => this.#onDurable()
     this.#link?.send(matoma.follow.encode({ from }))
+    this.#onDurable()
+  }
+
+  #onDurable(): void {
     this.#acknowledge()
+    const { durable } = this.#replica
+    if (this.#whenDurable && durable >= this.#whenDurable.version) this.#whenDurable.goOn(true)
+    if (this.#errand.claimed !== undefined && durable >= this.leaderVersion) this.#end({ kind: 'retrieved' })
   }
 
   #acknowledge(): void {
@@ -237,8 +262,8 @@ export class Following {
     this.leaderVersion = version
     this.committed = committed
     this.isInSync = inSync === 1
-    // Before it streams, lines may be here that the leader does not have.
-    if (!this.#isStreaming) return
+    // Before it streams, lines may be here that the leader does not have; what a witness has need not be committed.
+    if (!this.#isStreaming || this.#errand.claimed !== undefined) return
     this.#replica.settled(committed)
     this.#acknowledge()
   }
@@ -248,11 +273,21 @@ export class Following {
     this.#link?.send(matoma.fetch.encode({}))
   }
 
-  #onCheckpointBegin({ version, size, epochs }: { version: number; size: number; epochs: EpochTable }): void {
-    if (this.#transfer || this.#isStreaming) throw new ProtocolError('unexpected checkpoint')
-    const progress = new Progress(this.#env.clock, this.#env.log, `checkpoint of version ${version}`, size)
-    const seen = Math.max(this.leader.epoch, this.#replica.seen)
-    this.#transfer = new Transfer(this.#store, this.#link as Link, size, progress, {
+  /** Asks for a newer checkpoint, which comes beside the lines. */
+  refreshCheckpoint(): void {
+    if (this.#isStreaming && !this.#transfer) this.#link?.send(matoma.fetch.encode({}))
+  }
+
+  #onCheckpointBegin(begin: { version: number; size: number; epochs: EpochTable }): void {
+    if (this.#transfer) throw new ProtocolError('unexpected checkpoint')
+    if (this.#isStreaming) this.#beginRefresh(begin)
+    else this.#beginTakeOver(begin)
+  }
+
+  /** In place of the log that is here. */
+  #beginTakeOver({ version, size, epochs }: { version: number; size: number; epochs: EpochTable }): void {
+    const seen = Math.max(this.#epochOfLines, this.#replica.seen)
+    this.#transfer = this.#begin(this.#store.receive(), version, size, {
       install: async target => {
         await this.#replica.close()
         await target.install(epochs, seen)
@@ -261,6 +296,44 @@ export class Following {
       installed: error => this.#end({ kind: 'reopen', ...(error ? { why: error.message } : {}) }),
     })
   }
+
+  /** Beside the log that is here, which goes on; it must not be behind its own checkpoint. */
+  #beginRefresh({ version, size, epochs }: { version: number; size: number; epochs: EpochTable }): void {
+    const replica = this.#replica
+    if (!replica.receive) throw new ProtocolError('unexpected checkpoint')
+    const isOver = (error?: Error) => {
+      this.#transfer = undefined
+      if (error) this.#env.log.warning(`the checkpoint was not taken: ${error.message}`)
+    }
+    this.#transfer = this.#begin(replica.receive(), version, size, {
+      install: async target => {
+        if (await this.#isDurable(version)) return target.install(epochs, replica.seen)
+        await target.discard()
+        throw new Error('the lines up to it have not come')
+      },
+      failed: isOver,
+      installed: isOver,
+    })
+  }
+
+  #isDurable(version: number): Promise<boolean> {
+    if (this.#replica.durable >= version) return Promise.resolve(true)
+    return new Promise(goOn => {
+      this.#whenDurable = { version, goOn }
+    })
+  }
+
+  #begin(target: Promise<CheckpointTarget>, version: number, size: number, events: TransferEvents): Transfer {
+    const progress = new Progress(this.#env.clock, this.#env.log, `checkpoint of version ${version}`, size)
+    return new Transfer(target, this.#link as Link, size, progress, events)
+  }
+}
+
+/** @returns why what a witness has may not be all that was acknowledged up to the end of `epoch` */
+function whyNotTrust({ member, epochs }: Welcome, wanted: MemberId, epoch: number): string | undefined {
+  if (member !== wanted) return `${member} answers, ${wanted} has what is wanted`
+  const last = lastEpoch(epochs)
+  return last === epoch ? undefined : `its log ends in epoch ${last} and not ${epoch}: its folder is an older one`
 }
 
 interface TransferEvents {
@@ -285,12 +358,12 @@ class Transfer {
   #written = 0
   #isOver = false
 
-  constructor(store: ReplicaStore, link: Link, size: number, progress: Progress, events: TransferEvents) {
+  constructor(target: Promise<CheckpointTarget>, link: Link, size: number, progress: Progress, events: TransferEvents) {
     this.#link = link
     this.#size = size
     this.#progress = progress
     this.#events = events
-    this.#target = store.receive()
+    this.#target = target
     this.#work = this.#target.then(
       () => {},
       error => this.fail(error),
@@ -326,9 +399,9 @@ class Transfer {
     })
   }
 
-  /** Lets go of what has come. */
+  /** Lets go of what has come; what is being installed comes to an end of its own. */
   fail(error: Error): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.isInstalling) return
     this.#isOver = true
     void this.#work
       .then(() => this.#target)

@@ -14,11 +14,20 @@ export interface DoorOptions {
 }
 
 type Hello = ReturnType<(typeof matoma.hello)['decode']>
+type Claim = ReturnType<(typeof matoma.claim)['decode']>
 type Admin = ReturnType<(typeof matoma.admin)['decode']>
 
+interface Visitor {
+  readonly protocol: number
+  readonly proof: Buffer
+  readonly cluster: string
+}
+
 export interface DoorHandlers {
-  /** A master of this cluster has come. */
-  hello(link: Link, hello: Hello): void
+  /** Somebody of this cluster wants to follow. */
+  hello?(link: Link, hello: Hello): void
+  /** A master wants to lead by what a witness has. */
+  claim?(link: Link, claim: Claim): void
   /** What mfsha asks. @throws Error: it is refused, and told why */
   admin(command: AdminCommand): Promise<AdminAnswer>
 }
@@ -69,12 +78,14 @@ export class FrontDoor {
 
   #onFirstPacket(link: Link, nonce: Buffer, type: number, payload: Buffer): void {
     this.#visitors.delete(link)
-    if (type === matoma.hello.code) return this.#onHello(link, nonce, matoma.hello.decode(payload))
+    const { hello, claim } = this.#handlers
+    if (type === matoma.hello.code && hello) return this.#admit(link, nonce, matoma.hello.decode(payload), hello)
+    if (type === matoma.claim.code && claim) return this.#admit(link, nonce, matoma.claim.decode(payload), claim)
     if (type === matoma.admin.code) return void this.#onAdmin(link, nonce, matoma.admin.decode(payload))
-    link.close(`message ${type} before HELLO`)
+    link.close(`message ${type} from somebody who has just come`)
   }
 
-  #whyNot(nonce: Buffer, visitor: { protocol: number; proof: Buffer; cluster: string }): string | undefined {
+  #whyNot(nonce: Buffer, visitor: Visitor): string | undefined {
     const { secret, cluster } = this.#options
     const { protocol } = visitor
     if (protocol !== matoma.HA_PROTOCOL) return `protocol ${matoma.HA_PROTOCOL} is spoken here, not ${protocol}`
@@ -82,10 +93,10 @@ export class FrontDoor {
     return visitor.cluster === cluster ? undefined : `this is cluster ${cluster}, not ${visitor.cluster}`
   }
 
-  #onHello(link: Link, nonce: Buffer, hello: Hello): void {
-    const why = this.#whyNot(nonce, hello)
+  #admit<T extends Visitor>(link: Link, nonce: Buffer, visitor: T, handler: (link: Link, visitor: T) => void): void {
+    const why = this.#whyNot(nonce, visitor)
     if (why !== undefined) return refuse(link, why)
-    this.#handlers.hello(link, hello)
+    handler(link, visitor)
   }
 
   async #onAdmin(link: Link, nonce: Buffer, asked: Admin): Promise<void> {

@@ -9,7 +9,7 @@ import { CommitQueue } from './commit-queue.ts'
 import { Feed } from './feed.ts'
 import { type FollowerState, type InSyncRules, nextInSync } from './in-sync.ts'
 import type { Link } from './link.ts'
-import { type LogRecord, type MemberId, memberName } from './records.ts'
+import { type LogRecord, type MemberAddress, type MemberId, memberName, type WitnessRecord } from './records.ts'
 import type { Replica } from './replica.ts'
 
 export interface LeadershipOptions extends InSyncRules {
@@ -17,12 +17,12 @@ export interface LeadershipOptions extends InSyncRules {
   /** Newest lines kept in memory. */
   backlogBytes: number
   /** For tests of the tests: rules to break. */
-  broken?: { shrinkAfterAck?: boolean; growBeforeWait?: boolean }
+  broken?: { shrinkAfterAck?: boolean; growBeforeWait?: boolean; electsWitness?: boolean }
 }
 
 export class Leadership {
   readonly epoch: number
-  /** Every line below it is on the disk of every member that could be elected. */
+  /** Every line below it is on the disk of every member and witness that the record names. */
   committed: number
   readonly #clock: Clock
   readonly #log: Log
@@ -35,7 +35,10 @@ export class Leadership {
   readonly #backlog: Backlog
   readonly #queue = new CommitQueue()
   readonly #timer: Timer
+  /** Who counts for commits as etcd has it: members in sync, and witnesses. */
   #recorded: readonly MemberId[]
+  /** Followers that keep the log only, and where they are reached. */
+  readonly #witnesses = new Map<MemberId, MemberAddress>()
   /** On its way into the record; perhaps it is there already. */
   #pending: readonly MemberId[] | undefined
   /** Followers, once in sync, that are waited for: how far their disks were when last heard of. */
@@ -78,9 +81,28 @@ export class Leadership {
     this.#timer = doors.clock.every(options.heartbeatMs, () => this.#tick())
   }
 
-  /** As etcd has it for certain. */
+  /** Who may be elected, as etcd has it for certain. */
   get inSync(): readonly MemberId[] {
-    return this.#recorded
+    return this.#membersOf(this.#recorded)
+  }
+
+  /** Who has all of the log too, as etcd has it for certain. */
+  get witnesses(): readonly MemberId[] {
+    return this.#recorded.filter(copy => this.#isWitness(copy))
+  }
+
+  #isWitness(copy: MemberId): boolean {
+    return this.#witnesses.has(copy) && !this.#options.broken?.electsWitness
+  }
+
+  #membersOf(copies: readonly MemberId[]): readonly MemberId[] {
+    return copies.filter(copy => !this.#isWitness(copy))
+  }
+
+  #witnessesOf(copies: readonly MemberId[]): readonly WitnessRecord[] {
+    return copies
+      .filter(copy => this.#isWitness(copy))
+      .map(member => ({ member, ...(this.#witnesses.get(member) as MemberAddress) }))
   }
 
   /** Whether anything may leave this master: it leads for certain, right now. */
@@ -100,8 +122,12 @@ export class Leadership {
     this.#queue.run(this.committed, () => this.certain())
   }
 
-  /** A follower has said hello and was welcomed. */
-  adopt(link: Link, member: MemberId): void {
+  /**
+   * A follower has said hello and was welcomed.
+   * @param witness where it is reached, if it keeps the log only
+   */
+  adopt(link: Link, member: MemberId, witness: MemberAddress | undefined): void {
+    if (witness) this.#witnesses.set(member, witness)
     this.#feeds.get(member)?.close('it has connected again')
     const feed: Feed = new Feed(
       { clock: this.#clock, log: this.#log },
@@ -128,19 +154,25 @@ export class Leadership {
 
   /** Address of a follower that could lead next; the one that is furthest. */
   get successor(): string | undefined {
-    const fit = [...this.#feeds.values()].filter(feed => feed.isConnected && this.#recorded.includes(feed.member))
+    const { inSync } = this
+    const fit = [...this.#feeds.values()].filter(feed => feed.isConnected && inSync.includes(feed.member))
     return fit.sort((a, b) => b.acked - a.acked)[0]?.address
   }
 
-  status(): { inSync: string[]; followers: FollowerStatus[] } {
+  status(): { inSync: string[]; witnesses: string[]; followers: FollowerStatus[] } {
     const followers = [...this.#feeds.values()].map(feed => ({
       name: memberName(feed.member),
       member: feed.member,
       isInSync: this.#recorded.includes(feed.member),
+      isWitness: this.#isWitness(feed.member),
       acknowledged: feed.acked,
       silentMs: Math.round(feed.silentMs),
     }))
-    return { inSync: this.#recorded.map(memberName), followers }
+    return { inSync: this.inSync.map(memberName), witnesses: this.witnesses.map(memberName), followers }
+  }
+
+  #nameOf(copy: MemberId): string {
+    return this.#isWitness(copy) ? `${memberName(copy)} (witness)` : memberName(copy)
   }
 
   /** Ends it without a word to `onOver`. */
@@ -223,7 +255,7 @@ export class Leadership {
       if (feed && !this.#acked.has(member)) this.#acked.set(member, feed.acked)
     }
     if (this.#options.broken?.shrinkAfterAck) this.#advance()
-    const isRecorded = await this.#arbiter.recordInSync(next)
+    const isRecorded = await this.#arbiter.recordInSync(this.#membersOf(next), this.#witnessesOf(next))
     if (this.#isOver) return
     if (!isRecorded) return this.#over('the in-sync set cannot be recorded: this master does not lead any more')
     this.#recorded = next
@@ -233,7 +265,7 @@ export class Leadership {
       const feed = this.#feeds.get(member)
       if (feed) this.#acked.set(member, Math.max(feed.acked, this.#acked.get(member) ?? 0))
     }
-    this.#log.notice(`in sync: ${next.map(memberName).join(', ')}`)
+    this.#log.notice(`in sync: ${next.map(copy => this.#nameOf(copy)).join(', ')}`)
     this.#advance()
     this.#reviewInSync()
   }

@@ -53,6 +53,8 @@ export interface MemberOptions {
   holdOffMs: number
   /** For tests of the tests: anybody may be elected. */
   anyCandidate?: boolean
+  /** For tests of the tests: with a witness in the record, stands without asking it, or by what it once had from one. */
+  broken?: { standsUnfetched?: boolean; trustsOldFetch?: boolean }
 }
 
 const RECONNECT_MS = 200
@@ -64,6 +66,8 @@ const SUCCESSION_MS = 1000
 const UNASKED_MS = 5000
 /** Long enough for keepalived to see it. */
 const WITHDRAWN_MS = 1500
+/** So long a member that is in sync has the chance to stand before another one asks a witness. */
+const MEMBERS_FIRST_MS = 1000
 
 export class Member {
   role: Role = 'following'
@@ -81,6 +85,11 @@ export class Member {
   #following: Following | undefined
   #fence = 0
   #mustFetch = false
+  /** As it was before a witness promised to take nothing more of the last epoch and gave this member all that it had. */
+  #retrieved: View | undefined
+  /** Since when nobody leads, as far as this member has looked. */
+  #leaderlessSinceMs: number | undefined
+  #witnessTurn = 0
   #unfit: string | undefined
   #holdOffUntilMs = 0
   /** Somebody said that this master shall lead; counts where none does so by himself. */
@@ -244,6 +253,8 @@ export class Member {
       return this.#setWaiting(this.role === 'leading' ? undefined : `it is not known who leads: ${error.message}`)
     }
     const { leader } = view
+    if (leader) this.#leaderlessSinceMs = undefined
+    else this.#leaderlessSinceMs ??= this.#env.clock.monotonicMs()
     this.isFit = this.role === 'leading' || this.#isOffered(view)
     if (this.role === 'leading') {
       const isMine = leader?.member === this.id && leader.epoch === this.leadership?.epoch
@@ -314,16 +325,27 @@ export class Member {
     if (this.#following?.leader.member === member && this.#following.leader.epoch === epoch) return
     this.#raiseFence(epoch)
     this.#following?.close('another member leads')
+    if (!this.#options.broken?.trustsOldFetch) this.#retrieved = undefined
+    // What it takes over from somebody else comes to its end first.
+    if (!this.#following) this.#connect(leader)
+  }
+
+  /** @param claimed the view by which `to` is a witness, and what it has of the last epoch is wanted */
+  #connect(to: LeaderRecord, claimed?: View & { log: LogRecord }): void {
     if (this.#env.clock.monotonicMs() < this.#reconnectAtMs) return
+    const errand = { mustFetch: this.#mustFetch, ...(claimed ? { claimed: claimed.log.epoch } : {}) }
     const following: Following = new Following(
       this.#env,
       this.id,
-      leader,
+      to,
       this.#fence,
       { replica: this.#replica, store: this.#store },
       this.#options.following,
-      this.#mustFetch,
-      end => this.#onFollowingEnd(following, end),
+      errand,
+      end => {
+        if (end.kind === 'retrieved') this.#retrieved = claimed
+        this.#onFollowingEnd(following, end)
+      },
     )
     this.#following = following
   }
@@ -340,6 +362,10 @@ export class Member {
     if (this.leader?.member === member && this.leader.epoch === epoch) this.#setLeader(undefined)
     const { clock, log } = this.#env
     const name = memberName(following.leader.member)
+    if (end.kind === 'retrieved') {
+      log.notice(`has all that the witness ${name} had`)
+      return this.look()
+    }
     this.#reconnectAtMs = clock.monotonicMs() + RECONNECT_MS
     clock.after(RECONNECT_MS, () => this.look())
     switch (end.kind) {
@@ -398,7 +424,35 @@ export class Member {
     const why = this.#whyNot(view)
     const isToldTo = this.#arbiter.isAutomatic || this.#isWanted
     this.#setWaiting(why ?? (isToldTo ? undefined : 'nobody has said "mfsha promote" here, which keepalived does'))
-    if (why === undefined && isToldTo && this.#env.clock.monotonicMs() >= this.#holdOffUntilMs) await this.#stand(view)
+    if (!isToldTo || this.#env.clock.monotonicMs() < this.#holdOffUntilMs) return
+    if (why === undefined) return this.#stand(view)
+    // By the view from before: if the record has changed since, what was retrieved may not be all, and this fails.
+    const retrieved = this.#takeRetrieved(view)
+    if (retrieved) await this.#stand(retrieved)
+    else this.#retrieve(view)
+  }
+
+  /** Counts once. */
+  #takeRetrieved(view: View): View | undefined {
+    const { standsUnfetched, trustsOldFetch } = this.#options.broken ?? {}
+    if (standsUnfetched && view.log?.witnesses.length) return view
+    const retrieved = this.#retrieved
+    if (trustsOldFetch) return retrieved && view
+    this.#retrieved = undefined
+    return retrieved
+  }
+
+  /** Who is not in sync may lead all the same once it has what a witness has, and the witness is through with that epoch. */
+  #retrieve({ leader, log, ...rest }: View): void {
+    const witness = log?.witnesses[this.#witnessTurn % log.witnesses.length]
+    if (!log || !witness || this.#following) return
+    const nowMs = this.#env.clock.monotonicMs()
+    const leaderlessMs = nowMs - (this.#leaderlessSinceMs ?? nowMs)
+    if (nowMs < this.#reconnectAtMs) return
+    if (log.inSync.some(member => member !== log.leader) && leaderlessMs < MEMBERS_FIRST_MS) return
+    this.#witnessTurn++
+    this.#env.log.notice(`asking the witness ${memberName(witness.member)} for what it has of epoch ${log.epoch}`)
+    this.#connect({ ...witness, epoch: log.epoch + 1 }, { ...rest, leader, log })
   }
 
   #whyNot(view: View): string | undefined {
@@ -417,7 +471,7 @@ export class Member {
     const epoch = this.#arbiter.nextEpoch(Math.max(view.log?.epoch ?? 0, replica.seen, this.#fence - 1))
     this.#raiseFence(epoch)
     await this.#untilDurable()
-    const log: LogRecord = { epoch, firstVersion: replica.version, leader: this.id, inSync: [this.id] }
+    const log: LogRecord = { epoch, firstVersion: replica.version, leader: this.id, inSync: [this.id], witnesses: [] }
     const isElected = await this.#arbiter.stand(view, log)
     // The other one of two may have been faster meanwhile.
     if (isElected && this.#fence > epoch) await this.#arbiter.resign()
@@ -517,7 +571,7 @@ export class Member {
     this.#program.pause()
     const isReady = await this.#untilCaughtUp(leadership, successor)
     // With others in sync too, only the one that is wanted may be elected.
-    if (!isReady || !(await this.#arbiter.recordInSync([this.id, successor]))) {
+    if (!isReady || !(await this.#arbiter.recordInSync([this.id, successor], []))) {
       this.#program.resume()
       return { ok: false, text: `${memberName(successor)} has not caught up in ${SETTLE_MS} ms: nothing was changed` }
     }
@@ -679,6 +733,7 @@ export class Member {
     const { secret } = this.#options.following
     const { leadership } = this
     if (!leadership?.certain()) return refuse(link, 'this master does not lead')
+    if (hello.witness && !this.#arbiter.isAutomatic) return refuse(link, 'two masters alone have no use for a witness')
     if (hello.seen > leadership.epoch && !this.#options.following.ignoresEpochs) {
       return refuse(link, `it has seen epoch ${hello.seen}, this is ${leadership.epoch}`)
     }
@@ -686,8 +741,9 @@ export class Member {
     const oldest = await replica.oldest()
     if (this.leadership !== leadership || !link.isOpen) return link.close('this master does not lead any more')
     const { metaId, version, epochs } = replica
-    leadership.adopt(link, hello.member)
-    this.#env.log.notice(`${memberName(hello.member)} follows, its log ends at ${hello.version}`)
+    leadership.adopt(link, hello.member, hello.witness)
+    const role = hello.witness ? ' as a witness' : ''
+    this.#env.log.notice(`${memberName(hello.member)} follows${role}, its log ends at ${hello.version}`)
     link.send(
       matoma.welcome.encode({
         proof: proofOf(secret, hello.nonce),

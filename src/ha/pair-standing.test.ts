@@ -7,7 +7,7 @@ const UNTRUSTED = false
 const epochs = [{ epoch: 4, firstVersion: 10, leader: 'a/1' }]
 const own = { self: 'b/2', version: 20, epochs, unfit: undefined, metaId: 7n }
 const peer = { name: 'a', metaId: '7', logEpoch: 4, version: 20 }
-const led = { epoch: 4, firstVersion: 10, leader: 'a/1', inSync: ['a/1'] }
+const led = { epoch: 4, firstVersion: 10, leader: 'a/1', inSync: ['a/1'], witnesses: [] }
 
 test('a follower may lead while it counts as in sync, and not when that is long ago', () => {
   assert.equal(whyNotPromote(own, undefined, undefined, TRUSTED), undefined)

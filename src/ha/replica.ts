@@ -63,6 +63,11 @@ export interface Replica {
   linesFrom(version: number): AsyncGenerator<Batch>
   /** The newest checkpoint. @throws Error when there is none */
   checkpoint(): Promise<CheckpointSource>
+  /**
+   * A newer checkpoint that comes beside the lines, for a log that makes none itself; `install` puts it in the place of
+   * the older one.
+   */
+  receive?(): Promise<CheckpointTarget>
   /** Waits for what was appended and lets go of the files. */
   close(): Promise<void>
 }

@@ -4,7 +4,7 @@ import type { Candidate } from './arbiter.ts'
 import type { LogRecord } from './records.ts'
 import { whyNotStand } from './standing.ts'
 
-const log: LogRecord = { epoch: 3, firstVersion: 50, leader: 'a/1', inSync: ['a/1', 'b/2'] }
+const log: LogRecord = { epoch: 3, firstVersion: 50, leader: 'a/1', inSync: ['a/1', 'b/2'], witnesses: [] }
 const epochs = [{ epoch: 3, firstVersion: 50, leader: 'a/1' }]
 const candidate: Candidate = { self: 'b/2', version: 60, epochs, unfit: undefined, metaId: 1n }
 const why = (changes: Partial<Candidate>, record: LogRecord | undefined = log) =>

@@ -6,11 +6,13 @@ import { ChangelogFile, changeIdOf } from '../journal/changelog-reader.ts'
 import { surveyChangelogs } from '../journal/changelog-survey.ts'
 import { type CheckpointFile, inspectCheckpoint } from '../journal/checkpoint-files.ts'
 import { reachOf } from '../journal/restore.ts'
+import { saysMore } from '../metadata/changelog/trailer.ts'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
 
 export const METADATA = 'metadata_ml.mfs.back'
 export const METADATA_TEMPORARY = 'metadata_ml.tmp'
 export const CHANGELOG_TEMPORARY = 'changelog_ml.tmp'
+const OLDER_METADATA = `${METADATA}.1`
 const changelog = (age: number) => `changelog_ml.${age}.mfs`
 const downloadedChangelog = (age: number) => `changelog_ml_back.${age}.mfs`
 
@@ -55,6 +57,12 @@ export class MetaloggerFiles {
     for (const name of [METADATA_TEMPORARY, CHANGELOG_TEMPORARY]) {
       if (names.has(name)) await disk.unlink(files.path(name))
     }
+    if (!names.has(METADATA) && names.has(OLDER_METADATA)) {
+      // Killed between two names: the newer one had not got it yet.
+      await disk.rename(files.path(OLDER_METADATA), files.path(METADATA))
+      await disk.syncFolder(folder)
+      names.add(METADATA)
+    }
     if (names.has(METADATA)) {
       try {
         files.checkpoint = await inspectCheckpoint(disk, files.path(METADATA))
@@ -98,13 +106,39 @@ export class MetaloggerFiles {
 
   /** Appends changes and puts them on the disk. */
   async append(changes: readonly { id: number; body: string }[]): Promise<void> {
-    if (changes.length === 0) return
+    const last = changes.at(-1)
+    if (!last) return
+    await this.appendLines(Buffer.from(changes.map(({ id, body }) => `${id}: ${body}\n`).join(''), 'latin1'), last.id)
+  }
+
+  /** Appends lines as they stand in the file, the last of them numbered `lastId`, and puts them on the disk. */
+  async appendLines(lines: Buffer, lastId: number): Promise<void> {
     this.#log ??= await this.#openLog()
-    const bytes = Buffer.from(changes.map(({ id, body }) => `${id}: ${body}\n`).join(''), 'latin1')
-    await this.#log.write(bytes, this.#position)
-    this.#position += bytes.length
+    await this.#log.write(lines, this.#position)
+    this.#position += lines.length
     await this.#log.sync()
-    this.lastId = changes.at(-1)?.id
+    this.lastId = lastId
+  }
+
+  /**
+   * Cuts off the lines of a request that is not whole, and puts the rest on the disk: a process that was killed may have
+   * left it in memory only.
+   */
+  async settle(): Promise<void> {
+    const path = this.path(changelog(0))
+    if (!(await this.#disk.list(this.folder)).includes(changelog(0))) return
+    const unfinished = await firstOfUnfinished(new ChangelogFile(this.#disk, path))
+    const file = await this.#disk.open(path, 'r+')
+    try {
+      if (unfinished) {
+        await file.truncate(unfinished.offset)
+        this.lastId = unfinished.id - 1
+      }
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await this.#disk.syncFolder(this.folder)
   }
 
   async #openLog(): Promise<DiskFile> {
@@ -120,6 +154,14 @@ export class MetaloggerFiles {
     this.#log = undefined
     await this.#shift(changelog, this.keep.backLogs)
     await this.#disk.syncFolder(this.folder)
+  }
+
+  /** Whether one more changelog would put an older one away that leads on from the checkpoint. */
+  async isFull(): Promise<boolean> {
+    const oldest = changelog(this.keep.backLogs)
+    if (!(await this.#disk.list(this.folder)).includes(oldest)) return false
+    const lastId = await new ChangelogFile(this.#disk, this.path(oldest)).lastId()
+    return lastId === undefined || lastId >= (this.checkpoint?.version ?? 0)
   }
 
   async #shift(name: (age: number) => string, kept: number): Promise<void> {
@@ -153,4 +195,15 @@ export class MetaloggerFiles {
     await this.#log?.close()
     this.#log = undefined
   }
+}
+
+/** The first line of a request at the end of which more was to come; undefined when the last one is whole. */
+async function firstOfUnfinished(file: ChangelogFile): Promise<{ id: number; offset: number } | undefined> {
+  if (!saysMore((await file.lastLine()) ?? '')) return undefined
+  let first: { id: number; offset: number } | undefined
+  for await (const { text, offset } of file.lines()) {
+    if (!saysMore(text)) first = undefined
+    else first ??= { id: changeIdOf(text) ?? 0, offset }
+  }
+  return first
 }

@@ -4,8 +4,9 @@
 //   follower   HELLO ──► ◄── WELCOME | REFUSED
 //              FOLLOW ──► ◄── LINES, HEARTBEAT … ACK ──►
 //              FETCH ──►  ◄── CHECKPOINT_BEGIN, CHECKPOINT_PART …, CHECKPOINT_END
+//   candidate  CLAIM ──► ◄── WELCOME | REFUSED   at a witness; then as a follower
 //   mfsha      ADMIN ──►  ◄── ADMIN_ANSWER | REFUSED
-import { blob, bytes, list, message, record, rest, text, u8, u16, u32, u64, u64n } from './codec.ts'
+import { blob, bytes, list, message, optional, record, rest, text, u8, u16, u32, u64, u64n } from './codec.ts'
 
 /** Raised when a message changes; peers of another number are refused with both named. */
 export const HA_PROTOCOL = 1
@@ -38,6 +39,8 @@ export const hello = message(9001, 'MATOMA_HELLO', {
   version: u64n,
   /** Of its state at `version`; empty: not known. */
   digest,
+  /** Of a witness only: where it is reached. */
+  witness: optional(record({ address: shortText, port: u16 })),
 })
 
 export const welcome = message(9002, 'MATOMA_WELCOME', {
@@ -73,13 +76,26 @@ export const lines = message(9006, 'MATOMA_LINES', {
 /** Every line below `durable` is on the follower's disk. Sent after each sync, and as a sign of life. */
 export const ack = message(9007, 'MATOMA_ACK', { epoch: u64n, durable: u64n })
 
-/** A sign of life of the leader. `inSync`: 1 when the receiver counts for commits and may be elected. */
+/** A sign of life of the leader. `inSync`: 1 when the receiver counts for commits; a master then may be elected. */
 export const heartbeat = message(9008, 'MATOMA_HEARTBEAT', { epoch: u64n, version: u64n, committed: u64n, inSync: u8 })
 
 export const checkpointBegin = message(9009, 'MATOMA_CHECKPOINT_BEGIN', { version: u64n, size: u64n, epochs })
 export const checkpointPart = message(9010, 'MATOMA_CHECKPOINT_PART', { contents: rest })
 /** SHA-256 of all parts. */
 export const checkpointEnd = message(9011, 'MATOMA_CHECKPOINT_END', { sum: bytes(32) })
+
+/**
+ * To a witness: take nothing more of this epoch or one before it, and let me have what you have. The witness welcomes
+ * with the next epoch, once its promise is on its disk.
+ */
+export const claim = message(9012, 'MATOMA_CLAIM', {
+  protocol: u16,
+  proof,
+  nonce: bytes(NONCE_BYTES),
+  cluster: shortText,
+  member: shortText,
+  epoch: u64n,
+})
 
 /** A command of mfsha and its answer, as JSON (src/ha/admin.ts). */
 export const admin = message(9020, 'MATOMA_ADMIN', {

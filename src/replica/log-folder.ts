@@ -41,6 +41,14 @@ export class LogFolder {
     return store
   }
 
+  /** All of the log goes aside, and another one begins. */
+  async putAside(): Promise<void> {
+    const store = await EpochStore.open(this.#env, this.#folder)
+    const { seen } = store.file
+    await store.write({ logId: newLogId(this.#env), seen, epochs: [], putAside: await this.#asideFolder() })
+    await this.#finishPuttingAside(store)
+  }
+
   // --- taking over a checkpoint
 
   async receive(): Promise<CheckpointTarget> {

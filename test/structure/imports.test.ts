@@ -20,7 +20,7 @@ const mayImport: Record<string, string[]> = {
   replica: ['util', 'env', 'metadata', 'journal', 'ha'],
   master: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'ha', 'replica', 'daemon', 'charts'],
   chunkserver: ['util', 'env', 'protocol', 'config', 'daemon', 'charts'],
-  metalogger: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'daemon'],
+  metalogger: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'ha', 'replica', 'daemon'],
   mount: ['util', 'env', 'protocol', 'config', 'client', 'daemon'],
   start: ['util', 'env', 'protocol', 'daemon'],
   // Each command starts one program.

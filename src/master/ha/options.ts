@@ -5,6 +5,7 @@ import type { GatewayOptions } from '../../ha/gateway.ts'
 import type { LeaseOptions } from '../../ha/lease.ts'
 import type { MemberOptions } from '../../ha/member.ts'
 import type { PairOptions } from '../../ha/pair-arbiter.ts'
+import { isMemberName } from '../../ha/records.ts'
 
 /** Who decides which master leads. */
 export type ArbiterChoice =
@@ -50,7 +51,7 @@ export function clusterOptions(config: MasterConfig, machine: string): ClusterOp
     )
   }
   const name = HA_NAME ?? machine
-  if (!/^[\w.-]{1,64}$/.test(name)) throw new StartError(`HA_NAME = ${name}: write letters, digits, "-", "_" and "."`)
+  if (!isMemberName(name)) throw new StartError(`HA_NAME = ${name}: write letters, digits, "-", "_" and "."`)
   const isPair = HA_MODE === 'keepalived'
   const silenceMs = isPair ? Math.max(config.HA_FOLLOWER_TIMEOUT, PAIR_SILENCE_MS) : config.HA_FOLLOWER_TIMEOUT
   return {

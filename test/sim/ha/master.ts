@@ -28,7 +28,7 @@ import type { Call, Result } from './names.ts'
 
 export const DATA = '/data'
 export const CLIENT_PORT = 9421
-const HA_PORT = 9423
+export const HA_PORT = 9423
 /** How long a leader of two waits before it leaves a silent follower behind. */
 const PAIR_SILENCE_MS = 3300
 const ADMIN: Actor = { uid: 0, gids: [0], sessionFlags: 8, root: ROOT, disables: 0, umask: 0 }
@@ -69,12 +69,24 @@ export interface Broken extends PairBroken {
   anyCandidate?: boolean
   /** Metaloggers get lines that may be taken back. */
   tellsUncommitted?: boolean
+  /** Whoever finds a witness in the record stands without a word to it. */
+  standsUnfetched?: boolean
+  /** What a witness once gave counts for ever. */
+  trustsOldFetch?: boolean
+  /** A witness counts as a member. */
+  electsWitness?: boolean
+  /** A witness is not waited for any more before that is recorded. */
+  leavesWitnessAfterAck?: boolean
+  /** A witness forgets with its power what it promised. */
+  promisesUnsynced?: boolean
+  /** A witness goes on with an epoch that it promised to be through with. */
+  keepsTaking?: boolean
 }
 
 export interface SimMasterOptions {
   broken: Broken
   minInSync: number
-  clocksLie: boolean
+  clocksLie: boolean | 'slowly'
   /** Writes no lines of its own. */
   isQuiet: boolean
   /** Address of the other one, where there are two and no etcd. */
@@ -102,9 +114,16 @@ function decide(state: State, call: Call, ts: number): Decision<{ inode: Inode }
   }
 }
 
-function isDiskFailure(error: unknown): boolean {
+/** Of the simulated disk, at the root of an error. */
+export function isDiskFailure(error: unknown): boolean {
   const { code, cause } = error as NodeJS.ErrnoException & { cause?: unknown }
   return code === 'EIO' || code === 'ENOSPC' || (cause instanceof Error && isDiskFailure(cause))
+}
+
+/** Milliseconds of a master's clock in one of the world. */
+function clockRate(lies: boolean | 'slowly', draw: number): number {
+  if (lies === 'slowly') return 0.4 + draw * 0.1
+  return lies ? 0.4 + draw * 1.6 : 0.98 + draw * 0.04
 }
 
 /** Serves clients while its master leads. */
@@ -273,7 +292,7 @@ export class SimMaster {
   async #start(): Promise<void> {
     const life = ++this.#life
     const { random } = this.#scheduler
-    this.freezer = new Freezer(this.#scheduler, this.#options.clocksLie ? 0.4 + random() * 1.6 : 0.98 + random() * 0.04)
+    this.freezer = new Freezer(this.#scheduler, clockRate(this.#options.clocksLie, random()))
     const env = this.freezer.env(this.host.env(this.name))
     await env.disk.makeFolder(DATA)
     const fail = (error: Error) => {
@@ -303,7 +322,7 @@ export class SimMaster {
       minInSync: this.#options.minInSync,
       heartbeatMs: 300,
       backlogBytes: 4096,
-      broken: this.#options.broken,
+      broken: { ...broken, shrinkAfterAck: broken.shrinkAfterAck ?? broken.leavesWitnessAfterAck ?? false },
     }
     const member = new Member(env, this.name, replica, store, arbiter, this.#program(env, fail), {
       listenHost: '*',
@@ -319,7 +338,8 @@ export class SimMaster {
       leadership,
       newFileSystemAfterMs: 300,
       holdOffMs: 3000,
-      anyCandidate: this.#options.broken.anyCandidate ?? false,
+      anyCandidate: broken.anyCandidate ?? false,
+      broken,
     })
     this.member = member
     if (broken.tellsUncommitted) env.clock.every(20, () => member.replica.settled(Number.MAX_SAFE_INTEGER))

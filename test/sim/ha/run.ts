@@ -1,13 +1,14 @@
 // `npm run sim:ha -- --seeds N [--seed S]`: simulated clusters of masters, one after the other, until one fails.
 import { parseArgs } from 'node:util'
-import { mixedWorld, pairWorld } from './scenarios.ts'
+import { mixedWorld, pairWorld, witnessWorld } from './scenarios.ts'
 import { messagesOf, runWorld } from './world.ts'
 
-const USAGE = `usage: npm run sim:ha -- [--seeds N] [--seed S] [--every K] [--pair] [--keep-going]
+const USAGE = `usage: npm run sim:ha -- [--seeds N] [--seed S] [--every K] [--pair | --witness] [--keep-going]
   --seeds N     how many seeds to run (100; 1 with --seed)
   --seed S      the first seed (1)
   --every K     seeds S, S+K, S+2K, ...: for several processes side by side (1)
   --pair        two masters and keepalived, no etcd
+  --witness     masters, etcd and a metalogger that acknowledges lines
   --keep-going  do not stop at the first seed that fails`
 const PROGRESS_MS = 10_000
 const MESSAGES_SHOWN = 150
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     seed: string,
     every: string,
     pair: { type: 'boolean' },
+    witness: { type: 'boolean' },
     'keep-going': { type: 'boolean' },
     help: { type: 'boolean' },
   },
@@ -35,14 +37,25 @@ if (![first, count, every].every(number => Number.isSafeInteger(number) && numbe
   process.exit(64)
 }
 
-const total = { seeds: 0, failed: 0, faults: 0, acknowledged: 0, epochs: 0, fetches: 0, cuts: 0, relayed: 0 }
+const worldOf = values.pair ? pairWorld : values.witness ? witnessWorld : mixedWorld
+const total = {
+  seeds: 0,
+  failed: 0,
+  faults: 0,
+  acknowledged: 0,
+  epochs: 0,
+  fetches: 0,
+  cuts: 0,
+  relayed: 0,
+  retrieved: 0,
+}
 const startedMs = performance.now()
 let toldMs = startedMs
 for (let i = 0; i < count; i++) {
   const seed = first + i * every
   try {
-    const report = await runWorld(values.pair ? pairWorld(seed) : mixedWorld(seed))
-    for (const key of ['faults', 'acknowledged', 'epochs', 'fetches', 'cuts', 'relayed'] as const)
+    const report = await runWorld(worldOf(seed))
+    for (const key of ['faults', 'acknowledged', 'epochs', 'fetches', 'cuts', 'relayed', 'retrieved'] as const)
       total[key] += report[key]
   } catch (error) {
     total.failed++

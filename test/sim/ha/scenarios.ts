@@ -1,11 +1,14 @@
 // Worlds that are hard on one rule each. A master that breaks the rule is found out in some of the first seeds.
 import type { Broken } from './master.ts'
-import { pairFaults, type WorldOptions } from './world.ts'
+import { everyFault, pairFaults, type WorldOptions, witnessFaults } from './world.ts'
 
 type Scenario = Omit<WorldOptions, 'seed' | 'broken'>
 
 /** A fault of these takes its time. */
 const pair = { pair: true, faultEveryMs: 9000, faultMs: 30_000 }
+
+const witness = { witness: true, masters: 2, faultEveryMs: 9000, faultMs: 30_000 }
+const behindBack = { ...witness, faults: ['claimBehindBack'], clocksLie: 'slowly', faultEveryMs: 30_000 } as const
 
 export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
   answersAtOnce: {},
@@ -26,6 +29,12 @@ export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
   trustsForEver: { ...pair, faults: ['wakeAlone'] },
   refreshesLate: { ...pair, faults: ['wakeAlone'] },
   ignoresLongerLog: { ...pair, faults: ['killInTurn'] },
+  standsUnfetched: { ...witness, faults: ['leaveToWitness'] },
+  trustsOldFetch: { ...witness, faults: ['sleepBesideWitness'], faultEveryMs: 16_000, faultMs: 50_000 },
+  electsWitness: { ...witness, faults: ['loseAllButWitness'] },
+  leavesWitnessAfterAck: { ...witness, faults: ['strandLeader'], faultEveryMs: 4000 },
+  promisesUnsynced: behindBack,
+  keepsTaking: behindBack,
   leaseFromAnswer: { faults: ['strandLateLeader'], faultEveryMs: 6000, faultMs: 20_000, oneWriter: true },
 }
 
@@ -55,3 +64,9 @@ const survivableFaults = [
 ] as const
 
 export const pairWorld = (seed: number): WorldOptions => ({ seed, pair: true, faults: survivableFaults })
+
+/** Two masters, mostly, and a witness; everything at once. */
+export function witnessWorld(seed: number): WorldOptions {
+  const masters = seed % 4 === 0 ? 3 : 2
+  return { ...mixedWorld(seed), witness: true, masters, faults: [...everyFault, ...witnessFaults] }
+}

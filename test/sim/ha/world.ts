@@ -12,6 +12,7 @@ import { isLinearizable, type Operation, TooWide } from './linearizable.ts'
 import { type Broken, SimMaster } from './master.ts'
 import { SimMetalogger } from './metalogger.ts'
 import { type Call, namesModel, type Result } from './names.ts'
+import { SimWitness } from './witness.ts'
 
 /** Each fault of the list is as likely as the others; one that stands there twice, twice as likely. */
 export const everyFault = [
@@ -56,7 +57,20 @@ export const pairFaults = [
   'leadAlone',
   'promoteUnseen',
 ] as const
-export type Fault = (typeof everyFault)[number] | (typeof pairFaults)[number]
+/** Those that are about a witness. */
+export const witnessFaults = [
+  'killWitness',
+  'powerCutWitness',
+  'freezeWitness',
+  'partitionWitness',
+  'failWitnessDisk',
+  'loseWitnessDisk',
+  'leaveToWitness',
+  'sleepBesideWitness',
+  'loseAllButWitness',
+  'claimBehindBack',
+] as const
+export type Fault = (typeof everyFault)[number] | (typeof pairFaults)[number] | (typeof witnessFaults)[number]
 
 export interface WorldOptions {
   seed: number
@@ -68,13 +82,17 @@ export interface WorldOptions {
   faultEveryMs?: number
   /**
    * Clocks run at half or twice the speed of the world's. What is read may then be old, but no change that was
-   * acknowledged may be lost or undone: changes never depend on clocks.
+   * acknowledged may be lost or undone: changes never depend on clocks. `slowly`: those of all masters are slow.
    */
-  clocksLie?: boolean
+  clocksLie?: boolean | 'slowly'
   /** The first client changes things, the others look. */
   oneWriter?: boolean
   /** Two masters and keepalived, no etcd. */
   pair?: boolean
+  /** A metalogger that acknowledges lines. */
+  witness?: boolean
+  /** By chance where nothing is said. */
+  masters?: number
   /** Clients soon try another master. */
   isImpatient?: boolean
 }
@@ -89,6 +107,8 @@ export interface WorldReport {
   cuts: number
   /** How often the metalogger followed a master that did not lead. */
   relayed: number
+  /** How often a master got from the witness what it lacked, or nothing. */
+  retrieved: number
 }
 
 /** What must never be, was. */
@@ -112,6 +132,7 @@ const SETTLE_MS = 90_000
 const LIES_LAST_MS = 8000
 
 const METALOGGER = '10.0.2.1'
+const WITNESS = '10.0.3.1'
 const RESTORES = 20
 const clientAddress = (i: number) => `10.0.1.${i + 1}`
 
@@ -122,12 +143,13 @@ class World {
   readonly masters: SimMaster[] = []
   readonly clients: SimClient[] = []
   readonly metalogger: SimMetalogger
+  readonly witness: SimWitness | undefined
   relayed = 0
   readonly minInSync: number
   keepalived: KeepalivedModel | undefined
   faults = 0
   readonly #faults: readonly Fault[]
-  readonly #clocksLie: boolean
+  readonly #clocksLie: boolean | 'slowly'
   readonly #isQuiet: boolean
   readonly #isPair: boolean
   /** From and to. */
@@ -142,6 +164,8 @@ class World {
     clocksLie = false,
     oneWriter = false,
     pair = false,
+    witness = false,
+    masters,
     isImpatient = false,
   }: WorldOptions) {
     this.#faults = faults
@@ -151,7 +175,8 @@ class World {
     this.network = new SimNetwork(this.scheduler)
     this.etcd = new EtcdModel(this.scheduler)
     this.#isPair = pair
-    const count = this.scheduler.between(0, 2) === 0 || pair ? 2 : 3
+    const chosen = this.scheduler.between(0, 2) === 0 || pair ? 2 : 3
+    const count = masters ?? chosen
     this.minInSync = this.scheduler.between(0, 5) === 0 && !pair ? 2 : 1
     for (let i = 1; i <= count; i++) this.masters.push(this.#makeMaster(i, broken))
     const addresses = this.masters.map(({ host }) => host.address)
@@ -162,6 +187,7 @@ class World {
       )
       if (isRelayed) this.relayed++
     }
+    if (witness) this.witness = new SimWitness(this.scheduler, this.network, WITNESS, addresses, broken)
     for (let i = 0; i < CLIENTS; i++) {
       const env = new SimHost(this.scheduler, this.network, clientAddress(i)).env('client')
       this.clients.push(
@@ -257,7 +283,7 @@ class World {
     })
   }
 
-  #restartLater(master: SimMaster, ms: number): void {
+  #restartLater(master: SimMaster | SimWitness, ms: number): void {
     this.scheduler.at(ms, () => {
       if (!master.isUp && !this.isPeace) this.spawn(() => master.start())
     })
@@ -308,9 +334,36 @@ class World {
       freezeInTurn: () => this.#freezeInTurn(leader),
       leadAlone: () => this.#leadAlone(leader),
       promoteUnseen: () => this.#promoteUnseen(leader),
+      ...this.#witnessMakers(leader),
     }
     const fault = this.#any(this.#faults)
     if (fault) makers[fault]()
+  }
+
+  #witnessMakers(leader: SimMaster): Record<(typeof witnessFaults)[number], () => void> {
+    const { witness } = this
+    const make = (fault: (witness: SimWitness) => void) => () => {
+      if (witness?.isUp) fault(witness)
+    }
+    const endWith = (end: (witness: SimWitness) => void) =>
+      make(witness => {
+        end(witness)
+        this.#restartLater(witness, this.#span())
+      })
+    return {
+      killWitness: endWith(witness => witness.kill()),
+      powerCutWitness: endWith(witness => witness.powerCut()),
+      freezeWitness: make(witness => this.#freeze(witness)),
+      partitionWitness: make(witness => {
+        this.#partition(witness.host.address, this.#any(this.masters)?.host.address ?? '')
+      }),
+      failWitnessDisk: make(witness => this.#failDisk(witness)),
+      loseWitnessDisk: make(witness => this.#loseDisk(witness)),
+      leaveToWitness: make(() => this.#leaveToWitness(leader)),
+      sleepBesideWitness: make(() => this.#sleepBesideWitness(leader)),
+      loseAllButWitness: make(() => this.#loseAllButWitness(leader)),
+      claimBehindBack: make(witness => this.#claimBehindBack(leader, witness)),
+    }
   }
 
   leader(): SimMaster | undefined {
@@ -331,7 +384,7 @@ class World {
     for (const master of this.masters) this.scheduler.random() < 0.5 ? this.#kill(master) : this.#powerCut(master)
   }
 
-  #freeze(master: SimMaster): void {
+  #freeze(master: SimMaster | SimWitness): void {
     const { freezer } = master
     freezer.freeze()
     this.scheduler.at(this.#span(), () => freezer.thaw())
@@ -360,10 +413,14 @@ class World {
   }
 
   /** The clock on the wall; and back. */
-  #jumpClock({ freezer }: SimMaster): void {
+  #jumpClock(master: SimMaster): void {
     const ms = (this.scheduler.random() - 0.5) * 2 * (this.scheduler.random() < 0.5 ? 5000 : 7_200_000)
-    freezer.wallAheadMs = ms
-    this.scheduler.at(this.#span(), () => {
+    this.#setClockAhead(master, ms, this.#span())
+  }
+
+  #setClockAhead({ freezer }: SimMaster, aheadMs: number, forMs: number): void {
+    freezer.wallAheadMs = aheadMs
+    this.scheduler.at(forMs, () => {
       freezer.wallAheadMs = 0
     })
   }
@@ -372,6 +429,7 @@ class World {
   #strand(master: SimMaster): void {
     const ms = 4000 + this.scheduler.random() * 2000
     const others = this.masters.filter(other => other !== master).map(({ host }) => host.address)
+    if (this.witness) others.push(WITNESS)
     for (const other of [...others, clientAddress(0)]) this.#partition(master.host.address, other, ms)
     this.#cutEtcd(master, ms)
   }
@@ -527,6 +585,61 @@ class World {
     this.#restartLater(leader, 8000)
   }
 
+  // --- faults of masters with a witness
+
+  /** Everything to all other masters, both ways. */
+  #cutFromMasters(master: SimMaster, ms: number): void {
+    for (const other of this.masters) {
+      if (other !== master) this.#partition(master.host.address, other.host.address, ms)
+    }
+  }
+
+  /** The leader goes on with the witness only, and ends; another master may lead by what the witness has. */
+  #leaveToWitness(leader: SimMaster): void {
+    const { scheduler } = this
+    const ms = 2500 + scheduler.random() * 2500
+    this.#cutFromMasters(leader, ms)
+    scheduler.at(ms, () => (scheduler.random() < 0.5 ? leader.kill() : leader.powerCut()))
+    this.#restartLater(leader, ms + (scheduler.random() < 0.5 ? 50 : 7000 * scheduler.random()))
+  }
+
+  /** The same, but it only sleeps for a while. */
+  #sleepBesideWitness(leader: SimMaster): void {
+    const { freezer } = leader
+    this.#cutFromMasters(leader, 3000)
+    this.scheduler.at(3000, () => freezer.freeze())
+    this.scheduler.at(7500 + this.scheduler.random() * 500, () => freezer.thaw())
+  }
+
+  /** The same, and its disk is lost. */
+  #loseAllButWitness(leader: SimMaster): void {
+    const ms = 3000 + this.scheduler.random() * 1000
+    this.#cutFromMasters(leader, ms)
+    this.scheduler.at(ms, () => this.#loseDisk(leader))
+  }
+
+  /**
+   * The leader, with the witness only, loses etcd and may not notice for a while; the witness loses its power when
+   * another master leads by what it had, and hears nothing of that one when it is back.
+   */
+  #claimBehindBack(leader: SimMaster, witness: SimWitness): void {
+    const { scheduler } = this
+    const other = this.#otherOf(leader)
+    this.#cutFromMasters(leader, 14_000)
+    scheduler.at(5000, () => {
+      this.#cutEtcd(leader, 8000)
+      // Or its clock on the wall would tell it, however slow the other one is.
+      if (this.#clocksLie) this.#setClockAhead(leader, -10_000, 8000)
+    })
+    const strike = () => {
+      if (other.member?.role !== 'leading') return this.isPeace || scheduler.at(20, strike)
+      this.#partition(other.host.address, WITNESS, 3000)
+      witness.powerCut()
+      this.#restartLater(witness, 50)
+    }
+    if (scheduler.random() < 0.7) scheduler.at(8000, strike)
+  }
+
   #stop(master: SimMaster): void {
     this.spawn(async () => {
       const { freezer } = master
@@ -536,7 +649,7 @@ class World {
     this.#restartLater(master, 6000 + this.#span())
   }
 
-  #failDisk(master: SimMaster): void {
+  #failDisk(master: SimMaster | SimWitness): void {
     const { disk } = master.host
     disk.fault = this.scheduler.random() < 0.5 ? { writes: 'ENOSPC' } : { syncs: 'EIO' }
     this.scheduler.at(this.#span(), () => {
@@ -545,16 +658,15 @@ class World {
     })
   }
 
-  /** Only while another member that is in sync has everything: nothing survives the loss of the last copy. */
-  #loseDisk(master: SimMaster): void {
-    if (this.#isLosing || !master.member) return
+  /** Only while another copy of the log that is in sync has everything: nothing survives the loss of the last one. */
+  #loseDisk(master: SimMaster | SimWitness): void {
+    const lost = master instanceof SimMaster ? master.member?.id : master.witness?.id
+    if (this.#isLosing || lost === undefined) return
     this.#isLosing = true
-    const lost = master.member.id
     master.kill()
     // What it sent to etcd before it was killed may still arrive.
     this.scheduler.at(4000, () => {
-      const hasCopy = ({ member }: SimMaster) => member !== undefined && this.#isInSync(member.id)
-      if (!master.isUp && this.masters.some(hasCopy)) master.loseDisk()
+      if (!master.isUp && this.#hasCopy()) master.loseDisk()
       this.#restartLater(master, 0)
       this.#untilForgotten(lost)
     })
@@ -562,9 +674,16 @@ class World {
 
   #isLosing = false
 
+  #hasCopy(): boolean {
+    const copies = [...this.masters.map(({ member }) => member?.id), this.witness?.witness?.id]
+    return copies.some(id => id !== undefined && this.#isInSync(id))
+  }
+
   #isInSync(member: string): boolean {
     const text = this.etcd.value('/sim/log')
-    return text !== undefined && parseLog('log', text).inSync.includes(member)
+    if (text === undefined) return false
+    const { inSync, witnesses } = parseLog('log', text)
+    return inSync.includes(member) || witnesses.some(witness => witness.member === member)
   }
 
   /** The next disk is lost only when this one's log has left the record. */
@@ -588,8 +707,15 @@ class World {
       master.freezer.wallAheadMs = 0
       if (master.freezer.isFrozen) master.freezer.thaw()
     }
+    const { witness } = this
+    if (witness) {
+      witness.host.disk.fault = {}
+      if (witness.freezer.isFrozen) witness.freezer.thaw()
+    }
     const revive = () => {
-      for (const master of this.masters) if (!master.isUp) this.spawn(() => master.start())
+      for (const host of [...this.masters, ...(witness ? [witness] : [])]) {
+        if (!host.isUp) this.spawn(() => host.start())
+      }
       // Always: a stop that was asked for in the war may come to its end later.
       this.scheduler.at(500, revive)
     }
@@ -601,7 +727,8 @@ class World {
     const leading = this.masters.filter(({ member }) => member?.role === 'leading')
     const [leader] = leading
     if (leading.length !== 1 || !leader?.member?.leadership) return false
-    return leader.member.leadership.inSync.length === this.masters.length
+    const { inSync, witnesses } = leader.member.leadership
+    return inSync.length === this.masters.length && witnesses.length === (this.witness ? 1 : 0)
   }
 }
 
@@ -697,8 +824,8 @@ export async function runWorld(options: WorldOptions): Promise<WorldReport> {
 }
 
 /** What all masters logged, in the order of time. */
-function messagesIn({ masters, metalogger }: World): string[] {
-  const messages = [...masters, metalogger].flatMap(({ host }) => host.messages)
+function messagesIn({ masters, metalogger, witness }: World): string[] {
+  const messages = [...masters, metalogger, ...(witness ? [witness] : [])].flatMap(({ host }) => host.messages)
   return messages.sort((a, b) => Number.parseFloat(a) - Number.parseFloat(b))
 }
 
@@ -718,6 +845,7 @@ function reportOf(world: World, seed: number): WorldReport {
     epochs: world.leader()?.member?.replica.epochs.length ?? 0,
     fetches: messages.filter(message => message.includes('fetching a checkpoint')).length,
     relayed: world.relayed,
+    retrieved: messages.filter(message => message.includes('has all that the witness')).length,
     cuts: messages.filter(message => message.includes('never acknowledged, are kept')).length,
   }
 }
@@ -728,7 +856,7 @@ async function runStory(
 ): Promise<void> {
   const { scheduler, masters, clients } = world
   const checkBroke = () => {
-    const failure = world.broke ?? masters.find(({ failure }) => failure)?.failure
+    const failure = world.broke ?? [world.witness, ...masters].find(host => host?.failure)?.failure
     if (failure) throw failure
   }
   world.spawn(async () => {
@@ -736,6 +864,7 @@ async function runStory(
     for (const master of masters) world.spawn(() => master.start())
     for (const client of clients) world.spawn(() => client.run())
     world.spawn(() => world.metalogger.start())
+    if (world.witness) world.spawn(async () => world.witness?.start())
     if (pair) world.keepalived = new KeepalivedModel(scheduler, masters, work => world.spawn(work))
   })
   await scheduler.until(() => world.leader() !== undefined || world.broke !== undefined, SETTLE_MS, 'the first leader')
@@ -747,7 +876,7 @@ async function runStory(
   }
   world.makePeace()
   const peaceMs = scheduler.nowMs + LIES_LAST_MS
-  await scheduler.until(() => world.isSettled() || world.broke !== undefined, SETTLE_MS, 'peace')
+  await untilPeace(world)
   checkBroke()
   // Readers see what became of every name.
   const answered = clients.reduce((sum, client) => sum + client.acknowledged.length, 0)
@@ -758,9 +887,32 @@ async function runStory(
   await scheduler.until(() => world.isSettled() || world.broke !== undefined, SETTLE_MS, 'peace at the end')
   checkBroke()
   checkEpochs(clients)
-  checkHistory(clients, clocksLie ? peaceMs : 0)
+  checkHistory(clients, clocksLie === false ? 0 : peaceMs)
   const versions = () => new Set(masters.map(({ member }) => member?.replica.version))
   await scheduler.until(() => versions().size === 1, SETTLE_MS, 'the same version everywhere')
   checkStates(masters)
   await checkMetalogger(world)
+  if (world.witness) await checkWitness(world, world.witness)
+}
+
+/** @throws Broke when a cluster with a witness cannot go on: then a copy that was to be used could not be */
+async function untilPeace(world: World): Promise<void> {
+  const isOver = () => world.isSettled() || world.broke !== undefined
+  try {
+    await world.scheduler.until(isOver, SETTLE_MS, 'peace')
+  } catch (error) {
+    throw world.witness ? new Broke((error as Error).message) : error
+  }
+}
+
+/** Its folder alone leads to what the masters have. */
+async function checkWitness(world: World, witness: SimWitness): Promise<void> {
+  const { scheduler, masters } = world
+  for (let tries = 0; tries < RESTORES; tries++) {
+    const isUp = () => witness.witness?.durable === masters[0]?.member?.replica.version
+    await scheduler.until(isUp, SETTLE_MS, 'the last line at the witness')
+    if ((await world.outcome(() => witness.restored())) === masters[0]?.state?.digest()) return
+    await scheduler.run(100)
+  }
+  throw new Broke('the files of the witness lead to another state')
 }
