@@ -130,6 +130,34 @@ test('a column is as high as its value, on the right the newest, hatched where n
   assert.equal(column(2).includes(3), false)
 })
 
+/** Colours of a real server's charts, 200 pixels high, by the row from the top: one series, and two that part at row 126. */
+const REAL_COLOURS: [number[], Record<number, string>][] = [
+  [[200], { 96: '1b5786', 132: '2386b4', 192: '07e2eb' }],
+  [[126, 74], { 12: '1d6392', 60: '2283b1', 120: '16b1ce', 132: '152f5f', 192: '1b5786' }],
+]
+
+test("columns have the original's colours", () => {
+  for (const [parts, colours] of REAL_COLOURS) {
+    const image = draw({
+      size: { width: 150, height: 220 },
+      scale: plain,
+      point: () => parts,
+      timeMark: () => ({ isGuide: false, label: '' }),
+    })
+    const { rows } = pixels(image)
+    for (const [row, colour] of Object.entries(colours)) {
+      // An odd column, where no line of a guide has a point.
+      const at = image.indexOf('PLTE') + 4 + 3 * ((rows[6 + Number(row)] as Buffer)[101] as number)
+      for (const [channel, value] of Buffer.from(colour, 'hex').entries()) {
+        assert.ok(
+          Math.abs((image[at + channel] as number) - value) <= 6,
+          `row ${row}: ${image.toString('hex', at, at + 3)}`,
+        )
+      }
+    }
+  }
+})
+
 test('below a chart stand hours, quarters of days, days and months', () => {
   const at = (iso: string) => Date.parse(iso) / 1000
   const mark = (range: number, iso: string) => timeMark(range, Math.floor(at(iso) / (STEP_SECONDS[range] as number)))

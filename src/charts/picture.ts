@@ -14,20 +14,31 @@ const LIMITS = { width: [150, 4146], height: [120, 1020] } as const
 
 const Colour = { NONE: 0, AXIS: 1, TEXT: 2, HATCH: 3, FIRST_SHADE: 4 } as const
 const SHADES = 64
-/** From the top of the plot to its bottom, by layer: where there is one, it has both. */
-const UPPER = [0x04ecf1, 0x2386b4] as const
-const LOWER = [0x152f5f, 0x01042c] as const
+/** Evenly from dark to light. */
+const GRADIENT = [0x01042c, 0x152f5f, 0x2386b4, 0x04ecf1] as const
+const LIGHTEST = GRADIENT.length - 1
+/** The part of the gradient from the top of the plot to its bottom: of a single value, and of two layers. */
+const WHOLE = [0, LIGHTEST] as const
+const UPPER = [LIGHTEST / 2, LIGHTEST] as const
+const LOWER = [0, LIGHTEST / 2] as const
+/** Where their shades begin. */
+const Shades = { WHOLE: Colour.FIRST_SHADE, UPPER: Colour.FIRST_SHADE + SHADES, LOWER: Colour.FIRST_SHADE + 2 * SHADES }
 
-const palette = [0xffffff, 0x000000, 0x5f2000, 0xc0c0c0, ...shades(UPPER), ...shades(LOWER)]
+const palette = [0xffffff, 0x000000, 0x5f2000, 0xc0c0c0, ...[WHOLE, UPPER, LOWER].flatMap(shades)]
 
 function shades([from, to]: readonly [number, number]): number[] {
-  const mixed = (shift: number, part: number) => {
+  return Array.from({ length: SHADES }, (_, i) => mixed(from + ((to - from) * i) / (SHADES - 1)))
+}
+
+/** The colour at a place of the gradient, 0..3. */
+function mixed(place: number): number {
+  const index = Math.min(Math.floor(place), LIGHTEST - 1)
+  const [from, to] = [GRADIENT[index] as number, GRADIENT[index + 1] as number]
+  const channel = (shift: number) => {
     const [a, b] = [(from >>> shift) & 0xff, (to >>> shift) & 0xff]
-    return Math.round(a + (b - a) * part) << shift
+    return Math.round(a + (b - a) * (place - index)) << shift
   }
-  return Array.from({ length: SHADES }, (_, i) =>
-    [16, 8, 0].reduce((sum, bit) => sum | mixed(bit, i / (SHADES - 1)), 0),
-  )
+  return channel(16) | channel(8) | channel(0)
 }
 
 /** A mark on the axis of time. */
@@ -89,14 +100,13 @@ function hatch(bitmap: Bitmap, x: number, height: number): void {
   for (let y = 0; y < height; y++) if ((x + y) % 4 === 0) bitmap.set(x, TOP + y, Colour.HATCH)
 }
 
-/** A single value has the colours of both layers, one below the other. */
 function column(bitmap: Bitmap, x: number, height: number, parts: readonly number[], top: number): void {
   const pixels = (value: number) => Math.round((value / top) * height)
   const [whole, lower] = [pixels(sum(parts)), pixels(parts.length > 1 ? (parts.at(-1) as number) : 0)]
   for (let up = 0; up < Math.min(whole, height); up++) {
     const y = height - 1 - up
-    const shade = Math.floor((y / height) * SHADES) + (up < lower ? SHADES : 0)
-    bitmap.set(x, TOP + y, Colour.FIRST_SHADE + shade)
+    const layer = parts.length === 1 ? Shades.WHOLE : up < lower ? Shades.LOWER : Shades.UPPER
+    bitmap.set(x, TOP + y, layer + Math.floor((y / height) * SHADES))
   }
 }
 
