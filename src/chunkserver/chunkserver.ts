@@ -86,6 +86,7 @@ export class Chunkserver {
     this.#clients = new ClientPort({
       env: this.#counting('csservin', 'csservout'),
       ...{ store, jobs, queries, counts, onFatal },
+      onCutShort: (chunkId, ip) => reports.writeCutShort(chunkId, ip),
     })
     this.#tester = new Tester(env, store, options, onFatal)
     this.#rebalancer = new Rebalancer(env, store, options)

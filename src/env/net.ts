@@ -9,6 +9,11 @@ export interface ConnectionHandlers {
   closed(error?: Error): void
 }
 
+/** Whether a connection was closed by the peer, or by its system after the peer's death. @param error of closed() */
+export function isEndOfPeer(error: Error | undefined): boolean {
+  return error === undefined || (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+}
+
 export interface Connection {
   readonly remoteAddress: string
   readonly remotePort: number

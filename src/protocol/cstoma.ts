@@ -58,6 +58,12 @@ export const errorOccurred = message(106, 'CSTOMA_ERROR_OCCURRED', {})
 export const chunkNew = message(107, 'CSTOMA_CHUNK_NEW', { chunks: many(chunkEntry) })
 export const labels = message(109, 'CSTOMA_LABELS', { mask: u32 })
 
+/**
+ * Not in the original, told to masters of ours only: the client at this address closed its connection in the middle of a
+ * write of the chunk.
+ */
+export const writeCutShort = message(0x7010, 'CSTOMA_WRITE_CUT_SHORT', { chunkId: u64n, ip: u32 })
+
 /** Most commands are answered with the chunk and a status. */
 const answer = (code: number, name: string) => message(code, name, { chunkId: u64n, status: u8 })
 export const create = answer(111, 'CSTOMA_CREATE')

@@ -344,3 +344,29 @@ test('each server of a chain counts what it was sent, wrote and was read from', 
   for (const { csservin = 0 } of [first, last]) assert.ok(csservin > MFSBLOCKSIZE)
   assert.ok((first.csservout ?? 0) > 2 * MFSBLOCKSIZE)
 })
+
+test('a master of ours hears of a write that its client cut short, one of the original does not', async () => {
+  for (const [epoch, isTold] of [
+    ['', false],
+    ['0', true],
+  ] as const) {
+    const machines = new Machines(1)
+    machines.epoch = epoch
+    await machines.startMaster()
+    await machines.startServer(A)
+    await create(machines, A)
+    for (const endsInOrder of [true, false]) {
+      const talk = await machines.client(A)
+      talk.send(startWrite([]))
+      assert.equal((await statusOf(talk)).status, Status.OK)
+      if (endsInOrder) talk.send(cltocs.writeFinish.encode({ chunkId, version }))
+      talk.connection.end()
+      await talk.end()
+    }
+    const untilMs = machines.scheduler.nowMs + 1000
+    await machines.scheduler.until(() => machines.scheduler.nowMs > untilMs, 2000, 'a second')
+    const told = machines.master(A).packets.filter(({ type }) => type === cstoma.writeCutShort.code)
+    const reports = told.map(({ payload }) => cstoma.writeCutShort.decode(payload))
+    assert.deepEqual(reports, isTold ? [{ chunkId, ip: addressOf('10.9.9.100').ip }] : [])
+  }
+})

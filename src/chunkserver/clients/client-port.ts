@@ -1,12 +1,13 @@
 // The port for clients and other chunkservers (spec chunkserver 3).
 import type { Env, Timer } from '../../env/env.ts'
-import type { Connection, Listener } from '../../env/net.ts'
+import { type Connection, isEndOfPeer, type Listener } from '../../env/net.ts'
 import * as cltocs from '../../protocol/cltocs.ts'
 import { ProtocolError } from '../../protocol/codec.ts'
 import * as cstocl from '../../protocol/cstocl.ts'
 import { type DataPacket, PieceFrameReader } from '../../protocol/piece-frames.ts'
 import { Status } from '../../protocol/status.ts'
 import { BufferPool } from '../../util/buffer-pool.ts'
+import { parseIpv4 } from '../../util/ipv4.ts'
 import { answerQuery } from '../chunk-queries.ts'
 import type { ChunkStore } from '../disks/chunk-store.ts'
 import type { Jobs } from '../jobs.ts'
@@ -36,6 +37,8 @@ export interface ClientServices {
   readonly jobs: Jobs
   readonly queries: ServerQueries
   readonly counts: Counts
+  /** A client at this address closed its connection in the middle of a write. */
+  readonly onCutShort: (chunkId: number, ip: number) => void
   readonly onFatal: (error: Error) => void
 }
 
@@ -116,7 +119,10 @@ class ClientLink implements WriteHost {
           connection.destroy()
         }
       },
-      closed: () => {
+      closed: error => {
+        if (this.#write && !this.#over && isEndOfPeer(error)) {
+          port.services.onCutShort(this.#write.chunkId, parseIpv4(connection.remoteAddress) ?? 0)
+        }
         this.#over = true
         this.#read?.cancel()
         this.#write?.onClosed()

@@ -88,6 +88,10 @@ export class WriteSession {
     return this.#begun
   }
 
+  get chunkId(): number {
+    return this.#request.chunkId
+  }
+
   async #begin(): Promise<void> {
     const { chunkId, version } = this.#request
     try {

@@ -202,6 +202,8 @@ class Session {
   #leader: string | undefined
   #chunks: Iterator<{ chunkId: number; version: number }> | undefined
   #reporting = false
+  /** It is a master of ours. */
+  #isOurs = false
   /** Commands that came before it was known whether this master may be obeyed. */
   readonly #early: { type: number; payload: Buffer }[] = []
 
@@ -383,8 +385,12 @@ class Session {
 
   /** A master of the original says nothing of epochs. */
   #onEarly(type: number, payload: Buffer): void {
-    if (type === cstocl.configValue.code) this.#obey(parseEpoch(cstocl.configValue.decode(payload).value))
-    else if (this.#early.push({ type, payload }) > COMMANDS_MAX) throw new ProtocolError('too many commands at a time')
+    if (type === cstocl.configValue.code) {
+      const { value } = cstocl.configValue.decode(payload)
+      this.#isOurs = value !== ''
+      this.#obey(parseEpoch(value))
+    } else if (this.#early.push({ type, payload }) > COMMANDS_MAX)
+      throw new ProtocolError('too many commands at a time')
   }
 
   /** Begins to list what is here, unless a later epoch has begun. */
@@ -448,6 +454,6 @@ class Session {
   }
 
   #sendReports(): void {
-    for (const packet of this.#services.reports.take()) this.#send(packet)
+    for (const packet of this.#services.reports.take(this.#isOurs)) this.#send(packet)
   }
 }

@@ -10,6 +10,7 @@ const ERRORS_MAX = 1000
 type Report =
   | { kind: 'damaged'; chunkIds: number[] }
   | { kind: 'lost'; chunkIds: number[] }
+  | { kind: 'cutShort'; chunkId: number; ip: number }
   | { kind: 'new'; chunks: { chunkId: number; version: number }[] }
 
 export class Reports implements StoreReports {
@@ -45,6 +46,12 @@ export class Reports implements StoreReports {
     this.#wake()
   }
 
+  /** Only masters of ours hear of it. @param ip of the client that closed its connection in the middle of a write */
+  writeCutShort(chunkId: number, ip: number): void {
+    this.#queue.push({ kind: 'cutShort', chunkId, ip })
+    this.#wake()
+  }
+
   ioError(): void {
     this.#errors = Math.min(this.#errors + 1, ERRORS_MAX)
     this.#wake()
@@ -59,9 +66,9 @@ export class Reports implements StoreReports {
     this.#queue = []
   }
 
-  /** Everything so far, as packets. */
-  take(): Buffer[] {
-    const packets = this.#queue.map(encoded)
+  /** Everything so far, as packets. @param toOurs for a master of ours, not of the original */
+  take(toOurs: boolean): Buffer[] {
+    const packets = this.#queue.filter(({ kind }) => toOurs || kind !== 'cutShort').map(encoded)
     for (let i = 0; i < this.#errors; i++) packets.unshift(cstoma.errorOccurred.encode({}))
     this.#queue = []
     this.#errors = 0
@@ -75,6 +82,8 @@ function encoded(report: Report): Buffer {
       return cstoma.chunkDamaged.encode(report)
     case 'lost':
       return cstoma.chunkLost.encode(report)
+    case 'cutShort':
+      return cstoma.writeCutShort.encode(report)
     case 'new':
       return cstoma.chunkNew.encode(report)
   }

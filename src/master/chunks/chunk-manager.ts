@@ -2,7 +2,7 @@
 //
 //   servers       who is connected            copies        which server has which copy
 //   writes        requests of clients         leases        locks, and who waits for them
-//   abandoned     writes that nobody ended
+//   abandoned     writes that nobody ended        departures    clients that are gone
 //   operations    create, version, cut        reports       what servers tell
 //   repairer      what chunks need            replications, deletions: carrying it out
 import type { Env } from '../../env/env.ts'
@@ -19,6 +19,7 @@ import type { ChunkServer, ServerIdentity } from './chunk-server.ts'
 import type { ChunkAnswer, ChunkService, CutRequest, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import { Copies, CopyState } from './copies.ts'
 import { Deletions } from './deletions.ts'
+import { Departures } from './departures.ts'
 import { Leases } from './leases.ts'
 import { Operations } from './operations.ts'
 import type { ChunkOptions } from './options.ts'
@@ -50,6 +51,7 @@ export class ChunkManager implements ChunkService {
   readonly #repairer: Repairer
   readonly #writes: Writes
   readonly #abandoned: AbandonedWrites
+  readonly #departures: Departures
   readonly #reports: Reports
   readonly #sweep: Sweep
   readonly #rebalancer: Rebalancer
@@ -97,6 +99,8 @@ export class ChunkManager implements ChunkService {
       freed: row => this.#freed(row),
     })
     this.#abandoned = abandoned
+    const departures = new Departures(env.clock)
+    this.#departures = departures
     const isBusy = (row: number) => operations.isBusy(row) || abandoned.isSettling(row)
     const versions = { log: env.log, ledger, servers, copies, operations, aftermath: this.#aftermath }
     const fix = (row: number) => fixVersion(versions, row)
@@ -134,7 +138,7 @@ export class ChunkManager implements ChunkService {
     })
     this.#writes = new Writes({
       placement: { unique: options.unique, nearerThan: options.creationsNearerThan },
-      ...{ env, ledger, servers, copies, leases, operations, abandoned, fixVersion: fix },
+      ...{ env, ledger, servers, copies, leases, operations, abandoned, departures, fixVersion: fix },
       isBusy: row => isBusy(row) || replications.blocks(row),
       freed: row => this.#freed(row),
     })
@@ -172,8 +176,31 @@ export class ChunkManager implements ChunkService {
     else if (session !== undefined && this.#leases.isLocked(row)) this.#leases.locked(row, session)
   }
 
+  clientLeft(session: SessionId): void {
+    this.#departures.left(session)
+  }
+
+  clientReturned(session: SessionId): void {
+    this.#departures.forget(session)
+  }
+
+  /** A server tells that a client closed the connection on which it was writing. @param ip of the client */
+  writeCutShort(chunkId: ChunkId, ip: number): void {
+    const { chunks, sessions } = this.#ledger.state
+    const row = chunks.find(chunkId)
+    const session = row === 0 ? undefined : this.#writer(row)
+    // The other servers of the chain tell of the one before them.
+    if (session !== undefined && sessions.get(session)?.peerIp === ip) this.#departures.cutShort(row)
+  }
+
+  /** Who has the lease of the chunk. */
+  #writer(row: number): SessionId | undefined {
+    return this.#leases.isLocked(row) ? this.#leases.owner(row) : undefined
+  }
+
   /** The session is gone for good: what it was writing ends as it is. */
   sessionEnded(session: SessionId): void {
+    this.#departures.forget(session)
     this.#abandoned.sessionEnded(session)
   }
 
@@ -383,6 +410,7 @@ export class ChunkManager implements ChunkService {
       this.#abandoned.expired(row)
       this.#writes.lockEnded(row)
     }
+    for (const row of this.#departures.abandoned(row => this.#writer(row))) this.#abandoned.mustSettle(row)
     this.#abandoned.tick()
     this.#leases.wakeAll()
     this.#operations.tick()

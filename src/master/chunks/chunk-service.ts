@@ -49,6 +49,9 @@ export interface ChunkService {
   unlock(chunkId: number, session: SessionId): Status
   /** Whether a write that the session ends now still counts; else others have gone on after its lease. */
   mayEnd(chunkId: number, session: SessionId): boolean
+  /** The client of the session closed its last connection itself. */
+  clientLeft(session: SessionId): void
+  clientReturned(session: SessionId): void
   /** The session is gone for good: what it was writing ends as it is. */
   sessionEnded(session: SessionId): void
   /** Runs `done` once the chunk has all the copies that it shall have, or can have now; at once when it has. */

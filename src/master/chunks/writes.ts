@@ -17,13 +17,17 @@ import type { AbandonedWrites } from './abandoned.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import type { ChunkAnswer, CutRequest, LocatedChunk, WriteRequest } from './chunk-service.ts'
 import type { Copies } from './copies.ts'
+import type { Departures } from './departures.ts'
 import type { Leases, Waiter } from './leases.ts'
 import { type Operations, raised } from './operations.ts'
 import type { Servers } from './servers.ts'
 import { wantedBy } from './wishes.ts'
 
 const MAX_COPIES_TOLD = 100
-/** Who reads what a client was writing waits so long for that client to come back: longer than a failover takes. */
+/**
+ * Who reads what a client was writing waits so long for that client to come back: longer than a failover takes. If the
+ * client closed its connection to this master it is less (departures.ts).
+ */
 const OUT_OF_REACH_SECONDS = 30
 /** Where nothing was written zeros are read. */
 const HOLE: LocatedChunk = { status: Status.OK, chunkId: 0, version: 0, copies: [] }
@@ -38,6 +42,7 @@ export interface WriteParts {
   leases: Leases
   operations: Operations
   abandoned: AbandonedWrites
+  departures: Departures
   /** Whether something is done with the chunk that a request must wait for. */
   isBusy: (row: number) => boolean
   /** A chunk that was locked may be looked after again. */
@@ -253,6 +258,7 @@ export class Writes {
   #locked(row: number, { inode, index, session }: WriteRequest, isNew = false): void {
     this.#parts.leases.locked(row, session)
     this.#parts.abandoned.begun(row, { inode, index, session, isNew })
+    this.#parts.departures.writeChanged(row)
     this.#writeEnded(row)
     const servers = this.#parts.copies.good(row)
     for (const server of servers) server.writing++
@@ -261,6 +267,7 @@ export class Writes {
 
   /** Nobody writes the chunk any more. */
   #writeEnded(row: number): void {
+    this.#parts.departures.writeChanged(row)
     for (const server of this.#writtenOn.get(row) ?? []) server.writing--
     this.#writtenOn.delete(row)
   }
@@ -461,6 +468,7 @@ export class Writes {
   /** Whether the client that left it alone is not likely to come back soon. */
   #isLongAlone(row: number): boolean {
     const owner = this.#parts.leases.owner(row)
+    if (owner !== undefined && this.#parts.departures.isGone(owner)) return true
     const session = owner === undefined ? undefined : this.#state.sessions.get(owner)
     return session === undefined || this.#now() - session.disconnectedAt >= OUT_OF_REACH_SECONDS
   }

@@ -286,6 +286,10 @@ class ServerLink {
       case cstoma.errorOccurred.code:
         server.errors++
         return
+      case cstoma.writeCutShort.code: {
+        const { chunkId, ip } = cstoma.writeCutShort.decode(payload)
+        return manager.writeCutShort(chunkId, ip)
+      }
       case cstoma.remove.code: {
         const { chunkId, status } = cstoma.remove.decode(payload)
         return manager.deleteAnswered(server, chunkId, status)

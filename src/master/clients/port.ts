@@ -2,7 +2,7 @@
 import type { Charts } from '../../charts/charts.ts'
 import type { Networks } from '../../config/kinds.ts'
 import type { Env, Timer } from '../../env/env.ts'
-import type { Connection, Listener } from '../../env/net.ts'
+import { type Connection, isEndOfPeer, type Listener } from '../../env/net.ts'
 import { SessionFlag } from '../../metadata/decision.ts'
 import { rightsOf } from '../../metadata/sessions/sessions.ts'
 import type { Inode, SessionId } from '../../metadata/types.ts'
@@ -256,9 +256,9 @@ class ClientLink implements AnswerLink {
           connection.destroy()
         }
       },
-      closed: () => {
+      closed: error => {
         onClosed(this)
-        this.#leave()
+        this.#leave(isEndOfPeer(error))
       },
     })
   }
@@ -461,6 +461,7 @@ class ClientLink implements AnswerLink {
     this.sessionId = sessionId
     this.version = version
     this.#port.attached(this)
+    this.#port.services.chunks.clientReturned(sessionId)
     const session = this.#ledger.state.sessions.get(sessionId)
     if (!session || session.disconnectedAt === 0) return
     // The changelog has no line for a client that comes back; the same rights again say as much, to the original nothing.
@@ -480,7 +481,8 @@ class ClientLink implements AnswerLink {
     })
   }
 
-  #leave(): void {
+  /** @param byClient its client, or the system of that, closed the connection */
+  #leave(byClient: boolean): void {
     const { sessionId } = this
     if (this.isTool) return
     this.#port.detached(this)
@@ -489,6 +491,7 @@ class ClientLink implements AnswerLink {
     if (this.#closesSession) this.#port.removeSession(sessionId)
     else if (this.#ledger.state.sessions.get(sessionId)) {
       this.#ledger.commit({ op: 'SESDISCONNECTED', ts: this.#ledger.now(), sessionId })
+      if (byClient) this.#port.services.chunks.clientLeft(sessionId)
     }
   }
 }

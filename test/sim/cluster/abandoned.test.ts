@@ -15,6 +15,8 @@ const [LOST_AT, LOST_BYTES] = [500_000, 100_000]
 const GROWN_TO = 70_000_000
 
 const SUSTAINED_SECONDS = 600
+/** Within this time a client that died is known to be gone, and what it left is settled. */
+const GONE_MS = 15_000
 
 const areAlike = (cluster: SimCluster) => {
   const [first, ...others] = copyFiles(cluster).map(copyContents)
@@ -120,14 +122,32 @@ test('who reads what a dead client was writing sees the same from then on', asyn
   }
 })
 
-test('who reads what a dead client was writing waits for a part of the lease only', async () => {
+test('who reads what a dead client was writing waits for some seconds', async () => {
   for (const afterMs of MOMENTS) {
     await withDeadWriter(afterMs, async (cluster, inode) => {
       const session = await opened(cluster, inode)
       const beganMs = cluster.scheduler.nowMs
       await readRange(session, inode, 0, KEPT.length)
       const waitedMs = cluster.scheduler.nowMs - beganMs
-      assert.ok(waitedMs > 20_000 && waitedMs < LEASE_MS / 2, `after ${afterMs} ms: ${waitedMs} ms`)
+      assert.ok(waitedMs > 5000 && waitedMs < GONE_MS, `after ${afterMs} ms: ${waitedMs} ms`)
+    })
+  }
+})
+
+/** At these the client is in the middle of a write on a server. */
+const IN_A_WRITE = [3, 4]
+
+test('who writes where a dead client was writing waits for some seconds, and finds no trace behind the end', async () => {
+  for (const afterMs of IN_A_WRITE) {
+    await withDeadWriter(afterMs, async (cluster, inode) => {
+      const session = await opened(cluster, inode)
+      const beganMs = cluster.scheduler.nowMs
+      assert.equal(await session.data(inode).write(LOST_AT + LOST_BYTES, KEPT), 0)
+      assert.equal(await session.data(inode).flush(), 0)
+      const waitedMs = cluster.scheduler.nowMs - beganMs
+      assert.ok(waitedMs < GONE_MS, `after ${afterMs} ms: ${waitedMs} ms`)
+      assert.deepEqual(await readRange(session, inode, LOST_AT, LOST_BYTES), Buffer.alloc(LOST_BYTES))
+      assert.ok(areAlike(cluster), `after ${afterMs} ms`)
     })
   }
 })
@@ -176,6 +196,45 @@ test('a client that was cut off while others read may still end its write', asyn
   let waited = 0
   for (let afterMs = 0; afterMs < 8; afterMs++) if (await readWhileCutOff(afterMs)) waited++
   assert.ok(waited > 0, 'at no moment the client was in the middle of its write')
+})
+
+test('a client all of whose connections are cut keeps its lease when it is back at once', () =>
+  withWriter(async (cluster, host, session, inode) => {
+    assert.equal(await session.data(inode).write(0, KEPT), 0)
+    const ended = session.data(inode).flush()
+    await cluster.sleep(3)
+    const other = await opened(cluster, inode)
+    const late = Buffer.alloc(KEPT.length, 'late')
+    assert.equal(await other.data(inode).write(KEPT.length, late), 0)
+    const otherEnded = other.data(inode).flush()
+    for (const { address } of cluster.hosts) cluster.network.cutBetween(host.address, address)
+    assert.deepEqual([await ended, await otherEnded], [0, 0])
+    assert.deepEqual(await readRange(session, inode, 0, 2 * KEPT.length), Buffer.concat([KEPT, late]))
+  }))
+
+// It closed the connection itself, but its write had not been cut short.
+test('a client that left and could not come back for half of its lease may still end its write', async () => {
+  for (let afterMs = 0; afterMs < 8; afterMs++) {
+    await withWriter(async (cluster, host, session, inode) => {
+      assert.equal(await session.data(inode).write(0, KEPT), 0)
+      const ended = session.data(inode).flush()
+      await cluster.sleep(afterMs)
+      cluster.network.cutBetween(host.address, cluster.masterHost.address)
+      cluster.network.partition(host.address, cluster.masterHost.address)
+      const other = await opened(cluster, inode)
+      const late = Buffer.alloc(KEPT.length, 'late')
+      const otherEnded = other.data(inode).write(KEPT.length, late)
+      await cluster.sleep(LEASE_MS / 2)
+      cluster.network.heal()
+      assert.deepEqual(
+        [await ended, await otherEnded, await other.data(inode).flush()],
+        [0, 0, 0],
+        `after ${afterMs} ms`,
+      )
+      const reader = await opened(cluster, inode)
+      assert.deepEqual(await readRange(reader, inode, 0, 2 * KEPT.length), Buffer.concat([KEPT, late]))
+    })
+  }
 })
 
 test('a client that was cut off may end its write when nobody else has gone on', () =>
