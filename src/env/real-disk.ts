@@ -17,6 +17,7 @@ import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { openCached } from './cached-open.ts'
 import type { Disk, DiskFile, FileChange, FileStat, OpenMode } from './disk.ts'
+import { Pace } from './pace.ts'
 import { readMemory } from './page-cache.ts'
 import { CallSequence, PARTS_MAX } from './system-calls.ts'
 
@@ -29,32 +30,7 @@ function fileStat(stats: Stats): FileStat {
   return { size: stats.size, blocksBytes: stats.blocks * 512, mtimeMs: stats.mtimeMs, kind }
 }
 
-/** An action that takes longer than this, on average, is done by other threads. The way to them takes 0.1 ms. */
-const QUICK_MS = 1
-/** Then it is tried again here. */
-const SLOW_DISK_MS = 1000
-/** How much the last time counts in the average. */
-const AVERAGE_WEIGHT = 1 / 8
-
-/** How quick the disk has been of late with actions of one kind. */
-class Pace {
-  #slowUntilMs = 0
-  #averageMs = 0
-
-  /** Does it here unless the disk has been slow. @returns whether it was done */
-  inPlace(action: () => void): boolean {
-    const startMs = performance.now()
-    if (startMs < this.#slowUntilMs) return false
-    action()
-    const endMs = performance.now()
-    this.#averageMs += (endMs - startMs - this.#averageMs) * AVERAGE_WEIGHT
-    if (this.#averageMs > QUICK_MS) {
-      this.#slowUntilMs = endMs + SLOW_DISK_MS
-      this.#averageMs = 0
-    }
-    return true
-  }
-}
+const nowMs = () => performance.now()
 
 type Answer<T> = (error: Error | null, result: T) => void
 
@@ -67,8 +43,8 @@ class RealFile implements DiskFile {
   #fd: number
   readonly #path: string
   // Apart: where syncs are slow, what only goes to memory is quick all the same.
-  readonly #writes = new Pace()
-  readonly #syncs = new Pace()
+  readonly #writes = new Pace(nowMs)
+  readonly #syncs = new Pace(nowMs)
   /** What the system was asked for and has not answered. */
   #going = 0
   #whenDone: (() => void) | undefined
