@@ -18,11 +18,12 @@ import type {
   Done,
   FileData,
   Found,
-  ListedNames,
+  ListedPart,
   MetaCluster,
   Node,
   NodeAttributes,
   Outcome,
+  PartOfListing,
   SessionParameters,
   SetAttributes,
 } from './cluster.ts'
@@ -46,6 +47,8 @@ const LOCKED_PAUSE_MS = 10
 const [FILE, DIRECTORY, SYMLINK] = [1, 2, 3]
 /** Clocks of master and client agree about so well. */
 const CLOCK_TOLERANCE_S = 2
+const ALL_NAMES = 0xffffffff
+const WHOLE_FOLDER: PartOfListing = { from: cltoma.ListingEdge.DOT, maxNames: ALL_NAMES }
 const NO_CALLER: Caller = { uid: 0, gids: [0] }
 
 export interface ClientOptions extends SessionOptions {
@@ -428,9 +431,16 @@ export class ClusterSession implements Cluster, MetaCluster {
     return isIt ? { inode, attributes: there.attributes } : linked
   }
 
-  async readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedNames }> {
+  async readdir(
+    inode: number,
+    withAttributes: boolean,
+    caller: Caller,
+    part: PartOfListing = WHOLE_FOLDER,
+  ): Outcome<ListedPart> {
     const flags = withAttributes ? cltoma.ReaddirFlag.WITHATTR : 0
-    const question = { inode, caller, flags, page: { maxEntries: 0xffffffff, edgeId: 0n } }
+    // From the original's, which does not tell where a listing goes on (spec client-master 5.4), all the rest.
+    const maxEntries = this.#master.extended ? part.maxNames : ALL_NAMES
+    const question = { inode, caller, flags, page: { maxEntries, edgeId: part.from } }
     const answer = await this.#ask(cltoma.fuseReaddir, question, matocl.fuseReaddir)
     if (answer.status !== undefined) return answer
     const version = this.#master.extended ? EXTENDED_VERSION : VERSION
@@ -439,7 +449,8 @@ export class ClusterSession implements Cluster, MetaCluster {
     const shown = (child: number, attributes: NodeAttributes) =>
       this.#withPending(child, attributes, pending.get(child))
     const names = new WireNames(answer.entries, version, withAttributes, shown)
-    return { names }
+    const hasMore = this.#master.extended && answer.edgeId !== cltoma.ListingEdge.END
+    return { names, next: hasMore ? answer.edgeId : undefined }
   }
 
   async open(inode: number, flags: number, caller: Caller): Outcome<{ flags: number; attributes: NodeAttributes }> {

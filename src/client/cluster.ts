@@ -43,6 +43,19 @@ export interface ListedNames extends Iterable<ListedName> {
   readonly raw?: RawNames
 }
 
+/** A part of a listing. */
+export interface ListedPart {
+  names: ListedNames
+  /** Where the folder goes on; missing at its end. */
+  next?: bigint | undefined
+}
+
+/** Which part of a listing is wanted: from where on, and how many names at most. */
+export interface PartOfListing {
+  from: bigint
+  maxNames: number
+}
+
 /** Single facts of listed names, by index. */
 export interface RawNames {
   nameBytes(index: number): number
@@ -139,7 +152,8 @@ export interface Cluster {
     flags?: number,
   ): Outcome<Node>
   link(inode: number, targetParent: number, targetName: string, caller: Caller): Outcome<Node>
-  readdir(inode: number, withAttributes: boolean, caller: Caller): Outcome<{ names: ListedNames }>
+  /** `part`: missing for the whole folder. A master of the original's gives all at once, whatever was asked for. */
+  readdir(inode: number, withAttributes: boolean, caller: Caller, part?: PartOfListing): Outcome<ListedPart>
   /** `flags`: OpenFlag. The inode counts as open from now on, until release(), unless this fails. */
   open(inode: number, flags: number, caller: Caller): Outcome<{ flags: number; attributes: Attributes }>
   create(parent: number, name: string, mode: number, umask: number, caller: Caller): Outcome<Node & { flags: number }>

@@ -401,7 +401,7 @@ test('a lock is answered only when the kernel has dropped what others changed', 
 test('while a folder is open, its reader gets lookups from the listing', async () => {
   const { fs, asked, pass } = setup()
   const { handle } = (await fs.opendir(by(), 1)) as Opened
-  const listing = (await fs.readdir(by(), 1, handle, 0)) as DirectoryEntries
+  const listing = (await fs.readdir(by(), 1, handle, 0, true)) as DirectoryEntries
   assert.deepEqual(
     Array.from({ length: listing.length }, (_, index) => listing.at(index)?.name),
     ['.', '..', 'listed'],
@@ -415,26 +415,84 @@ test('while a folder is open, its reader gets lookups from the listing', async (
   await fs.unlink(by(), 1, 'other')
   await fs.lookup(by(), 1, 'listed')
   assert.equal(asked.at(-1), 'lookup 1 listed', 'a change in the folder ends it')
-  await fs.readdir(by(), 1, handle, 0)
+  await fs.readdir(by(), 1, handle, 0, true)
   pass(10_001)
   await fs.lookup(by(), 1, 'listed')
   assert.equal(asked.at(-1), 'lookup 1 listed', 'so does time')
   await fs.releasedir(by(), 1, handle)
 })
 
+/** A master that has so many names, `.` and `..` among them. The edge id of a name is its index and a thousand. */
+function manyNames(count: number, asked: string[]): Partial<Cluster> {
+  return {
+    readdir: async (_inode, withAttributes, _caller, part) => {
+      const from = part?.from ? Number(part.from) - 1000 : 0
+      const end = Math.min(count, from + (part?.maxNames ?? count))
+      asked.push(`${from}-${end} ${withAttributes ? 'with attributes' : 'names'}`)
+      const names = Array.from({ length: end - from }, (_, index) => {
+        const attributes = withAttributes ? { ...file } : undefined
+        return { name: `n${from + index}`, inode: 10 + from + index, type: 1, attributes }
+      })
+      return { names, next: end < count ? BigInt(1000 + end) : undefined }
+    },
+  }
+}
+
+test('of a large folder the first names come with attributes, the rest as the kernel asks for it', async () => {
+  for (const [plus, rest] of [
+    [false, 'names'],
+    [true, 'with attributes'],
+  ] as const) {
+    const asked: string[] = []
+    const { fs } = setup(manyNames(2000, asked))
+    const { handle } = (await fs.opendir(by(), 1)) as Opened
+    const read = async (offset: number) => (await fs.readdir(by(), 1, handle, offset, plus)) as DirectoryEntries
+    assert.equal((await read(0)).length, 512)
+    assert.equal((await read(200)).at(200)?.name, 'n200')
+    assert.deepEqual(asked, ['0-512 with attributes'])
+    const [one, other] = await Promise.all([read(512), read(600)])
+    assert.deepEqual([one?.length, one?.at(512)?.name, one?.at(1999)?.entry.attributes.inode], [2000, 'n512', 2009])
+    assert.equal(other, one)
+    assert.deepEqual(asked, ['0-512 with attributes', `512-2000 ${rest}`])
+    assert.equal((await read(2000)).at(2000), undefined, 'the end')
+    assert.equal((await read(511)).at(511)?.name, 'n511', 'a step back')
+    assert.equal(asked.length, 2)
+    assert.equal(((await fs.lookup(by(), 1, 'n100')) as Entry).attributes.inode, 110)
+    const last = (await fs.lookup(by(), 1, 'n1500')) as Entry
+    assert.equal(last.attributes.inode, plus ? 1510 : 5, 'without attributes the master is asked')
+    await read(0)
+    assert.deepEqual(asked.slice(2), ['0-512 with attributes'], 'a rewind')
+  }
+})
+
+test('a folder that goes away while it is read ends with the error of the master', async () => {
+  const asked: string[] = []
+  const many = manyNames(2000, asked)
+  const { fs } = setup({
+    readdir: async (inode, withAttributes, caller, part) =>
+      part?.from
+        ? { status: Status.ENOENT }
+        : (many.readdir as Cluster['readdir'])(inode, withAttributes, caller, part),
+  })
+  const { handle } = (await fs.opendir(by(), 1)) as Opened
+  assert.equal(((await fs.readdir(by(), 1, handle, 0, false)) as DirectoryEntries).length, 512)
+  assert.equal(await fs.readdir(by(), 1, handle, 512, false), errno.ENOENT)
+  assert.equal(((await fs.readdir(by(), 1, handle, 500, false)) as DirectoryEntries).at(500)?.name, 'n500')
+})
+
 test('a rewind lists anew, a folder that may not be searched is listed by name', async () => {
   const { fs, asked } = setup()
   const { handle } = (await fs.opendir(by(), 1)) as Opened
-  await fs.readdir(by(), 1, handle, 0)
-  await fs.readdir(by(), 1, handle, 2)
+  await fs.readdir(by(), 1, handle, 0, true)
+  await fs.readdir(by(), 1, handle, 2, true)
   assert.equal(asked.length, 1)
-  await fs.readdir(by(), 1, handle, 0)
+  await fs.readdir(by(), 1, handle, 0, true)
   assert.equal(asked.length, 2)
   const names = async (_inode: number, withAttributes: boolean) =>
     withAttributes ? { status: Status.EACCES } : { names: [{ name: 'n', inode: 3, type: 1, attributes: undefined }] }
   const narrow = setup({ readdir: names }).fs
   const opened = (await narrow.opendir(by(), 1)) as Opened
-  const entry = ((await narrow.readdir(by(), 1, opened.handle, 0)) as DirectoryEntries).at(0)
+  const entry = ((await narrow.readdir(by(), 1, opened.handle, 0, true)) as DirectoryEntries).at(0)
   assert.deepEqual([entry?.name, entry?.entry.entrySeconds], ['n', -1])
   const closed = setup({ readdir: async () => ({ status: Status.EACCES }) }).fs
   assert.equal(await closed.opendir(by(), 1), errno.EACCES)

@@ -1,7 +1,7 @@
 // The cluster as a file system for the kernel: what each request becomes at the master, and what may be answered from
 // memory (spec client-master 7.3 to 7.7). Every permission is the master's decision.
 
-import type { Caller, Cluster, FileData, NodeAttributes } from '../client/cluster.ts'
+import type { Caller, Cluster, FileData, NodeAttributes, PartOfListing } from '../client/cluster.ts'
 import type { Clock } from '../env/env.ts'
 import type { Log } from '../env/log.ts'
 import { MattrFlag } from '../protocol/attributes.ts'
@@ -26,7 +26,7 @@ import type {
   SpaceUse,
   TimedAttributes,
 } from './file-system.ts'
-import { type ListedNode, Listing } from './folder-listing.ts'
+import { firstPart, type ListedNode, Listing } from './folder-listing.ts'
 import { OpenAnswerFlag } from './fuse/abi.ts'
 import * as errno from './fuse/errno.ts'
 import { typeBits } from './node-types.ts'
@@ -123,7 +123,9 @@ interface OpenFile {
 
 interface OpenFolder {
   inode: number
-  listing: Promise<Listing | Errno> | undefined
+  listing: Listing
+  /** Done when what was read until now is answered. */
+  reading: Promise<void>
 }
 
 interface FreshLookup {
@@ -796,24 +798,47 @@ export class ClusterFileSystem implements FileSystem {
     const listing = await this.#list(request, inode)
     if (typeof listing === 'number') return listing
     const handle = this.#nextHandle++
-    this.#folders.set(handle, { inode, listing: Promise.resolve(listing) })
+    this.#folders.set(handle, { inode, listing, reading: Promise.resolve() })
     return { handle, flags: 0 }
   }
 
-  async readdir(request: Request, inode: number, handle: number, offset: number): Promise<DirectoryEntries | Errno> {
+  async readdir(
+    request: Request,
+    _inode: number,
+    handle: number,
+    offset: number,
+    plus: boolean,
+  ): Promise<DirectoryEntries | Errno> {
     const folder = this.#folders.get(handle)
     if (!folder) return errno.EBADF
+    // One after the other: two must not ask for the same part.
+    const answer = folder.reading.then(() => this.#readPart(request, folder, offset, plus))
+    folder.reading = answer.then(
+      () => {},
+      () => {},
+    )
+    return answer
+  }
+
+  async #readPart(
+    request: Request,
+    folder: OpenFolder,
+    offset: number,
+    plus: boolean,
+  ): Promise<DirectoryEntries | Errno> {
     // The first reading has the listing of opendir; a rewind reads anew.
-    const known = await folder.listing
-    if (known !== undefined && typeof known !== 'number' && (offset !== 0 || known.unread)) {
-      known.unread = false
-      return known
+    if (offset === 0 && !folder.listing.unread) {
+      const listing = await this.#list(request, folder.inode)
+      if (typeof listing === 'number') return listing
+      folder.listing = listing
     }
-    folder.listing = this.#list(request, inode)
-    const listing = await folder.listing
-    if (typeof listing === 'number') return listing
+    const { listing } = folder
     listing.unread = false
-    return listing
+    const { rest } = listing
+    const known = listing.partAt(offset)
+    if (known || !rest) return known ?? []
+    const answer = await this.#askListing(request, folder.inode, plus, rest)
+    return answer.status !== undefined ? errnoOf(answer.status) : listing.add(answer)
   }
 
   releasedir(_request: Request, inode: number, handle: number): Answer {
@@ -824,14 +849,20 @@ export class ClusterFileSystem implements FileSystem {
   }
 
   async #list(request: Request, inode: number): Promise<Listing | Errno> {
-    const caller = this.#caller(request)
-    let answer = await this.#cluster.readdir(inode, true, caller)
-    // Who may read the folder but not search it gets the names alone.
-    if (answer.status === Status.EACCES) answer = await this.#cluster.readdir(inode, false, caller)
+    const answer = await this.#askListing(request, inode, true, firstPart)
     if (answer.status !== undefined) return errnoOf(answer.status)
-    const listing = new Listing(request, answer.names, listed => this.#listedEntry(listed))
+    const listing = new Listing(request, answer, listed => this.#listedEntry(listed))
     this.#listings.set(inode, listing, LISTING_FRESH_MS)
     return listing
+  }
+
+  async #askListing(request: Request, inode: number, withAttributes: boolean, part: PartOfListing) {
+    const caller = this.#caller(request)
+    const answer = await this.#cluster.readdir(inode, withAttributes, caller, part)
+    // Who may read the folder but not search it gets the names alone.
+    return withAttributes && answer.status === Status.EACCES
+      ? this.#cluster.readdir(inode, false, caller, part)
+      : answer
   }
 
   #listedEntry({ inode, type, attributes }: ListedNode): Entry {

@@ -69,7 +69,7 @@ export interface DirectoryEntry {
   readonly entry: Entry
 }
 
-/** A listing, `.` and `..` first. An array is one, too. */
+/** A listing, `.` and `..` first, or a part of it: entries up to `length`. An array is one, too. */
 export interface DirectoryEntries {
   readonly length: number
   at(index: number): DirectoryEntry | undefined
@@ -171,10 +171,11 @@ export interface FileSystem {
   fsync(request: Request, inode: number, handle: number, dataOnly: boolean): Answer
   opendir(request: Request, inode: number): Answer<Opened>
   /**
-   * The whole listing, `.` and `..` first. Positions are indexes: `offset` 0 is a new reading (or a rewind); any other
-   * must be answered from the same listing.
+   * The part of the listing that has the entry at `offset`; nothing from there on is the end of the folder. Positions are
+   * indexes: `offset` 0 is a new reading (or a rewind); any other must be answered from the same listing. `plus`: READDIRPLUS,
+   * which has use for attributes; names without them are no error.
    */
-  readdir(request: Request, inode: number, handle: number, offset: number): Answer<DirectoryEntries>
+  readdir(request: Request, inode: number, handle: number, offset: number, plus: boolean): Answer<DirectoryEntries>
   releasedir(request: Request, inode: number, handle: number): Answer
   statfs(request: Request, inode: number): Answer<SpaceUse>
   /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSetGid`: with the new ACL the set-gid bit goes. */

@@ -1,41 +1,91 @@
-// The listing of a folder between master and kernel.
-import type { ListedName, ListedNames, RawNames } from '../client/cluster.ts'
+// The listing of a folder between master and kernel. The first names are asked for with attributes, which the kernel
+// wants with its first piece of every listing; the rest as the kernel asks for it, all at once. Names alone are a third of
+// the bytes, and who only wants those gets no more.
+import type { ListedName, ListedNames, ListedPart, PartOfListing, RawNames } from '../client/cluster.ts'
 import type { DirectoryEntries, DirectoryEntry, Entry, RawEntries, Request } from './file-system.ts'
 import { typeBits } from './node-types.ts'
 
-export type ListedNode = Omit<ListedName, 'name'>
+/** More than the kernel takes in two pieces of 32 KiB with attributes: most folders are had with one question. */
+const FIRST_NAMES = 512
+const ALL_NAMES = 0xffffffff
+/** `.` (protocol/cltoma.ts: ListingEdge). */
+const BEGINNING = 0n
 
-/** What one caller was told of a folder. Entries are made when they are asked for. */
-export class Listing implements DirectoryEntries, RawEntries {
+export const firstPart: PartOfListing = { from: BEGINNING, maxNames: FIRST_NAMES }
+
+export type ListedNode = Omit<ListedName, 'name'>
+type EntryOf = (listed: ListedNode) => Entry
+
+/** What one caller was told of a folder, as far as it was asked for. */
+export class Listing {
   readonly uid: number
   readonly gid: number
   readonly pid: number
   /** Not read by anybody yet. */
   unread = true
-  readonly #names: ListedNames
-  readonly #raw: RawNames | undefined
-  readonly #entryOf: (listed: ListedNode) => Entry
-  #indexes: Map<string, number> | undefined
+  readonly #entryOf: EntryOf
+  readonly #parts: Part[] = []
+  #next: bigint | undefined
 
-  constructor({ uid, gid, pid }: Request, names: ListedNames, entryOf: (listed: ListedNode) => Entry) {
+  constructor({ uid, gid, pid }: Request, first: ListedPart, entryOf: EntryOf) {
     this.uid = uid
     this.gid = gid
     this.pid = pid
+    this.#entryOf = entryOf
+    this.add(first)
+  }
+
+  add({ names, next }: ListedPart): Part {
+    const part = new Part(this.#parts.at(-1)?.length ?? 0, names, this.#entryOf)
+    this.#parts.push(part)
+    this.#next = next
+    return part
+  }
+
+  /** The part with the entry at `offset`; the last one where the folder ends; undefined when it was not asked for yet. */
+  partAt(offset: number): Part | undefined {
+    const part = this.#parts.find(({ length }) => offset < length)
+    return part ?? (this.#next === undefined ? this.#parts.at(-1) : undefined)
+  }
+
+  /** What was not asked for yet. */
+  get rest(): PartOfListing | undefined {
+    return this.#next === undefined ? undefined : { from: this.#next, maxNames: ALL_NAMES }
+  }
+
+  /** The node of a name, when its attributes were listed. */
+  find(name: string): ListedName | undefined {
+    for (const part of this.#parts) {
+      const listed = part.find(name)
+      if (listed) return listed
+    }
+    return undefined
+  }
+}
+
+/** Entries from an index on. They are made when they are asked for. */
+export class Part implements DirectoryEntries, RawEntries {
+  /** Of the whole listing, up to the end of this part. */
+  readonly length: number
+  readonly #start: number
+  readonly #names: ListedNames
+  readonly #raw: RawNames | undefined
+  readonly #entryOf: EntryOf
+  #indexes: Map<string, number> | undefined
+
+  constructor(start: number, names: ListedNames, entryOf: EntryOf) {
+    this.length = start + names.length
+    this.#start = start
     this.#names = names
     this.#raw = names.raw
     this.#entryOf = entryOf
   }
 
-  get length(): number {
-    return this.#names.length
-  }
-
   at(index: number): DirectoryEntry | undefined {
-    const listed = this.#names.at(index)
+    const listed = this.#names.at(index - this.#start)
     return listed && { name: listed.name, entry: this.#entryOf(listed) }
   }
 
-  /** The node of a name, when its attributes were listed. */
   find(name: string): ListedName | undefined {
     this.#indexes ??= new Map(Array.from(this.#names, (listed, index) => [listed.name, index]))
     const index = this.#indexes.get(name)
@@ -48,23 +98,24 @@ export class Listing implements DirectoryEntries, RawEntries {
   }
 
   nameBytes(index: number): number {
-    return (this.#raw as RawNames).nameBytes(index)
+    return (this.#raw as RawNames).nameBytes(index - this.#start)
   }
 
   copyName(index: number, target: Uint8Array, at: number): void {
-    ;(this.#raw as RawNames).copyName(index, target, at)
+    ;(this.#raw as RawNames).copyName(index - this.#start, target, at)
   }
 
   inode(index: number): number {
-    return (this.#raw as RawNames).inode(index)
+    return (this.#raw as RawNames).inode(index - this.#start)
   }
 
   entry(index: number): Entry {
     const raw = this.#raw as RawNames
-    return this.#entryOf({ inode: raw.inode(index), type: raw.type(index), attributes: raw.attributes(index) })
+    const at = index - this.#start
+    return this.#entryOf({ inode: raw.inode(at), type: raw.type(at), attributes: raw.attributes(at) })
   }
 
   typeBits(index: number): number {
-    return typeBits[(this.#raw as RawNames).type(index)] ?? 0
+    return typeBits[(this.#raw as RawNames).type(index - this.#start)] ?? 0
   }
 }

@@ -280,8 +280,8 @@ export class ObservedFileSystem implements FileSystem {
     )
   }
 
-  readdir(request: Request, inode: number, handle: number, offset: number): Answer<DirectoryEntries> {
-    const answer = this.#inner.readdir(request, inode, handle, offset)
+  readdir(request: Request, inode: number, handle: number, offset: number, plus: boolean): Answer<DirectoryEntries> {
+    const answer = this.#inner.readdir(request, inode, handle, offset, plus)
     const describe = () => `(${inode},${offset}) ${showHandle(handle)}`
     return this.#see(request, 'readdir', answer, describe, nothing, keepCount)
   }

@@ -245,6 +245,8 @@ export const fuseLink = message(426, 'CLTOMA_FUSE_LINK', {
 })
 
 export const ReaddirFlag = { WITHATTR: 1, ADDTOCACHE: 2 } as const
+/** Ids that are no entry's: a listing begins with `.` and `..`. */
+export const ListingEdge = { DOT: 0n, DOTDOT: 1n, END: 0x7fffffffffffffffn } as const
 /** The forms without paging, of 16 and 17 bytes, are answered with all entries and without an edge id. */
 export const fuseReaddir = messageOf<{
   msgid: number

@@ -251,9 +251,7 @@ function onLink(context: RequestContext, payload: Buffer): void {
   answerNode(context, matocl.fuseLink, msgid, caller, decision, request.parent)
 }
 
-const EDGE_START = 0n
-const EDGE_DOTDOT = 1n
-const EDGE_END = 0x7fffffffffffffffn
+const { DOT: EDGE_START, DOTDOT: EDGE_DOTDOT, END: EDGE_END } = cltoma.ListingEdge
 const MAX_LISTING_BYTES = 0xffff0000
 
 /** Its memory is not used again, only what is left of it. */

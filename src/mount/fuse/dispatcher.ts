@@ -439,8 +439,8 @@ export class Dispatcher {
 
   #readdir(request: PendingRequest, inode: number, body: Body): undefined {
     const { fh, offset, size } = body.struct(abi.readIn)
-    const answer = this.#fs.readdir(request, inode, fh, offset)
     const plus = request.opcode === Opcode.READDIRPLUS
+    const answer = this.#fs.readdir(request, inode, fh, offset, plus)
     return this.#settle(request, answer, (pending, entries) =>
       this.#replyDirectory(pending, entries, offset, size, plus),
     )
