@@ -1,0 +1,332 @@
+// One connection to a master, from BEGIN to its end: registration, reports, commands (spec chunkserver 2).
+import { createHash } from 'node:crypto'
+import type { Env } from '../../env/env.ts'
+import type { Connection } from '../../env/net.ts'
+import * as cltocs from '../../protocol/cltocs.ts'
+import { ProtocolError, Writer } from '../../protocol/codec.ts'
+import { EPOCH_OPTION, VERSION, versionNumber } from '../../protocol/constants.ts'
+import * as cstocl from '../../protocol/cstocl.ts'
+import * as cstoma from '../../protocol/cstoma.ts'
+import { parseEpoch } from '../../protocol/epoch.ts'
+import { FrameReader } from '../../protocol/frame.ts'
+import * as matocs from '../../protocol/matocs.ts'
+import { parseIpv4 } from '../../util/ipv4.ts'
+import type { ChunkStore } from '../disks/chunk-store.ts'
+import type { Identity } from '../identity.ts'
+import type { Jobs } from '../jobs.ts'
+import type { Commands } from './commands.ts'
+import type { Reports } from './reports.ts'
+
+const MAX_PAYLOAD_BYTES = 10_000
+const MAX_QUEUED_BYTES = 64 << 20
+const DEFAULT_TIMEOUT_MS = 10_000
+const NOP_EVERY_MS = 1000
+const LOAD_EVERY_MS = 5000
+/** Commands that wait for their answers; a master that asks for more at once is left. */
+const COMMANDS_MAX = 10_000
+const NOP = Buffer.alloc(8)
+/** What an earlier master ordered is waited for so long before a new one is told what is here. */
+const SETTLE_MS = 5000
+/** Masters before these know no labels, and no farewell. */
+const LABELS_SINCE = versionNumber(2, 1, 0)
+const FAREWELL_SINCE = versionNumber(3, 0, 75)
+/** These answer questions for options; those before may not. */
+const OPTIONS_SINCE = VERSION
+const REBALANCE_STATE_SINCE = versionNumber(3, 0, 62)
+/** `state` of CURRENT_LOAD. */
+const LoadState = { OK: 1, OVERLOADED: 2, REBALANCE: 3 } as const
+
+export interface SessionOptions {
+  readonly masterTimeoutSeconds: number
+  readonly authCode: string | undefined
+  readonly labels: number
+  readonly chunksPerRegisterPacket: number
+  readonly listenHost: string
+  readonly listenPort: number
+}
+
+/** What a session works with. */
+export interface MasterServices {
+  readonly store: ChunkStore
+  readonly reports: Reports
+  readonly commands: Commands
+  readonly jobs: Jobs
+  readonly identity: Identity
+  /** Whether chunks are being moved between the disks. */
+  readonly isRebalancing: () => boolean
+}
+
+type State = 'connecting' | 'welcomed' | 'listing' | 'registered' | 'closed'
+
+export class Session {
+  state: State = 'connecting'
+  readonly #env: Env
+  readonly #services: MasterServices
+  readonly #options: SessionOptions
+  readonly #connection: Connection
+  readonly #onFatal: (error: Error) => void
+  #masterVersion = 0
+  #timeoutMs: number
+  #heardMs: number
+  #saidMs: number
+  #loadAtMs = 0
+  #overloaded = false
+  #commands = 0
+  #leader: string | undefined
+  #chunks: Iterator<{ chunkId: number; version: number }> | undefined
+  #reporting = false
+  /** It is a master of ours. */
+  #isOurs = false
+  /** Commands that came before it was known whether this master may be obeyed. */
+  readonly #early: { type: number; payload: Buffer }[] = []
+
+  constructor(
+    env: Env,
+    services: MasterServices,
+    options: SessionOptions,
+    connection: Connection,
+    on: { closed: (leader: string | undefined) => void; fatal: (error: Error) => void },
+  ) {
+    this.#env = env
+    this.#services = services
+    this.#options = options
+    this.#connection = connection
+    this.#onFatal = on.fatal
+    this.#timeoutMs = options.masterTimeoutSeconds * 1000 || DEFAULT_TIMEOUT_MS
+    this.#heardMs = this.#saidMs = env.clock.monotonicMs()
+    const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
+    connection.handle({
+      data: bytes => {
+        this.#heardMs = env.clock.monotonicMs()
+        try {
+          frames.push(bytes)
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error
+          env.log.warning(`master: ${error.message}: connection closed`)
+          this.#drop()
+        }
+      },
+      closed: () => {
+        this.state = 'closed'
+        on.closed(this.#leader)
+      },
+    })
+    this.#sendBegin()
+  }
+
+  /** From now on nothing that the master said counts, not even what has come already. */
+  #drop(error?: Error): void {
+    this.state = 'closed'
+    this.#connection.destroy(error)
+  }
+
+  get address(): string {
+    return this.#connection.remoteAddress
+  }
+
+  #send(packet: Buffer): void {
+    this.#saidMs = this.#env.clock.monotonicMs()
+    if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#drop(new Error('the master does not read'))
+    else this.#connection.write(packet)
+  }
+
+  tick(): void {
+    if (this.state === 'closed') return
+    const nowMs = this.#env.clock.monotonicMs()
+    if (nowMs - this.#heardMs > this.#timeoutMs) {
+      this.#env.log.warning(`master: silent for ${this.#timeoutMs / 1000} s: connection closed`)
+      return this.#drop()
+    }
+    if (this.state === 'registered') this.#sendState(nowMs)
+    if (nowMs - this.#saidMs >= NOP_EVERY_MS && this.#connection.queuedBytes === 0) this.#send(NOP)
+  }
+
+  /** Space when it changed, load every few seconds or when it becomes too much. */
+  #sendState(nowMs: number): void {
+    const { reports, store, jobs } = this.#services
+    if (reports.spaceIsNew) {
+      reports.spaceIsNew = false
+      this.#send(cstoma.space.encode(store.space()))
+    }
+    const load = jobs.running
+    const overloaded = load > jobs.max * (this.#overloaded ? 1 / 2 : 3 / 4)
+    if (overloaded === this.#overloaded && nowMs - this.#loadAtMs < LOAD_EVERY_MS) return
+    this.#overloaded = overloaded
+    this.#loadAtMs = nowMs
+    this.#send(cstoma.currentLoad.encode({ load: jobs.takePeak('master'), state: Buffer.from([this.#loadState()]) }))
+  }
+
+  #loadState(): number {
+    if (this.#overloaded) return LoadState.OVERLOADED
+    const tells = this.#masterVersion >= REBALANCE_STATE_SINCE && this.#services.isRebalancing()
+    return tells ? LoadState.REBALANCE : LoadState.OK
+  }
+
+  sendLabels(): void {
+    if (this.#masterVersion >= LABELS_SINCE) this.#send(cstoma.labels.encode({ mask: this.#options.labels }))
+  }
+
+  /** Tells the master that this is no accident, and closes. */
+  leave(): void {
+    if (this.state === 'registered' && this.#masterVersion >= FAREWELL_SINCE) {
+      this.#sendReports()
+      this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.DISCONNECT, body: Buffer.alloc(0) }))
+      this.state = 'closed'
+      this.#connection.end()
+    } else this.#drop()
+  }
+
+  #sendBegin(challenge?: Buffer): void {
+    const { store, identity } = this.#services
+    const { listenHost, listenPort, masterTimeoutSeconds } = this.#options
+    const out = new Writer()
+    if (challenge) {
+      const at = out.reserve(challenge.length)
+      challenge.copy(out.buffer, at)
+    }
+    cstoma.registerBegin.write(out, {
+      version: VERSION,
+      ip: parseIpv4(listenHost) ?? 0,
+      port: listenPort,
+      timeout: masterTimeoutSeconds,
+      serverId: identity.serverId,
+      ...store.space(),
+    })
+    this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.BEGIN, body: out.take() }))
+  }
+
+  #onPacket(type: number, payload: Buffer): void {
+    // One that was left while its bytes were being read has nothing to say any more.
+    if (type <= 2 || this.state === 'closed') return
+    if (type === matocs.masterAck.code) return this.#onAck(matocs.masterAck.decode(payload))
+    if (this.state === 'welcomed') return this.#onEarly(type, payload)
+    if (++this.#commands > COMMANDS_MAX) throw new ProtocolError('too many commands at a time')
+    // An answer goes to the connection that asked, or nowhere. A fault of ours is not survived.
+    this.#services.commands.run(type, payload).then(
+      answer => {
+        this.#commands--
+        if (this.state !== 'closed') this.#send(answer)
+      },
+      error => this.#onFatal(error),
+    )
+  }
+
+  #onAck(ack: matocs.MasterAck): void {
+    switch (ack.kind) {
+      case 'welcome':
+        return this.#onWelcome(ack)
+      case 'goOn':
+        if (this.state !== 'listing') throw new ProtocolError('an answer to a list that was not sent')
+        return this.#sendChunks()
+      case 'leaderIs':
+        this.#leader = ack.ip === 0 ? undefined : [24, 16, 8, 0].map(shift => (ack.ip >>> shift) & 255).join('.')
+        this.#env.log.notice(`this master is not the leader; the leader is ${this.#leader ?? 'unknown'}`)
+        return this.#drop()
+      case 'wait':
+        this.#masterVersion = ack.version
+        this.#takeTimeout(ack.timeout)
+        return
+      case 'challenge': {
+        const { authCode } = this.#options
+        if (authCode === undefined) throw new ProtocolError('it wants a password, and AUTH_CODE is not set')
+        const { random } = ack
+        const hash = createHash('md5').update(random.subarray(0, 16)).update(authCode, 'latin1')
+        return this.#sendBegin(hash.update(random.subarray(16)).digest())
+      }
+    }
+  }
+
+  #takeTimeout(seconds: number | undefined): void {
+    if (this.#options.masterTimeoutSeconds === 0 && seconds) this.#timeoutMs = seconds * 1000
+  }
+
+  #onWelcome({ version, timeout, serverId, metaId }: Extract<matocs.MasterAck, { kind: 'welcome' }>): void {
+    if (this.state !== 'connecting') throw new ProtocolError('welcomed twice')
+    const { identity } = this.#services
+    this.#masterVersion = version
+    this.#takeTimeout(timeout)
+    if (metaId !== undefined && identity.metaId !== undefined && metaId !== 0n && metaId !== identity.metaId) {
+      const [ours, its] = [identity.metaId, metaId].map(id => id.toString(16).toUpperCase().padStart(16, '0'))
+      this.#drop()
+      return this.#onFatal(new Error(`wrong master: our chunks belong to instance ${ours}, it has ${its}`))
+    }
+    identity.learn(serverId ?? 0, metaId || undefined).catch(error => this.#onFatal(error))
+    this.state = 'welcomed'
+    if (version < OPTIONS_SINCE) this.#obey(0)
+    else this.#send(cltocs.getConfig.encode({ msgid: 1, option: EPOCH_OPTION }))
+  }
+
+  /** A master of the original says nothing of epochs. */
+  #onEarly(type: number, payload: Buffer): void {
+    if (type === cstocl.configValue.code) {
+      const { value } = cstocl.configValue.decode(payload)
+      this.#isOurs = value !== ''
+      this.#obey(parseEpoch(value))
+    } else if (this.#early.push({ type, payload }) > COMMANDS_MAX)
+      throw new ProtocolError('too many commands at a time')
+  }
+
+  /** Begins to list what is here, unless a later epoch has begun. */
+  #obey(epoch: number): void {
+    const { identity, commands } = this.#services
+    const isReady = Promise.race([commands.settled(), this.#env.clock.sleep(SETTLE_MS)])
+    Promise.all([identity.admits(epoch), isReady]).then(
+      ([isAdmitted]) => {
+        if (this.state !== 'welcomed') return
+        if (isAdmitted) return this.#beginList()
+        this.#env.log.warning(`this master leads epoch ${epoch}, and a later one has begun: connection closed`)
+        this.#drop()
+      },
+      error => this.#onFatal(error),
+    )
+  }
+
+  #beginList(): void {
+    const { reports, store } = this.#services
+    this.state = 'listing'
+    this.sendLabels()
+    reports.forget()
+    this.#chunks = store.entries()
+    this.#sendChunks()
+    for (const { type, payload } of this.#early.splice(0)) this.#onPacket(type, payload)
+  }
+
+  /** The next part of the list; after the last one the registration ends. */
+  #sendChunks(): void {
+    const chunks: { chunkId: number; version: number }[] = []
+    while (this.#chunks && chunks.length < this.#options.chunksPerRegisterPacket) {
+      const { done, value } = this.#chunks.next()
+      if (done) this.#chunks = undefined
+      else chunks.push(value)
+    }
+    const { CHUNKS, END } = cstoma.RegisterForm
+    if (chunks.length > 0) {
+      const out = new Writer()
+      cstoma.registerChunks.write(out, chunks)
+      return this.#send(cstoma.register.encode({ form: CHUNKS, body: out.take() }))
+    }
+    this.#send(cstoma.register.encode({ form: END, body: Buffer.alloc(0) }))
+    this.state = 'registered'
+    this.#env.log.notice('registered with the master')
+    const { store, reports } = this.#services
+    // What was found damaged before this master counted our copies would else seem good to it.
+    for (const chunkId of store.damagedChunks()) reports.damaged(chunkId)
+    reports.spaceIsNew = true
+    this.#loadAtMs = 0
+    this.reportSoon()
+    this.tick()
+  }
+
+  reportSoon(): void {
+    if (this.#reporting) return
+    this.#reporting = true
+    this.#env.clock.soon(() => {
+      this.#reporting = false
+      if (this.state === 'registered') this.#sendReports()
+    })
+  }
+
+  #sendReports(): void {
+    for (const packet of this.#services.reports.take(this.#isOurs)) this.#send(packet)
+  }
+}
