@@ -38,7 +38,7 @@ function changelogsIn(folder: string): string[] {
 }
 
 /** Copies what all programs said, the masters' data folders and what went through the client's network. @returns where to */
-function keepEvidence(lab: Lab): string {
+export function keepEvidence(lab: Lab): string {
   const kept = mkdtempSync(join(tmpdir(), 'elkfs-lab-kept-'))
   const names = readdirSync(lab.folder).filter(name => /\.log$|^errors|^journal|\.pcap/.test(name))
   for (const name of [...names, ...masterHosts]) cpSync(join(lab.folder, name), join(kept, name), { recursive: true })

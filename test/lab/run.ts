@@ -1,25 +1,35 @@
 // `npm run lab [-- --failovers N] [--fault KIND] [--keep]`: the laboratory. Failovers under load with a journal of what
 // was acknowledged, their times, and everything removed afterwards; or left running to play with.
 import { parseArgs } from 'node:util'
-import { explain } from './evidence.ts'
+import { explain, keepEvidence } from './evidence.ts'
 import { inflict, type LabFault, labFaults } from './faults.ts'
 import { Lab } from './lab.ts'
 import { finishLoad, longestPause, startLoad } from './load.ts'
 
-const USAGE = `usage: npm run lab [-- --failovers N] [--fault KIND[,KIND]...] [--writers N] [--movers N] [--keep]
+const USAGE = `usage: npm run lab [-- --failovers N] [--fault KIND[,KIND]...] [--writers N] [--movers N] [--slow MS] [--keep]
   --failovers N  how many (6)
   --fault KIND   ${labFaults.join(', ')} (all in turn)
   --writers N    applications that write files meanwhile (2)
   --movers N     applications that only move names meanwhile (2)
+  --slow MS      logs and packets are kept if a new file had to wait for longer
   --keep         only set it up, and leave it running until Ctrl-C`
 
 const string = { type: 'string' } as const
 const boolean = { type: 'boolean' } as const
 const { values } = parseArgs({
-  options: { failovers: string, fault: string, writers: string, movers: string, keep: boolean, help: boolean },
+  options: {
+    failovers: string,
+    fault: string,
+    writers: string,
+    movers: string,
+    slow: string,
+    keep: boolean,
+    help: boolean,
+  },
 })
 const chosen = (values.fault?.split(',') ?? labFaults) as readonly LabFault[]
 const failovers = Number(values.failovers ?? 6)
+const slowMs = Number(values.slow ?? Number.POSITIVE_INFINITY)
 const load = { writers: Number(values.writers ?? 2), movers: Number(values.movers ?? 2) }
 const isWrong =
   chosen.some(kind => !labFaults.includes(kind)) || ![failovers, load.writers, load.movers].every(count => count >= 0)
@@ -34,11 +44,13 @@ const percentile = (sorted: readonly number[], share: number) =>
 async function failOver(lab: Lab): Promise<boolean> {
   const times = new Map<string, number[]>()
   const note = (what: string, ms: number) => times.set(what, [...(times.get(what) ?? []), ms])
+  let isSlow = false
   startLoad(lab, load)
   for (let i = 0; i < failovers; i++) {
     const fault = chosen[i % chosen.length] as LabFault
     const begunMs = Date.now()
     const ms = await inflict(lab, fault)
+    isSlow ||= ms > slowMs
     const pauseMs = longestPause(lab, load, begunMs)
     note(`${fault}, a new file`, ms)
     note(`${fault}, the longest operation`, pauseMs)
@@ -55,6 +67,7 @@ async function failOver(lab: Lab): Promise<boolean> {
   )
   const wrong = explain(lab, report)
   console.log(wrong)
+  if (isSlow && wrong === '') console.log(`logs, changelogs and packets: ${keepEvidence(lab)}`)
   return wrong === '' && acknowledged > 0
 }
 
