@@ -1,14 +1,25 @@
 // mfsha check on the public recipe: every hazard of it has a name, and our own configuration has none.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { keepalivedConfig } from '../../src/ha/keepalived-config.ts'
+import { keepalivedConfig, leaderCheck } from '../../src/ha/keepalived-config.ts'
 import { findHazards } from '../../src/ha/recipe-hazards.ts'
 
 const article = join(import.meta.dirname, 'article')
 const source = (name: string) => ({ path: name, text: readFileSync(join(article, name), 'utf8') })
+
+const options = {
+  virtualAddress: '192.168.1.99/24',
+  device: 'eth1',
+  ownAddress: '192.168.1.8',
+  peers: ['192.168.1.9'],
+  priority: 100,
+  routerId: 51,
+  dataFolder: '/var/lib/mfs',
+}
 
 /** A line of each file, and a word of what is wrong with it. */
 const expected: [string, number, RegExp][] = [
@@ -45,16 +56,28 @@ test('each hazard of the public recipe is named with its line', () => {
 
 test('a comment is no hazard, and the configuration that we write has none', () => {
   assert.deepEqual(findHazards([{ path: 'x.sh', text: '# rsync and rm -rf\necho hello\n' }]), [])
-  const text = keepalivedConfig({
-    virtualAddress: '192.168.1.99/24',
-    device: 'eth1',
-    ownAddress: '192.168.1.8',
-    peers: ['192.168.1.9'],
-    priority: 100,
-    routerId: 51,
-    dataFolder: '/var/lib/mfs',
-  })
+  const text = keepalivedConfig(options)
   assert.deepEqual(findHazards([{ path: 'keepalived.conf', text }]), [])
+})
+
+test('the check passes where a master follows or writes that it leads, and takes its time on a busy machine', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'elkfs-check-'))
+  const file = join(folder, 'not-leader')
+  const passes = () => spawnSync('/bin/sh', ['-c', leaderCheck(folder)]).status === 0
+  const hourAgo = new Date(Date.now() - 3600_000)
+  assert.ok(!passes())
+  writeFileSync(file, '1\n')
+  utimesSync(file, hourAgo, hourAgo)
+  assert.ok(passes())
+  writeFileSync(file, '0\n')
+  assert.ok(passes())
+  utimesSync(file, hourAgo, hourAgo)
+  assert.ok(!passes())
+  rmSync(folder, { recursive: true })
+  const config = keepalivedConfig(options)
+  const [, interval, timeout] = /interval (\d+)\s+timeout (\d+)/.exec(config) ?? []
+  // One that is still going on is not started again, and has not failed.
+  assert.ok(Number(timeout) >= 3 * Number(interval), config)
 })
 
 test('mfsha check tells by its exit code whether there are hazards, and mfsha explains itself', () => {
