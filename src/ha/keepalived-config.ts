@@ -27,6 +27,12 @@ const FRESH_SECONDS = 2
  */
 const CHECK_SECONDS = 3
 
+/**
+ * Who has the address says so that often. A former holder that is not heard says it has it as long as it hears of another
+ * one, and whoever believes its last word sends packets there until it hears better.
+ */
+const ANNOUNCE_SECONDS = 1
+
 /** The check as one line of shell: the file says "does not lead", or the master that wrote it is alive. */
 export function leaderCheck(dataFolder: string): string {
   const file = `${dataFolder}/not-leader`
@@ -50,7 +56,7 @@ export function keepalivedConfig(options: KeepalivedOptions): string {
   return `# Made by mfsha keepalived-config. The same on all masters but for priority, unicast_src_ip and unicast_peer.
 global_defs {
     vrrp_version 3
-    vrrp_garp_master_refresh 10
+    vrrp_garp_master_refresh ${ANNOUNCE_SECONDS}
     enable_script_security
     script_user root
 }

@@ -80,6 +80,11 @@ test('the check passes where a master follows or writes that it leads, and takes
   assert.ok(Number(timeout) >= 3 * Number(interval), config)
 })
 
+test('who has the address says so before clients repeat their packets for the last time', () => {
+  const [, seconds] = /garp_master_refresh (\d+)/.exec(keepalivedConfig(options)) ?? []
+  assert.ok(Number(seconds) <= 2)
+})
+
 test('mfsha check tells by its exit code whether there are hazards, and mfsha explains itself', () => {
   const mfsha = (...args: string[]) =>
     spawnSync(join(import.meta.dirname, '../../bin/mfsha'), args, { encoding: 'utf8', timeout: 60_000 })
