@@ -556,10 +556,13 @@ export class Member {
 
   /** Hands the lead to `target`, or to the follower in sync that is furthest. */
   switchOver(target: string | undefined): Promise<AdminAnswer> {
-    return this.#task(() => this.#handOver(target))
+    return new Promise((resolve, reject) => {
+      this.#task(() => this.#handOver(target, resolve)).then(resolve, reject)
+    })
   }
 
-  async #handOver(target: string | undefined): Promise<AdminAnswer> {
+  /** @param tell gets the answer as soon as the successor leads: what this master has yet to leave takes a while */
+  async #handOver(target: string | undefined, tell: (answer: AdminAnswer) => void = () => {}): Promise<AdminAnswer> {
     const { leadership } = this
     if (this.role !== 'leading' || !leadership) return { ok: false, text: 'this master does not lead' }
     const successor = this.#successor(leadership, target)
@@ -578,23 +581,28 @@ export class Member {
     this.#holdOffUntilMs = this.#env.clock.monotonicMs() + this.#options.holdOffMs
     this.#isWanted = false
     this.#heir = { member: successor, version: leadership.committed }
-    await this.#stepDown(`handed over to ${memberName(successor)}`, () => {
+    const answer = { ok: true, text: `handed over to ${memberName(successor)}` }
+    await this.#stepDown(answer.text, async () => {
       this.#arbiter.handedOver()
-      return this.#untilSomebodyLeads()
+      if (await this.#untilSomebodyLeads()) tell(answer)
     })
     // Whoever asked for it need not wait for this.
     void this.#task(() => this.#comeBack())
-    return { ok: true, text: `handed over to ${memberName(successor)}` }
+    return answer
   }
 
   /** Clients are let go when there is somebody to send them to: they come again within a millisecond. */
-  async #untilSomebodyLeads(): Promise<void> {
+  async #untilSomebodyLeads(): Promise<boolean> {
     const { clock } = this.#env
     for (const untilMs = clock.monotonicMs() + SUCCESSION_MS; clock.monotonicMs() < untilMs; ) {
       const { leader } = await this.#arbiter.view().catch(() => ({ leader: undefined }))
-      if (leader) return this.#setLeader(leader)
+      if (leader) {
+        this.#setLeader(leader)
+        return true
+      }
       await clock.sleep(SETTLE_POLL_MS)
     }
+    return false
   }
 
   #successor(leadership: Leadership, target: string | undefined): MemberId | undefined {

@@ -73,6 +73,11 @@ export class ClusterMaster implements LeadingProgram {
     return master
   }
 
+  /** While it leads. */
+  get serving(): Master | undefined {
+    return this.#master
+  }
+
   private constructor(
     env: Env,
     options: MasterOptions,

@@ -37,8 +37,7 @@ export const masterDefaults: MasterOptions = masterOptions(
   everybody,
 )
 
-const clientOptions: ClientOptions = {
-  hosts: [MASTER],
+const clientOptions: Omit<ClientOptions, 'hosts'> = {
   port: CLIENTS_PORT,
   bindHost: undefined,
   info: '/mnt/mfs',
@@ -77,26 +76,30 @@ export interface ServerNode {
 export class SimCluster {
   readonly scheduler: Scheduler
   readonly network: SimNetwork
-  readonly masterHost: SimHost
+  /** More than one only of several masters (pair-cluster.ts). */
+  readonly masterHosts: readonly SimHost[]
   readonly servers: ServerNode[]
   readonly clientHosts: SimHost[] = []
   readonly violations: Violation[] = []
   readonly options: ClusterOptions
   /** When something was broken or mended last. */
   disturbedMs = 0
-  master: Master | undefined
+  #master: Master | undefined
   /** How often each kind of thing happened. */
   readonly counts = new Map<string, number>()
 
-  constructor(seed: number, options: ClusterOptions) {
+  constructor(seed: number, options: ClusterOptions, masters: readonly string[] = [MASTER]) {
     this.options = options
     this.scheduler = new Scheduler(seed)
     this.network = new SimNetwork(this.scheduler)
-    this.masterHost = this.#host(MASTER)
-    this.masterHost.onMessage = text => {
-      if (text.startsWith('ALARM')) this.violated(text)
+    this.masterHosts = masters.map(address => this.#host(address))
+    for (const host of this.masterHosts) {
+      host.onMessage = text => {
+        if (text.startsWith('ALARM')) this.violated(text)
+      }
+      host.disk.plant(`${DATA}/.there`, Buffer.alloc(0))
     }
-    this.masterHost.disk.plant(`${DATA}/metadata.mfs`, Buffer.from('MFSM NEW'))
+    this.masterHosts[0]?.disk.plant(`${DATA}/metadata.mfs`, Buffer.from('MFSM NEW'))
     this.servers = Array.from({ length: options.servers }, (_, i) => {
       const node = { host: this.#host(`10.1.1.${i + 1}`), server: undefined, folder: '/d1' }
       for (const folder of ['/data', node.folder]) node.host.disk.plant(`${folder}/.there`, Buffer.alloc(0))
@@ -108,8 +111,17 @@ export class SimCluster {
     return new SimHost(this.scheduler, this.network, address)
   }
 
+  get master(): Master | undefined {
+    return this.#master
+  }
+
+  /** Of the master that serves, or did last. */
+  get masterHost(): SimHost {
+    return this.masterHosts[0] as SimHost
+  }
+
   get hosts(): SimHost[] {
-    return [this.masterHost, ...this.servers.map(({ host }) => host), ...this.clientHosts]
+    return [...this.masterHosts, ...this.servers.map(({ host }) => host), ...this.clientHosts]
   }
 
   sleep(ms: number): Promise<void> {
@@ -147,7 +159,7 @@ export class SimCluster {
     const start = Master.start(env, { ...masterDefaults, ...this.options.master, sync: this.options.sync }, ended)
     start.then(
       master => {
-        this.master = master
+        this.#master = master
         this.disturbed()
       },
       error => {
@@ -160,8 +172,8 @@ export class SimCluster {
 
   /** @param downMs when it is started again */
   killMaster(power: boolean, downMs: number): void {
-    this.master = undefined
-    this.#kill(this.masterHost, power)
+    this.#master = undefined
+    this.killHost(this.masterHost, power)
     this.scheduler.at(downMs, () => {
       if (!this.master) this.startMaster()
     })
@@ -187,7 +199,7 @@ export class SimCluster {
       ...chunkserverOptions(defaultConfig(chunkserverConfigFile), `${folder}\n`),
       dataFolder: '/data',
       listenHost: host.address,
-      masterHost: MASTER,
+      masterHost: this.masterHosts.map(({ address }) => address).join(','),
       reconnectionDelaySeconds: 1,
       leaveBytes: 0,
       sync: this.options.syncChunks,
@@ -198,13 +210,13 @@ export class SimCluster {
 
   killServer(node: ServerNode, power: boolean, downMs: number): void {
     node.server = undefined
-    this.#kill(node.host, power)
+    this.killHost(node.host, power)
     this.scheduler.at(downMs, () => {
       if (!node.server) this.startServer(node)
     })
   }
 
-  #kill(host: SimHost, power: boolean): void {
+  protected killHost(host: SimHost, power: boolean): void {
     this.disturbed()
     if (power) host.powerCut()
     else host.kill()
@@ -220,7 +232,8 @@ export class SimCluster {
 
   connect(env: Env): Promise<ClusterSession> {
     const deaf = { dataChanged: () => {}, lengthChanged: () => {}, connectionRenewed: () => {} }
-    return ClusterSession.connect(env, clientOptions, deaf)
+    const hosts = this.masterHosts.map(({ address }) => address)
+    return ClusterSession.connect(env, { ...clientOptions, hosts }, deaf)
   }
 
   // --- all

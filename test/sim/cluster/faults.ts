@@ -98,10 +98,10 @@ export class Faults {
   /** From now on everything is mended. */
   stop(): void {
     this.#isOver = true
-    const { network, masterHost, servers } = this.#cluster
+    const { network, hosts } = this.#cluster
     network.maxDelayMs = FAST_NETWORK_MS
     network.heal()
-    for (const { disk } of [masterHost, ...servers.map(({ host }) => host)]) {
+    for (const { disk } of hosts) {
       disk.fault = {}
       disk.othersBytes = 0
     }
@@ -170,9 +170,10 @@ export class Faults {
   }
 
   #part(): boolean {
-    const { network, hosts } = this.#cluster
+    const { network, hosts, masterHosts } = this.#cluster
     const [a, b] = [this.#oneOf(hosts), this.#oneOf(hosts)]
-    if (a === b) return false
+    // Two masters without a third vote do not survive that, and do not promise to.
+    if (a === b || (masterHosts.includes(a) && masterHosts.includes(b))) return false
     network.partition(a.address, b.address)
     this.#later(200 + this.#below(this.#below(4) === 0 ? 20_000 : 3000), () => network.heal())
     return true

@@ -8,6 +8,7 @@ import { seeded } from '../scheduler.ts'
 import { copyContents, copyFiles, copyProblems, isSound } from './chunk-copies.ts'
 import { SimCluster, Violation } from './cluster.ts'
 import { Faults, type Profile, profiles } from './faults.ts'
+import { PairCluster } from './pair-cluster.ts'
 import { checkReplay } from './replay-check.ts'
 import { SharedFiles } from './shared-files.ts'
 import { filesBelow, firstDifference } from './tree-model.ts'
@@ -25,6 +26,8 @@ export interface SimulationOptions {
   profile?: Profile | undefined
   /** For each application. */
   operations: number
+  /** Two masters. */
+  pair?: boolean
 }
 
 export interface Report {
@@ -108,12 +111,16 @@ class Simulation {
   readonly profile: Profile
   readonly #seed: number
 
-  constructor({ seed, profile, operations }: SimulationOptions) {
+  constructor({ seed, profile, operations, pair = false }: SimulationOptions) {
     this.#seed = seed
     this.operations = operations
     const draw = seeded(seed ^ 0x5eed)
     this.profile = profile ?? (profiles[Math.floor(draw() * profiles.length)] as Profile)
-    this.cluster = new SimCluster(seed, { servers: SERVERS, syncChunks: draw() < 0.5, sync: { kind: 'commit' } })
+    this.cluster = new (pair ? PairCluster : SimCluster)(seed, {
+      servers: SERVERS,
+      syncChunks: draw() < 0.5,
+      sync: { kind: 'commit' },
+    })
     this.shared = new SharedFiles(this.cluster)
     for (let i = 0; i < CLIENTS; i++) this.clients.push(new ClientProgram(this, String.fromCharCode(97 + i)))
   }
