@@ -75,6 +75,7 @@ export class Chunkserver {
       options,
       onFatal,
     )
+    store.table.observer = chunkId => this.#master.changed(chunkId)
     const facts = {
       store,
       identity,

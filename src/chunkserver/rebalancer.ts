@@ -85,7 +85,7 @@ export class Rebalancer {
     for (let i = 0; i < Math.min(table.rowLimit, tries); i++) {
       const row = (start + i) % table.rowLimit
       const isHere = table.id(row) !== 0 && table.folder.get(row) === folder.index
-      if (isHere && table.damaged.get(row) === 0) return table.id(row)
+      if (isHere && !table.isDamaged(row)) return table.id(row)
     }
     return 0
   }

@@ -110,7 +110,7 @@ class FolderTester {
       const row = this.#row
       const isHere = table.id(row) !== 0 && table.folder.get(row) === this.#folder.index
       const isDue = this.#isScrubbed() || table.tested.get(row) < dueBefore
-      if (isHere && isDue && table.damaged.get(row) === 0) return table.id(row)
+      if (isHere && isDue && !table.isDamaged(row)) return table.id(row)
     }
     return 0
   }

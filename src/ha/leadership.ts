@@ -152,6 +152,12 @@ export class Leadership {
     return states
   }
 
+  /** Of all masters that follow and are connected. */
+  get addresses(): string[] {
+    const masters = [...this.#feeds.values()].filter(feed => feed.isConnected && !this.#isWitness(feed.member))
+    return masters.map(({ address }) => address)
+  }
+
   /** Address of a follower that could lead next; the one that is furthest. */
   get successor(): string | undefined {
     const { inSync } = this

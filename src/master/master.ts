@@ -1,6 +1,7 @@
 // The master: recovers its state, opens its ports, does its rounds, and leaves a checkpoint behind.
 import { Charts } from '../charts/charts.ts'
 import type { Env, Timer } from '../env/env.ts'
+import type { Connection } from '../env/net.ts'
 import {
   CHECKPOINT,
   CHECKPOINT_BACK,
@@ -17,6 +18,7 @@ import type { State } from '../metadata/state.ts'
 import { Archiving } from './archiving.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { ChunkManager } from './chunks/chunk-manager.ts'
+import type { EarlyRegistration } from './chunkservers/early-registration.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
 import { DataCache } from './clients/data-cache.ts'
 import { LockService } from './clients/lock-service.ts'
@@ -46,6 +48,8 @@ export interface MasterLog {
   commitRule?: CommitRule
   /** That this master leads; without it there are no others. */
   epoch?: number
+  /** Addresses of those that follow it. */
+  followers?: () => readonly string[]
   /** Whose port is open already, and stays open when this master does not lead any more. */
   metaloggers?: MetaloggerPort
   /** Where somebody has kept it; else it is read from the changelogs. */
@@ -118,7 +122,7 @@ export class Master {
   private constructor(
     env: Env,
     options: MasterOptions,
-    { state, journal, checkpointer, commitRule, epoch = 0, metaloggers }: MasterLog,
+    { state, journal, checkpointer, commitRule, epoch = 0, followers = () => [], metaloggers }: MasterLog,
     lastLines: LastLines,
   ) {
     this.#lastLines = lastLines
@@ -159,6 +163,7 @@ export class Master {
     this.#chunkservers = new ChunkserverPort(env, this.ledger, this.chunks, {
       timeoutSeconds: options.chunkserverTimeoutSeconds,
       epoch,
+      followers,
       admission: options.admission,
       statistics: this.#statistics,
       onServersChanged: () => this.#clients.invalidateChunkCaches(),
@@ -206,6 +211,11 @@ export class Master {
   /** Cuts the changelog and makes a checkpoint of this moment beside the running master. */
   saveCheckpoint(): Promise<void> {
     return this.#checkpointer.save()
+  }
+
+  /** A chunkserver that told this master what it has before this one led. */
+  adoptServer(connection: Connection, registration: EarlyRegistration): void {
+    this.#chunkservers.adopt(connection, registration)
   }
 
   setTopology(topology: Topology): void {

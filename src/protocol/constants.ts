@@ -18,6 +18,8 @@ export const EXTENSIONS = '2'
 
 /** Asked of a master of ours: the epoch that it leads, 0 where it is the only one. */
 export const EPOCH_OPTION = 'ELKFS_EPOCH'
+/** Asked of a leader of ours by a chunkserver: addresses of its followers, with blanks between them. */
+export const FOLLOWERS_OPTION = 'ELKFS_FOLLOWERS'
 
 /** Whether a peer with this version text knows the messages that the original has not: those from 0x7000 on. */
 export const isElkfsVersion = (text: string) => text.includes('-elkfs')

@@ -16,7 +16,8 @@ export const MARKED_FOR_REMOVAL = 0x80000000
 
 export const chunkEntry = record({ chunkId: u64n, version: u32 })
 
-export const RegisterForm = { BEGIN: 60, CHUNKS: 61, END: 62, DISCONNECT: 63 } as const
+/** EARLY is BEGIN to a follower of ours: END is said only when that leads. The original has no such form. */
+export const RegisterForm = { BEGIN: 60, CHUNKS: 61, END: 62, DISCONNECT: 63, EARLY: 0xe0 } as const
 export const register = message(100, 'CSTOMA_REGISTER', { form: u8, body: rest })
 
 export const CHALLENGE_BYTES = 32

@@ -22,6 +22,11 @@ export class FrameReader {
     this.#onPacket = onPacket
   }
 
+  /** What came after the last complete packet: for whoever reads on. */
+  unread(): Buffer {
+    return Buffer.concat(this.#pending, this.#pendingBytes)
+  }
+
   /** Takes the next bytes of the stream. @throws ProtocolError when a packet announces more than the limit. */
   push(bytes: Buffer): void {
     let rest = bytes

@@ -324,3 +324,52 @@ test('a client is told the nearest good copies first, and none that is not good'
   assert.deepEqual(told(0x0a000201)[0], 1)
   assert.equal(told(0x0a000201).includes(2), false)
 })
+
+const early = (count: number): LightServerOptions[] => Array.from({ length: count }, () => ({ room, isEarly: true }))
+
+test('what servers have told in advance counts at once, long before all of it is entered', async () => {
+  const world = new ChunkWorld(1, early(2), worldOptions)
+  world.fill(20_000, 2, 2)
+  world.startAll()
+  const { chunks } = world.ledger.state
+  const { manager } = world
+  const rows = [...chunks.rows()]
+  // Nothing has had the time to be done little by little.
+  for (const row of rows) assert.equal(manager.goodCopies(row), 2)
+  assert.ok(manager.isConnected(1) && [...manager.servers()].every(({ registered }) => registered))
+  await world.scheduler.run(20_000)
+  assert.equal([...manager.servers()][0]?.copies, 20_000)
+})
+
+test('a chunk whose other versions are told in advance gets none of its good copies deleted', async () => {
+  const world = new ChunkWorld(1, early(3), worldOptions)
+  world.fill(300, 2, 2)
+  // One copy of each chunk is of an older version: another one missed the last write.
+  const { chunks } = world.ledger.state
+  const stale = world.servers[0] as LightServer
+  for (const chunkId of stale.disk.keys()) {
+    world.ledger.commit({ op: 'SETVERSION', ts: world.ledger.now(), chunkId, version: 2 })
+    for (const server of world.servers) if (server !== stale && server.disk.has(chunkId)) server.disk.set(chunkId, 2)
+  }
+  world.startAll()
+  await world.untilQuiet(3600)
+  assert.deepEqual([...world.wrongs, ...world.unfinished()], [])
+  for (const row of chunks.rows()) assert.equal(world.goodCopies(chunks.id(row)), 2)
+})
+
+test('unknown chunks that were told in advance are kept, and a server that leaves in the middle is told of anew', async () => {
+  const world = new ChunkWorld(1, early(2), worldOptions)
+  world.fill(20_000, 2, 2)
+  const [server] = world.servers as [LightServer]
+  server.disk.set(50_000, 3)
+  world.startAll()
+  await world.scheduler.run(1)
+  server.stop()
+  await world.scheduler.run(5000)
+  server.start()
+  await world.scheduler.run(20_000)
+  const { chunks } = world.ledger.state
+  assert.notEqual(chunks.find(50_000), 0)
+  assert.equal(world.deletions, 0)
+  for (const row of chunks.rows()) if (chunks.id(row) !== 50_000) assert.equal(world.manager.goodCopies(row), 2)
+})

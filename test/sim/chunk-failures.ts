@@ -10,6 +10,8 @@ export interface FailureRun {
   chunks: number
   /** Failures before the world is left in peace. */
   failures: number
+  /** Servers have told in advance what they have when they come. */
+  isEarly?: boolean
 }
 
 export interface FailureReport {
@@ -39,7 +41,10 @@ class FailureStory {
     const room = Math.ceil(Math.max((run.chunks * 5) / run.servers, Math.min(run.chunks, 10_000) + 1000))
     // Very many chunks begin on servers that are filled alike: evening them out is shown with fewer.
     const spread = run.chunks < MANY ? room : 0
-    const sizes = Array.from({ length: run.servers }, () => ({ room: room + scheduler.between(0, spread) }))
+    const sizes = Array.from({ length: run.servers }, () => ({
+      room: room + scheduler.between(0, spread),
+      isEarly: run.isEarly ?? false,
+    }))
     const options = run.chunks < MANY ? { ...worldOptions, sweptAtOnce: SWEPT_AT_ONCE } : worldOptions
     this.world = new ChunkWorld(run.seed, sizes, options)
     this.world.fill(Math.floor(run.chunks * 0.7), 2, 2)

@@ -8,11 +8,13 @@ import { ChunkManager } from '../../src/master/chunks/chunk-manager.ts'
 import type { ChunkServer } from '../../src/master/chunks/chunk-server.ts'
 import type { ChunkAnswer } from '../../src/master/chunks/chunk-service.ts'
 import { type ChunkOptions, chunkOptions } from '../../src/master/chunks/options.ts'
+import { ToldCopies } from '../../src/master/chunks/told-copies.ts'
 import type { Ledger } from '../../src/master/ledger.ts'
 import { apply } from '../../src/metadata/apply.ts'
 import type { Entry } from '../../src/metadata/changelog/entry.ts'
 import { newState, type State } from '../../src/metadata/state.ts'
 import * as cltocs from '../../src/protocol/cltocs.ts'
+import { MARKED_FOR_REMOVAL } from '../../src/protocol/cstoma.ts'
 import * as matocs from '../../src/protocol/matocs.ts'
 import { Status } from '../../src/protocol/status.ts'
 import { SimHost } from './host.ts'
@@ -72,11 +74,19 @@ class LightLedger implements Ledger {
   }
 }
 
+/** As a server tells of it. */
+const toldCopy = (chunkId: number, version: number, isMarked: boolean) => ({
+  chunkId,
+  version: isMarked ? (version | MARKED_FOR_REMOVAL) >>> 0 : version,
+})
+
 export interface LightServerOptions {
   /** Chunks that fit on its disks. */
   room: number
   labels?: number
   ip?: number
+  /** Told another master's follower what it has, which leads now: all is known when it comes. */
+  isEarly?: boolean
 }
 
 /** A chunkserver with nothing but a list of chunks. */
@@ -129,6 +139,7 @@ export class LightServer {
     this.link = link
     link.labels = this.options.labels ?? 0
     this.#tellSpace()
+    if (this.options.isEarly) return this.#foretell(link)
     const chunks = [...this.disk]
     const tell = (from: number) => {
       if (this.link !== link) return
@@ -136,7 +147,7 @@ export class LightServer {
       if (part.length > 0) {
         const copies = part
           .filter(([chunkId, version]) => this.disk.get(chunkId) === version && !this.broken.has(chunkId))
-          .map(([chunkId, version]) => ({ chunkId, version, marked: this.#world.isMarked(this) }))
+          .map(([chunkId, version]) => toldCopy(chunkId, version, this.#world.isMarked(this)))
         manager.copiesReported(link, copies)
         scheduler.at(scheduler.between(5, 50), () => tell(from + REGISTERED_AT_ONCE))
         return
@@ -145,6 +156,16 @@ export class LightServer {
       for (const chunkId of this.broken) manager.copyDamaged(link, chunkId)
     }
     scheduler.at(scheduler.between(1, 20), () => tell(0))
+  }
+
+  #foretell(link: ChunkServer): void {
+    const { manager } = this.#world
+    const told = new ToldCopies()
+    for (const [chunkId, version] of this.disk) {
+      if (!this.broken.has(chunkId)) told.set(toldCopy(chunkId, version, this.#world.isMarked(this)))
+    }
+    manager.serverForetold(link, told)
+    for (const chunkId of this.broken) manager.copyDamaged(link, chunkId)
   }
 
   /** The connection ends; the disk stays. */
@@ -344,7 +365,7 @@ export class ChunkWorld {
     else this.#marked.delete(server)
     const { link } = server
     if (!link) return
-    const copies = [...server.disk].map(([chunkId, version]) => ({ chunkId, version, marked }))
+    const copies = [...server.disk].map(([chunkId, version]) => toldCopy(chunkId, version, marked))
     this.manager.copiesReported(link, copies)
   }
 

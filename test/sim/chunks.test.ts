@@ -92,6 +92,14 @@ for (const seed of seeds) {
   })
 }
 
+for (const seed of [1, 2, 3]) {
+  test(`chunks find back to their goal when servers that come have told all in advance (seed ${seed})`, async () => {
+    const report = await playFailures({ seed, servers: 8, chunks: 1000, failures: 60, isEarly: true })
+    assert.deepEqual(report.wrongs, [])
+    assert.ok(report.copies > 1000)
+  })
+}
+
 test('a million chunks on 50 servers find back to their goal after failures (seed 1)', async () => {
   const report = await playFailures({ seed: 1, servers: 50, chunks: 1_000_000, failures: 8 })
   assert.deepEqual(report.wrongs, [])

@@ -5,7 +5,7 @@ import { chunkserverConfigFile } from '../../src/config/mfschunkserver.ts'
 import { defaultConfig } from '../../src/config/parse.ts'
 import type { Connection } from '../../src/env/net.ts'
 import * as cltocs from '../../src/protocol/cltocs.ts'
-import { VERSION } from '../../src/protocol/constants.ts'
+import { FOLLOWERS_OPTION, VERSION } from '../../src/protocol/constants.ts'
 import * as cstocl from '../../src/protocol/cstocl.ts'
 import * as cstoma from '../../src/protocol/cstoma.ts'
 import { FrameReader } from '../../src/protocol/frame.ts'
@@ -81,6 +81,8 @@ export class Machines {
   metaId = META_ID
   /** What the master says of its epoch; a master of the original says nothing. */
   epoch = ''
+  /** Addresses of those that follow it. */
+  followers = ''
   #clients: SimHost
 
   constructor(seed: number) {
@@ -100,8 +102,9 @@ export class Machines {
     await net.listen('*', MASTER_PORT, connection => {
       const talk = new Talk(this.scheduler, connection, ({ type, payload }) => {
         if (type === cltocs.getConfig.code) {
-          const { msgid } = cltocs.getConfig.decode(payload)
-          talk.send(cstocl.configValue.encode({ msgid, value: this.epoch }))
+          const { msgid, option } = cltocs.getConfig.decode(payload)
+          const value = option === FOLLOWERS_OPTION ? this.followers : this.epoch
+          talk.send(cstocl.configValue.encode({ msgid, value }))
         }
         if (type !== cstoma.register.code) return
         const { form } = cstoma.register.decode(payload)

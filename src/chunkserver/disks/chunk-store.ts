@@ -143,7 +143,9 @@ export class ChunkStore {
       return this.#scan(folder)
     }
     if (wasMarked !== line.markedForRemoval) {
-      this.#reports.appeared(this.#chunksOf(folder).map(row => this.#entry(row)))
+      const rows = this.#chunksOf(folder)
+      this.#reports.appeared(rows.map(row => this.#entry(row)))
+      for (const row of rows) this.table.observer?.(this.table.id(row))
     }
     return undefined
   }
@@ -255,9 +257,16 @@ export class ChunkStore {
     for (const row of this.table.rows()) yield this.#entry(row)
   }
 
+  /** A chunk as a master is told it; undefined: it is not here. */
+  entryOf(chunkId: number): { chunkId: number; version: number } | undefined {
+    const row = this.table.find(chunkId)
+    return row === 0 ? undefined : this.#entry(row)
+  }
+
   /** Chunks that were reported as damaged and are still there. */
   *damagedChunks(): Generator<number> {
-    for (const row of this.table.rows()) if (this.table.damaged.get(row) !== 0) yield this.table.id(row)
+    if (this.table.damagedCount === 0) return
+    for (const row of this.table.rows()) if (this.table.isDamaged(row)) yield this.table.id(row)
   }
 
   space(): Space {
@@ -495,7 +504,7 @@ export class ChunkStore {
     const chunkError = error instanceof ChunkError ? error : new ChunkError(status, chunkId, { cause: error })
     this.#env.log.warning(`folder ${folder.line.path}: ${chunkError.message}${code ? ` (${code})` : ''}`)
     const row = this.table.find(chunkId)
-    if (row !== 0) this.table.damaged.set(row, 1)
+    if (row !== 0) this.table.setDamaged(row)
     this.#reports.ioError()
     this.#reports.damaged(chunkId)
     if (folder.noteError(code ?? 'damaged', chunkId, this.options)) this.#markDamaged(folder, 'too many errors')
@@ -841,7 +850,7 @@ export class ChunkStore {
       await folder.disk.rename(after, before)
       throw error
     }
-    this.table.version.set(row, version)
+    this.table.setVersion(row, version)
   }
 
   async truncate(chunkId: number, length: number, version: number, previousVersion: number): Promise<void> {

@@ -14,11 +14,14 @@ export class ChunkTable {
   readonly subfolder = bytes8()
   readonly blockCount = words16()
   /** 1: reported as damaged; testing it again would say nothing new. */
-  readonly damaged = bytes8()
+  readonly #damaged = bytes8()
+  damagedCount = 0
   /** When all its blocks were last read and right, in seconds since 1970; 0: not since the start. */
   readonly tested = words32()
   readonly #rows = new Rows()
   readonly #index = new HashIndex()
+  /** Hears of every chunk that came, went, or became another version or place, as masters see it. */
+  observer: ((chunkId: number) => void) | undefined
 
   get count(): number {
     return this.#rows.count
@@ -46,16 +49,34 @@ export class ChunkTable {
     this.folder.set(row, folder)
     this.subfolder.set(row, subfolder)
     this.blockCount.set(row, blockCount)
-    this.damaged.set(row, 0)
+    this.#damaged.set(row, 0)
     this.tested.set(row, 0)
     this.#index.insert(hashOf(chunkId), row)
+    this.observer?.(chunkId)
     return row
   }
 
   remove(row: number): void {
-    this.#index.remove(hashOf(this.#id.get(row)), row)
+    const chunkId = this.#id.get(row)
+    this.#index.remove(hashOf(chunkId), row)
     this.#id.set(row, 0)
+    if (this.isDamaged(row)) this.damagedCount--
     this.#rows.release(row)
+    this.observer?.(chunkId)
+  }
+
+  isDamaged(row: number): boolean {
+    return this.#damaged.get(row) !== 0
+  }
+
+  setDamaged(row: number): void {
+    if (!this.isDamaged(row)) this.damagedCount++
+    this.#damaged.set(row, 1)
+  }
+
+  setVersion(row: number, version: number): void {
+    this.version.set(row, version)
+    this.observer?.(this.#id.get(row))
   }
 
   *rows(): Generator<number> {

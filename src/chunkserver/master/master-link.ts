@@ -1,4 +1,5 @@
-// The connection to the master. There is one, made again whenever it is lost.
+// The connections to masters: one to the leader, made again whenever it is lost, and one to each of its followers, which
+// are told in advance what is here. When one of these leads, its connection is the one to the leader from then on.
 import type { Env, Timer } from '../../env/env.ts'
 import type { Connection } from '../../env/net.ts'
 import { resolveHosts, splitHosts } from '../../util/hosts.ts'
@@ -23,6 +24,8 @@ export class MasterLink {
   readonly #services: MasterServices
   readonly #onFatal: (error: Error) => void
   #session: Session | undefined
+  /** Those with followers, by address; undefined while one is being made. */
+  readonly #early = new Map<string, Session | undefined>()
   #retry: Timer | undefined
   #connecting = false
   #stopped = false
@@ -58,8 +61,14 @@ export class MasterLink {
     if (this.registered) this.#session?.reportSoon()
   }
 
+  /** A chunk came, went, or became another version. */
+  changed(chunkId: number): void {
+    for (const session of this.#early.values()) session?.changed(chunkId)
+  }
+
   tick(): void {
     this.#session?.tick()
+    for (const session of this.#early.values()) session?.tick()
   }
 
   /** New options; reconnects when these ask for it. */
@@ -71,6 +80,7 @@ export class MasterLink {
     ).some(key => before[key] !== options[key])
     if (reconnect) {
       this.#leader = undefined
+      this.#dropFollowers([])
       this.#session?.leave()
     } else if (before.labels !== options.labels) this.#session?.sendLabels()
   }
@@ -79,18 +89,19 @@ export class MasterLink {
   stop(): void {
     this.#stopped = true
     this.#retry?.cancel()
+    this.#dropFollowers([])
     this.#session?.leave()
   }
 
   async #connect(): Promise<void> {
     if (this.#stopped || this.#connecting || this.#session) return
     this.#connecting = true
-    const { masterHost, masterPort, bindHost } = this.options
+    const { masterHost, masterPort } = this.options
     try {
       const address = this.#leader ?? (await this.#nextAddress())
-      const bind = bindHost === '*' ? {} : { bindHost }
-      const connection = await this.#env.net.connect(address, masterPort, { timeoutMs: CONNECT_MS, ...bind })
-      if (this.#stopped) return connection.destroy()
+      const connection = await this.#open(address)
+      // A follower may have said meanwhile that it leads.
+      if (this.#stopped || this.#session) return connection.destroy()
       this.#env.log.notice(`connected to master ${address}:${masterPort}`)
       this.#begin(connection)
     } catch (error) {
@@ -102,6 +113,12 @@ export class MasterLink {
     }
   }
 
+  #open(address: string): Promise<Connection> {
+    const { masterPort, bindHost } = this.options
+    const bind = bindHost === '*' ? {} : { bindHost }
+    return this.#env.net.connect(address, masterPort, { timeoutMs: CONNECT_MS, ...bind })
+  }
+
   /** Of all masters that are named, one after the other. @throws Error when none is known */
   async #nextAddress(): Promise<string> {
     const addresses = await resolveHosts(host => this.#env.net.resolve(host), splitHosts(this.options.masterHost))
@@ -111,17 +128,79 @@ export class MasterLink {
   }
 
   #begin(connection: Connection): void {
-    const session = new Session(this.#env, this.#services, this.options, connection, {
-      closed: leader => {
-        if (this.#session !== session) return
-        this.#session = undefined
-        this.#leader = leader
-        this.#env.log.notice('connection to the master is closed')
-        this.#again()
-      },
-      fatal: this.#onFatal,
-    })
+    const session = this.#sessionOn(connection, () => {})
     this.#session = session
+  }
+
+  #sessionOn(connection: Connection, earlyClosed: () => void, isEarly = false): Session {
+    const session: Session = new Session(
+      this.#env,
+      this.#services,
+      this.options,
+      connection,
+      {
+        closed: leader => (this.#session === session ? this.#onClosed(leader) : earlyClosed()),
+        followers: addresses => this.#onFollowers(addresses),
+        leads: () => this.#onLeads(session),
+        fatal: this.#onFatal,
+      },
+      isEarly,
+    )
+    return session
+  }
+
+  #onClosed(leader: string | undefined): void {
+    this.#session = undefined
+    this.#leader = leader
+    this.#env.log.notice('connection to the master is closed')
+    this.#again()
+  }
+
+  // --- followers
+
+  #onFollowers(addresses: string[]): void {
+    this.#dropFollowers(addresses)
+    for (const address of addresses) if (!this.#early.has(address)) void this.#tell(address)
+  }
+
+  /** Leaves those that are not among these. */
+  #dropFollowers(addresses: readonly string[]): void {
+    for (const [address, session] of [...this.#early]) {
+      if (addresses.includes(address)) continue
+      this.#early.delete(address)
+      session?.drop()
+    }
+  }
+
+  /** Tells a follower what is here. One that cannot be reached is tried again when the leader names it again. */
+  async #tell(address: string): Promise<void> {
+    this.#early.set(address, undefined)
+    try {
+      const connection = await this.#open(address)
+      const isWanted = this.#early.has(address) && this.#early.get(address) === undefined
+      if (this.#stopped || !isWanted) return connection.destroy()
+      const session: Session = this.#sessionOn(
+        connection,
+        () => {
+          if (this.#early.get(address) === session) this.#early.delete(address)
+        },
+        true,
+      )
+      this.#early.set(address, session)
+    } catch {
+      this.#early.delete(address)
+    }
+  }
+
+  /** Nothing that an earlier leader has said counts from here on. */
+  #onLeads(session: Session): void {
+    const former = this.#session
+    this.#session = session
+    for (const [address, early] of this.#early) if (early === session) this.#early.delete(address)
+    this.#retry?.cancel()
+    this.#leader = undefined
+    this.#env.log.notice(`the master at ${session.address} leads now`)
+    former?.drop()
   }
 
   #again(): void {

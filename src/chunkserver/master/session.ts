@@ -4,7 +4,7 @@ import type { Env } from '../../env/env.ts'
 import type { Connection } from '../../env/net.ts'
 import * as cltocs from '../../protocol/cltocs.ts'
 import { ProtocolError, Writer } from '../../protocol/codec.ts'
-import { EPOCH_OPTION, VERSION, versionNumber } from '../../protocol/constants.ts'
+import { EPOCH_OPTION, FOLLOWERS_OPTION, VERSION, versionNumber } from '../../protocol/constants.ts'
 import * as cstocl from '../../protocol/cstocl.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
 import { parseEpoch } from '../../protocol/epoch.ts'
@@ -25,6 +25,12 @@ const LOAD_EVERY_MS = 5000
 /** Commands that wait for their answers; a master that asks for more at once is left. */
 const COMMANDS_MAX = 10_000
 const NOP = Buffer.alloc(8)
+/** Chunks in one message of changes. */
+const CHANGES_MAX = 25_000
+/** More is not told to a follower while so much has not left. */
+const CHANGES_QUEUED_BYTES = 1 << 20
+/** How often a leader is asked who follows it. */
+const FOLLOWERS_EVERY_MS = 3000
 /** What an earlier master ordered is waited for so long before a new one is told what is here. */
 const SETTLE_MS = 5000
 /** Masters before these know no labels, and no farewell. */
@@ -56,7 +62,18 @@ export interface MasterServices {
   readonly isRebalancing: () => boolean
 }
 
-type State = 'connecting' | 'welcomed' | 'listing' | 'registered' | 'closed'
+export interface SessionEvents {
+  /** @param leader the address of it, when this master is none and named it */
+  closed(leader: string | undefined): void
+  /** The leader names those who follow it. */
+  followers(addresses: string[]): void
+  /** The follower leads now, and is obeyed: no other master is any more. */
+  leads(): void
+  fatal(error: Error): void
+}
+
+/** `told`: a follower knows all that is here, and hears of changes. */
+type State = 'connecting' | 'welcomed' | 'listing' | 'told' | 'registered' | 'closed'
 
 export class Session {
   state: State = 'connecting'
@@ -64,7 +81,13 @@ export class Session {
   readonly #services: MasterServices
   readonly #options: SessionOptions
   readonly #connection: Connection
-  readonly #onFatal: (error: Error) => void
+  readonly #on: SessionEvents
+  /** Of a follower, until it leads: chunks that became others than it was told. */
+  #changes: Set<number> | undefined
+  /** It leads, and what another one ordered is done: the registration may end. */
+  #mayEnd = true
+  #epoch = 0
+  #followersAtMs = Number.NEGATIVE_INFINITY
   #masterVersion = 0
   #timeoutMs: number
   #heardMs: number
@@ -80,18 +103,24 @@ export class Session {
   /** Commands that came before it was known whether this master may be obeyed. */
   readonly #early: { type: number; payload: Buffer }[] = []
 
+  /** @param isEarly with a follower, which is told in advance what it must know when it leads */
   constructor(
     env: Env,
     services: MasterServices,
     options: SessionOptions,
     connection: Connection,
-    on: { closed: (leader: string | undefined) => void; fatal: (error: Error) => void },
+    on: SessionEvents,
+    isEarly = false,
   ) {
     this.#env = env
     this.#services = services
     this.#options = options
     this.#connection = connection
-    this.#onFatal = on.fatal
+    this.#on = on
+    if (isEarly) {
+      this.#changes = new Set()
+      this.#mayEnd = false
+    }
     this.#timeoutMs = options.masterTimeoutSeconds * 1000 || DEFAULT_TIMEOUT_MS
     this.#heardMs = this.#saidMs = env.clock.monotonicMs()
     const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
@@ -103,7 +132,7 @@ export class Session {
         } catch (error) {
           if (!(error instanceof ProtocolError)) throw error
           env.log.warning(`master: ${error.message}: connection closed`)
-          this.#drop()
+          this.drop()
         }
       },
       closed: () => {
@@ -115,7 +144,7 @@ export class Session {
   }
 
   /** From now on nothing that the master said counts, not even what has come already. */
-  #drop(error?: Error): void {
+  drop(error?: Error): void {
     this.state = 'closed'
     this.#connection.destroy(error)
   }
@@ -126,7 +155,7 @@ export class Session {
 
   #send(packet: Buffer): void {
     this.#saidMs = this.#env.clock.monotonicMs()
-    if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#drop(new Error('the master does not read'))
+    if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.drop(new Error('the master does not read'))
     else this.#connection.write(packet)
   }
 
@@ -135,9 +164,13 @@ export class Session {
     const nowMs = this.#env.clock.monotonicMs()
     if (nowMs - this.#heardMs > this.#timeoutMs) {
       this.#env.log.warning(`master: silent for ${this.#timeoutMs / 1000} s: connection closed`)
-      return this.#drop()
+      return this.drop()
     }
-    if (this.state === 'registered') this.#sendState(nowMs)
+    if (this.state === 'registered') {
+      this.#sendState(nowMs)
+      this.#askFollowers(nowMs)
+    }
+    if (this.state === 'told') this.#sendChanges(CHANGES_QUEUED_BYTES)
     if (nowMs - this.#saidMs >= NOP_EVERY_MS && this.#connection.queuedBytes === 0) this.#send(NOP)
   }
 
@@ -154,6 +187,13 @@ export class Session {
     this.#overloaded = overloaded
     this.#loadAtMs = nowMs
     this.#send(cstoma.currentLoad.encode({ load: jobs.takePeak('master'), state: Buffer.from([this.#loadState()]) }))
+  }
+
+  /** Only one of several masters has any. */
+  #askFollowers(nowMs: number): void {
+    if (this.#epoch === 0 || nowMs - this.#followersAtMs < FOLLOWERS_EVERY_MS) return
+    this.#followersAtMs = nowMs
+    this.#send(cltocs.getConfig.encode({ msgid: 2, option: FOLLOWERS_OPTION }))
   }
 
   #loadState(): number {
@@ -173,7 +213,7 @@ export class Session {
       this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.DISCONNECT, body: Buffer.alloc(0) }))
       this.state = 'closed'
       this.#connection.end()
-    } else this.#drop()
+    } else this.drop()
   }
 
   #sendBegin(challenge?: Buffer): void {
@@ -192,14 +232,17 @@ export class Session {
       serverId: identity.serverId,
       ...store.space(),
     })
-    this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.BEGIN, body: out.take() }))
+    const form = this.#changes ? cstoma.RegisterForm.EARLY : cstoma.RegisterForm.BEGIN
+    this.#send(cstoma.register.encode({ form, body: out.take() }))
   }
 
   #onPacket(type: number, payload: Buffer): void {
     // One that was left while its bytes were being read has nothing to say any more.
     if (type <= 2 || this.state === 'closed') return
     if (type === matocs.masterAck.code) return this.#onAck(matocs.masterAck.decode(payload))
+    if (this.#changes) return this.#onFollower(type, payload)
     if (this.state === 'welcomed') return this.#onEarly(type, payload)
+    if (type === cstocl.configValue.code) return this.#onFollowers(cstocl.configValue.decode(payload).value)
     if (++this.#commands > COMMANDS_MAX) throw new ProtocolError('too many commands at a time')
     // An answer goes to the connection that asked, or nowhere. A fault of ours is not survived.
     this.#services.commands.run(type, payload).then(
@@ -207,7 +250,7 @@ export class Session {
         this.#commands--
         if (this.state !== 'closed') this.#send(answer)
       },
-      error => this.#onFatal(error),
+      error => this.#on.fatal(error),
     )
   }
 
@@ -221,7 +264,7 @@ export class Session {
       case 'leaderIs':
         this.#leader = ack.ip === 0 ? undefined : [24, 16, 8, 0].map(shift => (ack.ip >>> shift) & 255).join('.')
         this.#env.log.notice(`this master is not the leader; the leader is ${this.#leader ?? 'unknown'}`)
-        return this.#drop()
+        return this.drop()
       case 'wait':
         this.#masterVersion = ack.version
         this.#takeTimeout(ack.timeout)
@@ -247,11 +290,12 @@ export class Session {
     this.#takeTimeout(timeout)
     if (metaId !== undefined && identity.metaId !== undefined && metaId !== 0n && metaId !== identity.metaId) {
       const [ours, its] = [identity.metaId, metaId].map(id => id.toString(16).toUpperCase().padStart(16, '0'))
-      this.#drop()
-      return this.#onFatal(new Error(`wrong master: our chunks belong to instance ${ours}, it has ${its}`))
+      this.drop()
+      return this.#on.fatal(new Error(`wrong master: our chunks belong to instance ${ours}, it has ${its}`))
     }
-    identity.learn(serverId ?? 0, metaId || undefined).catch(error => this.#onFatal(error))
     this.state = 'welcomed'
+    if (this.#changes) return this.#beginList()
+    identity.learn(serverId ?? 0, metaId || undefined).catch(error => this.#on.fatal(error))
     if (version < OPTIONS_SINCE) this.#obey(0)
     else this.#send(cltocs.getConfig.encode({ msgid: 1, option: EPOCH_OPTION }))
   }
@@ -268,25 +312,93 @@ export class Session {
 
   /** Begins to list what is here, unless a later epoch has begun. */
   #obey(epoch: number): void {
-    const { identity, commands } = this.#services
+    const { identity, commands, reports } = this.#services
     const isReady = Promise.race([commands.settled(), this.#env.clock.sleep(SETTLE_MS)])
     Promise.all([identity.admits(epoch), isReady]).then(
       ([isAdmitted]) => {
         if (this.state !== 'welcomed') return
-        if (isAdmitted) return this.#beginList()
-        this.#env.log.warning(`this master leads epoch ${epoch}, and a later one has begun: connection closed`)
-        this.#drop()
+        if (!isAdmitted) return this.#leaveFormer(epoch)
+        this.#epoch = epoch
+        this.sendLabels()
+        reports.forget()
+        this.#beginList()
       },
-      error => this.#onFatal(error),
+      error => this.#on.fatal(error),
     )
   }
 
-  #beginList(): void {
+  #leaveFormer(epoch: number): void {
+    this.#env.log.warning(`this master leads epoch ${epoch}, and a later one has begun: connection closed`)
+    this.drop()
+  }
+
+  #onFollowers(value: string): void {
+    this.#on.followers(value.split(' ').filter(address => parseIpv4(address) !== undefined))
+  }
+
+  // --- with a follower
+
+  /** A chunk came, went, or has another version. */
+  changed(chunkId: number): void {
+    if (this.state === 'listing' || this.state === 'told') this.#changes?.add(chunkId)
+  }
+
+  /** One that follows has nothing to say but that it leads now. */
+  #onFollower(type: number, payload: Buffer): void {
+    if (type !== cstocl.configValue.code) throw new ProtocolError(`message ${type} from a follower`)
+    const epoch = parseEpoch(cstocl.configValue.decode(payload).value)
+    if (epoch === 0) throw new ProtocolError('a follower that leads no epoch')
+    this.#obeyFollower(epoch).catch(error => this.#on.fatal(error))
+  }
+
+  /** As of a new leader: it is told the rest when nothing of what the old one ordered goes on. */
+  async #obeyFollower(epoch: number): Promise<void> {
+    const { identity, commands } = this.#services
+    const isAdmitted = await identity.admits(epoch)
+    if (this.state === 'closed') return
+    if (!isAdmitted) return this.#leaveFormer(epoch)
+    this.#isOurs = true
+    this.#epoch = epoch
+    this.#on.leads()
+    await Promise.race([commands.settled(), this.#env.clock.sleep(SETTLE_MS)])
+    this.#mayEnd = true
+    if (this.state === 'told') this.#endEarly()
+  }
+
+  /** What became others since they were listed, as they are now. */
+  #sendChanges(queuedBytesMax: number): void {
+    const changes = this.#changes ?? new Set()
+    while (changes.size > 0 && this.state !== 'closed' && this.#connection.queuedBytes <= queuedBytesMax) {
+      const chunks: { chunkId: number; version: number }[] = []
+      const gone: number[] = []
+      for (const chunkId of changes) {
+        if (chunks.length + gone.length === CHANGES_MAX) break
+        changes.delete(chunkId)
+        const entry = this.#services.store.entryOf(chunkId)
+        if (entry) chunks.push(entry)
+        else gone.push(chunkId)
+      }
+      if (chunks.length > 0) this.#send(cstoma.chunkNew.encode({ chunks }))
+      if (gone.length > 0) this.#send(cstoma.chunkLost.encode({ chunkIds: gone }))
+    }
+  }
+
+  /** All that a leader must know comes before END: it works with it from then on. */
+  #endEarly(): void {
     const { reports, store } = this.#services
-    this.state = 'listing'
+    this.#sendChanges(Number.POSITIVE_INFINITY)
+    this.#changes = undefined
     this.sendLabels()
+    this.#send(cstoma.space.encode(store.space()))
     reports.forget()
-    this.#chunks = store.entries()
+    this.#end()
+  }
+
+  // ---
+
+  #beginList(): void {
+    this.state = 'listing'
+    this.#chunks = this.#services.store.entries()
     this.#sendChunks()
     for (const { type, payload } of this.#early.splice(0)) this.#onPacket(type, payload)
   }
@@ -299,13 +411,18 @@ export class Session {
       if (done) this.#chunks = undefined
       else chunks.push(value)
     }
-    const { CHUNKS, END } = cstoma.RegisterForm
     if (chunks.length > 0) {
       const out = new Writer()
       cstoma.registerChunks.write(out, chunks)
-      return this.#send(cstoma.register.encode({ form: CHUNKS, body: out.take() }))
+      return this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.CHUNKS, body: out.take() }))
     }
-    this.#send(cstoma.register.encode({ form: END, body: Buffer.alloc(0) }))
+    if (!this.#changes) return this.#end()
+    this.state = 'told'
+    if (this.#mayEnd) this.#endEarly()
+  }
+
+  #end(): void {
+    this.#send(cstoma.register.encode({ form: cstoma.RegisterForm.END, body: Buffer.alloc(0) }))
     this.state = 'registered'
     this.#env.log.notice('registered with the master')
     const { store, reports } = this.#services

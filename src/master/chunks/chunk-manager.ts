@@ -20,6 +20,7 @@ import type { ChunkAnswer, ChunkService, CutRequest, LocatedChunk, WriteRequest 
 import { Copies, CopyState } from './copies.ts'
 import { Deletions } from './deletions.ts'
 import { Departures } from './departures.ts'
+import { Foretold } from './foretold.ts'
 import { Leases } from './leases.ts'
 import { Operations } from './operations.ts'
 import type { ChunkOptions } from './options.ts'
@@ -31,6 +32,7 @@ import { ServerList } from './server-list.ts'
 import { Servers } from './servers.ts'
 import { Sweep } from './sweep.ts'
 import { Tally } from './tally.ts'
+import type { ToldCopies, ToldCopy } from './told-copies.ts'
 import { fixVersion } from './versions.ts'
 import { type WorkCounts, WorkReport } from './work-report.ts'
 import { Writes } from './writes.ts'
@@ -53,6 +55,7 @@ export class ChunkManager implements ChunkService {
   readonly #abandoned: AbandonedWrites
   readonly #departures: Departures
   readonly #reports: Reports
+  readonly #foretold: Foretold
   readonly #sweep: Sweep
   readonly #rebalancer: Rebalancer
   readonly #report: WorkReport
@@ -143,6 +146,10 @@ export class ChunkManager implements ChunkService {
       freed: row => this.#freed(row),
     })
     this.#reports = new Reports({ log: env.log, ledger, servers, copies, leases, arrived: row => leases.wake(row) })
+    this.#foretold = new Foretold({
+      ...{ clock: env.clock, copies, copiesAtOnce: options.sweptAtOnce, idOf: row => chunks.id(row) },
+      present: (server, chunkId, version) => this.#reports.told(server, chunkId, version),
+    })
     this.#sweep = new Sweep({
       clock: env.clock,
       rowsAtOnce: options.sweptAtOnce,
@@ -288,9 +295,18 @@ export class ChunkManager implements ChunkService {
     this.#repairer.serversChanged()
   }
 
+  /** It told this master what it has while another one led: all that is known, from now on. */
+  serverForetold(server: ChunkServer, told: ToldCopies): void {
+    this.#servers.toldChunks(server)
+    this.#foretold.add(server, told)
+    this.serverRegistered(server)
+    this.#leases.wakeAll()
+  }
+
   /** Its copies are out of reach, and what it was doing has failed. */
   serverLeft(server: ChunkServer): void {
     this.#servers.leave(server)
+    this.#foretold.drop(server)
     this.#operations.serverLeft(server)
     this.#replications.serverLeft(server)
     this.#deletions.serverLeft(server)
@@ -305,9 +321,9 @@ export class ChunkManager implements ChunkService {
   }
 
   /** A server tells that it has a list of copies. */
-  copiesReported(server: ChunkServer, copies: Iterable<{ chunkId: ChunkId; version: number; marked: boolean }>): void {
+  copiesReported(server: ChunkServer, copies: Iterable<ToldCopy>): void {
     this.#servers.toldChunks(server)
-    for (const { chunkId, version, marked } of copies) this.#reports.present(server, chunkId, version, marked)
+    for (const { chunkId, version } of copies) this.#reports.told(server, chunkId, version)
   }
 
   copyLost(server: ChunkServer, chunkId: ChunkId): void {

@@ -56,6 +56,8 @@ export class Copies {
   readonly #state = bytes8()
   /** Versions of copies that need not have their chunk's. */
   readonly #ownVersions = new Map<number, number>()
+  /** Enters what is known of the copies of a chunk and is not in the table yet. */
+  beforeLook: ((row: number) => void) | undefined
 
   /** @param changed is called whenever the copies of a chunk become others */
   /** Versions that a copy may have which missed a write, where the chunk has a lower one. */
@@ -77,6 +79,7 @@ export class Copies {
 
   /** Number of the first record of a chunk; 0 when it has none. */
   first(row: number): number {
+    this.beforeLook?.(row)
     return this.#first.get(row)
   }
 

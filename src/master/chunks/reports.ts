@@ -2,6 +2,7 @@
 import type { Log } from '../../env/log.ts'
 import { CHUNK_ID_LEAP } from '../../metadata/chunks/apply.ts'
 import type { ChunkId } from '../../metadata/types.ts'
+import { MARKED_FOR_REMOVAL } from '../../protocol/cstoma.ts'
 import type { Ledger } from '../ledger.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
@@ -31,6 +32,11 @@ export class Reports {
 
   constructor(parts: ReportParts) {
     this.#parts = parts
+  }
+
+  /** A server has a copy, with its version as it stands in messages. */
+  told(server: ChunkServer, chunkId: ChunkId, version: number): void {
+    this.present(server, chunkId, version & ~MARKED_FOR_REMOVAL, (version & MARKED_FOR_REMOVAL) !== 0)
   }
 
   /** A server has a copy. `marked`: on a disk that is marked for removal. */

@@ -4,7 +4,7 @@ import type { Connection, Listener } from '../../env/net.ts'
 import { ServerOperation } from '../../metadata/chunks/apply.ts'
 import * as cltocs from '../../protocol/cltocs.ts'
 import { ProtocolError, Reader } from '../../protocol/codec.ts'
-import { EPOCH_OPTION, VERSION } from '../../protocol/constants.ts'
+import { EPOCH_OPTION, FOLLOWERS_OPTION, VERSION } from '../../protocol/constants.ts'
 import * as cstocl from '../../protocol/cstocl.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
 import { FrameReader } from '../../protocol/frame.ts'
@@ -14,7 +14,8 @@ import type { ChunkManager } from '../chunks/chunk-manager.ts'
 import { type ChunkServer, LoadState } from '../chunks/chunk-server.ts'
 import type { Ledger } from '../ledger.ts'
 import type { MasterStatistics } from '../statistics.ts'
-import { type Admission, DIGEST_BYTES, knowsCode, remapped } from './admission.ts'
+import { type Admission, AdmissionGate, type RegisterBegin, remapped } from './admission.ts'
+import type { EarlyRegistration } from './early-registration.ts'
 
 const MAX_PAYLOAD_BYTES = 500_000_000
 const MAX_QUEUED_BYTES = 64 << 20
@@ -27,6 +28,8 @@ export interface ChunkserverPortOptions {
   onServersChanged: () => void
   /** That this master leads; 0: it is the only one. */
   epoch: number
+  /** Addresses of masters that follow this one. */
+  followers: () => readonly string[]
   /** Holds for connections from now on. */
   admission: Admission
   statistics: MasterStatistics
@@ -55,16 +58,22 @@ export class ChunkserverPort {
   }
 
   async listen(host: string, port: number): Promise<void> {
-    this.#listener = await this.#env.net.listen(host, port, connection => {
-      this.#links.add(
-        new ServerLink(this.#env, this.#ledger, this.#manager, this.#options, connection, link =>
-          this.#links.delete(link),
-        ),
-      )
-    })
+    this.#listener = await this.#env.net.listen(host, port, connection => void this.#link(connection))
     this.#timer = this.#env.clock.every(1000, () => {
       for (const link of this.#links) link.tick()
     })
+  }
+
+  #link(connection: Connection, early?: EarlyRegistration): ServerLink {
+    const gone = (link: ServerLink) => void this.#links.delete(link)
+    const link = new ServerLink(this.#env, this.#ledger, this.#manager, this.#options, connection, gone, early)
+    this.#links.add(link)
+    return link
+  }
+
+  /** Goes on with one that has told what it has while this master followed. */
+  adopt(connection: Connection, early: EarlyRegistration): void {
+    this.#link(connection, early).announce()
   }
 
   /** Those that are registered stay as they are. */
@@ -92,7 +101,9 @@ class ServerLink {
   readonly #options: ChunkserverPortOptions
   /** From the beginning of its registration. */
   #server: ChunkServer | undefined
-  #challenge: Buffer | undefined
+  /** What it told while this master followed, until it has said that this is all. */
+  #early: EarlyRegistration | undefined
+  readonly #gate: AdmissionGate
   #timeoutMs: number
   #heardMs: number
   #saidMs: number
@@ -104,7 +115,10 @@ class ServerLink {
     options: ChunkserverPortOptions,
     connection: Connection,
     onClosed: (link: ServerLink) => void,
+    early?: EarlyRegistration,
   ) {
+    this.#early = early
+    this.#gate = new AdmissionGate(env.random)
     this.#env = env
     this.#ledger = ledger
     this.#manager = manager
@@ -129,6 +143,11 @@ class ServerLink {
         if (this.#server) this.#onLeft(this.#server)
       },
     })
+  }
+
+  /** One that told a follower in advance hears that this leads now. */
+  announce(): void {
+    this.#send(cstocl.configValue.encode({ msgid: 0, value: String(this.#options.epoch) }))
   }
 
   get registered(): boolean {
@@ -166,25 +185,29 @@ class ServerLink {
     if (type === 0) return
     if (type === cstoma.register.code) return this.#onRegister(payload)
     if (type === cltocs.getConfig.code) return this.#onGetConfig(cltocs.getConfig.decode(payload))
+    if (this.#early) return this.#early.report(type, payload)
     if (!this.#server) throw new ProtocolError(`message ${type} before registration`)
     this.#options.statistics.receivedFromServer(type, payload)
     this.#onReport(this.#server, type, payload)
   }
 
-  /** A server of ours obeys no master of an epoch that is over. */
+  /** A server of ours obeys no master of an epoch that is over, and tells followers in advance what it has. */
   #onGetConfig({ msgid, option }: { msgid: number; option: string }): void {
-    const value = option === EPOCH_OPTION ? String(this.#options.epoch) : ''
+    const { epoch, followers } = this.#options
+    const value = option === EPOCH_OPTION ? String(epoch) : option === FOLLOWERS_OPTION ? followers().join(' ') : ''
     this.#send(cstocl.configValue.encode({ msgid, value }))
   }
 
   #onRegister(payload: Buffer): void {
     const { form, body } = cstoma.register.decode(payload)
     if (form === cstoma.RegisterForm.BEGIN) return this.#onBegin(body)
+    if (form === cstoma.RegisterForm.EARLY) throw new ProtocolError('it takes this master for a follower')
+    if (this.#early) return this.#onEarlyForm(this.#early, form, body)
     const server = this.#server
     if (!server) throw new ProtocolError(`registration of form ${form} before its beginning`)
     switch (form) {
       case cstoma.RegisterForm.CHUNKS:
-        this.#onChunks(server, cstoma.registerChunks.read(new Reader(body)))
+        this.#manager.copiesReported(server, cstoma.registerChunks.read(new Reader(body)))
         return this.#send(matocs.masterGoOn.encode({ kind: 0 }))
       case cstoma.RegisterForm.END:
         this.#manager.serverRegistered(server)
@@ -199,20 +222,18 @@ class ServerLink {
     }
   }
 
+  #onEarlyForm(early: EarlyRegistration, form: number, body: Buffer): void {
+    if (form === cstoma.RegisterForm.END) return this.#onEarlyEnd(early)
+    if (form !== cstoma.RegisterForm.CHUNKS) throw new ProtocolError(`registration of form ${form}`)
+    early.list(body)
+    this.#send(matocs.masterGoOn.encode({ kind: 0 }))
+  }
+
   #onBegin(body: Buffer): void {
-    if (this.#server) throw new ProtocolError('second registration')
-    const proven = this.#proven(body)
-    if (!proven) return
-    const begin = cstoma.registerBegin.read(new Reader(proven))
-    if (begin.timeout > 0 && begin.timeout < 10) throw new ProtocolError(`time-out of ${begin.timeout} s`)
-    if (begin.timeout > 0) this.#timeoutMs = begin.timeout * 1000
-    const ip = begin.ip || (parseIpv4(this.#connection.remoteAddress) ?? 0)
-    const address = { ip: remapped(ip, this.#options.admission), port: begin.port }
-    const id = knownAs(this.#ledger, this.#manager, begin.serverId, address)
-    const identity = { id, ...address, version: begin.version }
-    const server = this.#manager.serverJoined(identity, packet => this.#send(packet))
-    this.#server = server
-    this.#onSpace(server, begin)
+    if (this.#server || this.#early) throw new ProtocolError('second registration')
+    const begin = this.#gate.begin(body, this.#options.admission.authCode, packet => this.#send(packet))
+    if (!begin) return
+    const { id } = this.#joins(begin)
     this.#ledger.whenCommitted(() =>
       this.#send(
         matocs.masterWelcome.encode({
@@ -226,24 +247,29 @@ class ServerLink {
     )
   }
 
-  /**
-   * With AUTH_CODE a chunkserver begins twice: the second time with a digest of what it was challenged with.
-   * @returns the body without the digest; undefined when it was challenged just now
-   * @throws ProtocolError when the digest is wrong
-   */
-  #proven(body: Buffer): Buffer | undefined {
-    const { authCode } = this.#options.admission
-    if (authCode === undefined) return body
-    if (this.#challenge === undefined) {
-      this.#challenge = this.#env.random.bytes(cstoma.CHALLENGE_BYTES)
-      this.#send(matocs.masterAck.encode({ kind: 'challenge', random: this.#challenge }))
-      return undefined
-    }
-    const digest = body.subarray(0, DIGEST_BYTES)
-    if (digest.length < DIGEST_BYTES || !knowsCode(authCode, this.#challenge, digest)) {
-      throw new ProtocolError('it does not know AUTH_CODE')
-    }
-    return body.subarray(DIGEST_BYTES)
+  /** @throws ProtocolError when it is connected already */
+  #joins(begin: RegisterBegin): ChunkServer {
+    if (begin.timeout > 0) this.#timeoutMs = begin.timeout * 1000
+    const ip = begin.ip || (parseIpv4(this.#connection.remoteAddress) ?? 0)
+    const address = { ip: remapped(ip, this.#options.admission), port: begin.port }
+    const id = knownAs(this.#ledger, this.#manager, begin.serverId, address)
+    const identity = { id, ...address, version: begin.version }
+    const server = this.#manager.serverJoined(identity, packet => this.#send(packet))
+    this.#server = server
+    this.#onSpace(server, begin)
+    return server
+  }
+
+  /** It has told that nothing is missing in what it told in advance. */
+  #onEarlyEnd({ begin, space, labels, copies }: EarlyRegistration): void {
+    this.#early = undefined
+    const server = this.#joins(begin)
+    this.#onSpace(server, space)
+    server.labels = labels
+    const { count } = copies
+    this.#manager.serverForetold(server, copies)
+    this.#env.log.notice(`chunkserver ${server.name} is registered with ${count} chunks, told in advance`)
+    this.#options.onServersChanged()
   }
 
   #onSpace(server: ChunkServer, space: SpaceReport): void {
@@ -254,15 +280,6 @@ class ServerLink {
     server.removedTotal = space.removedTotal
     server.removedChunks = space.removedChunks
     if (server.isFull !== wasFull) this.#manager.serverChanged()
-  }
-
-  #onChunks(server: ChunkServer, chunks: { chunkId: number; version: number }[]): void {
-    const copies = chunks.map(({ chunkId, version }) => ({
-      chunkId,
-      version: version & ~cstoma.MARKED_FOR_REMOVAL,
-      marked: (version & cstoma.MARKED_FOR_REMOVAL) !== 0,
-    }))
-    this.#manager.copiesReported(server, copies)
   }
 
   #onReport(server: ChunkServer, type: number, payload: Buffer): void {
@@ -277,7 +294,7 @@ class ServerLink {
         for (const id of cstoma.chunkLost.decode(payload).chunkIds) manager.copyLost(server, id)
         return
       case cstoma.chunkNew.code:
-        return this.#onChunks(server, cstoma.chunkNew.decode(payload).chunks)
+        return manager.copiesReported(server, cstoma.chunkNew.decode(payload).chunks)
       case cstoma.labels.code:
         server.labels = cstoma.labels.decode(payload).mask
         return manager.serverChanged()

@@ -20,6 +20,7 @@ import { parseIpv4 } from '../../util/ipv4.ts'
 import { Master } from '../master.ts'
 import type { MasterOptions } from '../options.ts'
 import { DataFolder, pairRecord } from './data-folder.ts'
+import { EarlyServers } from './early-servers.ts'
 import type { Guard, Guarded, GuardedPorts } from './guard.ts'
 import type { ClusterOptions } from './options.ts'
 import { redirectChunkserver, redirectClient, redirectMetalogger } from './redirect.ts'
@@ -43,6 +44,7 @@ export class ClusterMaster implements LeadingProgram {
   readonly #env: Env
   readonly #cluster: ClusterOptions
   readonly #doors: StandbyDoors
+  readonly #earlyServers: EarlyServers
   readonly #onFatal: (error: Error) => void
   readonly #startGuard: StartGuard
   #guard: Guard | undefined
@@ -92,6 +94,11 @@ export class ClusterMaster implements LeadingProgram {
     this.#startedMs = env.clock.monotonicMs()
     this.#onFatal = onFatal
     this.#doors = new StandbyDoors(env, () => parseIpv4(this.#leader?.address ?? '') ?? 0)
+    this.#earlyServers = new EarlyServers(env, () => ({
+      timeoutSeconds: this.#options.chunkserverTimeoutSeconds,
+      authCode: this.#options.admission.authCode,
+      metaId: this.#member?.replica.metaId ?? 0n,
+    }))
   }
 
   async #start(): Promise<void> {
@@ -138,7 +145,7 @@ export class ClusterMaster implements LeadingProgram {
   async #openDoors(): Promise<void> {
     const { clientsHost, clientsPort, chunkserversHost, chunkserversPort } = this.#options
     await this.#doors.open(clientsHost, clientsPort, redirectClient)
-    await this.#doors.open(chunkserversHost, chunkserversPort, redirectChunkserver)
+    await this.#doors.open(chunkserversHost, chunkserversPort, redirectChunkserver, this.#earlyServers.accept)
     const clients = this.#doors.descriptorOf(clientsHost, clientsPort)
     const chunkservers = this.#doors.descriptorOf(chunkserversHost, chunkserversPort)
     const isComplete = clients !== undefined && chunkservers !== undefined
@@ -153,12 +160,25 @@ export class ClusterMaster implements LeadingProgram {
     if (!state || !checkpointer || !metaloggers) throw new Error('elected without metadata')
     this.#leadership = leadership
     this.#informGuard()
-    const env = this.#doors.envOf(() => leadership.certain())
+    const certain = () => leadership.certain()
+    const env = this.#doors.envOf(certain)
     const commitRule = (version: number, action: () => void) => leadership.whenCommitted(version, action)
     const { epoch } = leadership
     const lastLines = own.takeLastLines()
-    const log = { state, journal, checkpointer, commitRule, epoch, metaloggers, lastLines }
-    this.#master = await Master.lead(env, this.#options, log)
+    const followers = () => leadership.addresses
+    const log = { state, journal, checkpointer, commitRule, epoch, followers, metaloggers, lastLines }
+    const master = await Master.lead(env, this.#options, log)
+    this.#master = master
+    this.#adoptServers(master, certain)
+  }
+
+  /** Chunkservers that have told what they have go on with the serving master. */
+  #adoptServers(master: Master, certain: () => boolean): void {
+    const { chunkserversHost, chunkserversPort } = this.#options
+    for (const { connection, registration } of this.#earlyServers.take()) {
+      const guarded = this.#doors.guardEarly(chunkserversHost, chunkserversPort, connection, certain)
+      master.adoptServer(guarded, registration)
+    }
   }
 
   pause(): void {
@@ -291,6 +311,7 @@ export class ClusterMaster implements LeadingProgram {
     for (const timer of this.#timers) timer.cancel()
     const member = this.#member
     await member?.stop()
+    this.#earlyServers.close()
     await this.#doors.close()
     await this.#track('1')
     this.#guard?.close()

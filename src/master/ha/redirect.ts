@@ -15,6 +15,8 @@ export type Reply =
   /** Whoever leads shall answer: not before that is known. */
   | { readonly kind: 'wait' }
   | { readonly kind: 'refuse' }
+  /** Not the leader's business, but that of a master that follows. */
+  | { readonly kind: 'keep' }
 
 /**
  * @param leader address as a number; 0: not known now
@@ -26,6 +28,7 @@ export type Reception = (type: number, payload: Buffer, leader: number, challeng
 const NOTHING: Reply = { kind: 'nothing' }
 const WAIT: Reply = { kind: 'wait' }
 const REFUSE: Reply = { kind: 'refuse' }
+const KEEP: Reply = { kind: 'keep' }
 
 /** How long the bytes are that a client of the original expects to its GETRANDOM. */
 export const CHALLENGE_BYTES = 32
@@ -52,8 +55,9 @@ export const redirectClient: Reception = (type, payload, leader, challenge) => {
 
 export const redirectChunkserver: Reception = (type, payload, leader) => {
   if (type === 0) return NOTHING
-  const isBegin = type === cstoma.register.code && cstoma.register.decode(payload).form === cstoma.RegisterForm.BEGIN
-  if (!isBegin) return REFUSE
+  const form = type === cstoma.register.code ? cstoma.register.decode(payload).form : undefined
+  if (form === cstoma.RegisterForm.EARLY) return KEEP
+  if (form !== cstoma.RegisterForm.BEGIN) return REFUSE
   if (leader === 0) return WAIT
   return { kind: 'sayLast', packet: matocs.masterAck.encode({ kind: 'leaderIs', ip: leader }) }
 }

@@ -34,8 +34,12 @@ export class StandbyDoors {
     this.#leader = leader
   }
 
-  /** Opens a port; `reception` is for who comes while this master does not lead. */
-  async open(host: string, port: number, reception: Reception): Promise<void> {
+  /**
+   * Opens a port.
+   * @param reception for who comes while this master does not lead
+   * @param keep takes those that it is to keep
+   */
+  async open(host: string, port: number, reception: Reception, keep?: (connection: Connection) => void): Promise<void> {
     const key = `${host}:${port}`
     const listener = await this.#listen(host, port, connection => {
       const door = this.#doors.get(key)
@@ -48,7 +52,7 @@ export class StandbyDoors {
         challenge: this.#env.random.bytes(CHALLENGE_BYTES),
         leader: () => (door.serving ? (parseIpv4(this.#home ?? '') ?? 0) : this.#leader()),
         gone: () => void door.visitors.delete(visitor),
-        ...(door.serving ? { serve: door.serving } : {}),
+        ...(door.serving ? { serve: door.serving } : keep ? { keep } : {}),
       })
       door.visitors.add(visitor)
     })
@@ -83,7 +87,9 @@ export class StandbyDoors {
   callHome(address: string): void {
     this.#home = address
     for (const { served } of this.#doors.values()) {
-      for (const connection of [...served]) if (connection.localAddress !== address) connection.destroy()
+      for (const connection of [...served]) {
+        if (!connection.isEarly && connection.localAddress !== address) connection.destroy()
+      }
     }
   }
 
@@ -91,6 +97,14 @@ export class StandbyDoors {
     const doors = [...this.#doors.values()]
     this.#doors.clear()
     for (const { listener } of doors) await listener.close()
+  }
+
+  /**
+   * Takes a connection that came by an open port while this master followed for one of the serving master's. It was made to
+   * this very machine, and whoever made it hears from the next leader when this machine is gone: it is not called home.
+   */
+  guardEarly(host: string, port: number, connection: Connection, certain: () => boolean): Connection {
+    return guardedIn(this.#doors.get(`${host}:${port}`)?.served ?? new Set(), connection, certain, true)
   }
 
   /** The world of the serving master: to listen on a port that is open here means to answer it from now on. */
@@ -103,11 +117,7 @@ export class StandbyDoors {
         const door = this.#doors.get(`${host}:${port}`)
         if (!door) throw new Error(`port ${port} of ${host} is not one of this master's`)
         const { served: open } = door
-        door.serving = connection => {
-          const guarded: GuardedConnection = new GuardedConnection(connection, certain, () => void open.delete(guarded))
-          open.add(guarded)
-          onConnection(guarded)
-        }
+        door.serving = connection => onConnection(guardedIn(open, connection, certain))
         for (const visitor of [...door.visitors]) visitor.handOver(door.serving)
         return {
           port,
@@ -123,15 +133,30 @@ export class StandbyDoors {
   }
 }
 
+function guardedIn(
+  served: Set<GuardedConnection>,
+  connection: Connection,
+  certain: () => boolean,
+  isEarly = false,
+): Connection {
+  const onEnd = () => void served.delete(guarded)
+  const guarded: GuardedConnection = new GuardedConnection(connection, certain, onEnd, isEarly)
+  served.add(guarded)
+  return guarded
+}
+
 /** Says nothing that is not certain to come from the only leader. */
 class GuardedConnection extends WrappedConnection {
+  /** Made while this master followed. */
+  readonly isEarly: boolean
   readonly #certain: () => boolean
   readonly #onEnd: () => void
   #hasEnded = false
   #waiting: (() => void)[] = []
 
-  constructor(inner: Connection, certain: () => boolean, onEnd: () => void) {
+  constructor(inner: Connection, certain: () => boolean, onEnd: () => void, isEarly: boolean) {
     super(inner)
+    this.isEarly = isEarly
     this.#certain = certain
     this.#onEnd = onEnd
   }

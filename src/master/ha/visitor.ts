@@ -1,11 +1,11 @@
 // Somebody who came to a master that does not lead. As long as it is not known who does he is kept waiting, because
 // clients of the original that are sent away make a pause of seconds; then he is told, or is this master's own.
 import type { Clock } from '../../env/env.ts'
-import type { Connection, ConnectionHandlers } from '../../env/net.ts'
-import { WrappedConnection } from '../../env/wrapped-connection.ts'
+import type { Connection } from '../../env/net.ts'
 import { ProtocolError } from '../../protocol/codec.ts'
 import { FrameReader } from '../../protocol/frame.ts'
 import type { Reception, Reply } from './redirect.ts'
+import { ReplayedConnection } from './replayed-connection.ts'
 
 const MAX_PAYLOAD_BYTES = 1 << 20
 /** Long enough to come and ask, and for an election. */
@@ -20,6 +20,8 @@ export interface VisitorOptions {
   readonly gone: () => void
   /** Takes those that the reception has nothing to say to; without it they are let go. */
   readonly serve?: (connection: Connection) => void
+  /** Takes those that have something to tell to a master that does not lead; without it they are let go. */
+  readonly keep?: (connection: Connection) => void
 }
 
 export class Visitor {
@@ -69,10 +71,10 @@ export class Visitor {
         if (this.#question) return this.#connection.destroy()
         this.#question = { type, payload }
         return
-      case 'refuse': {
-        const { serve } = this.#options
-        return serve ? this.#handOver(serve) : this.#connection.destroy()
-      }
+      case 'refuse':
+        return this.#handOverOrEnd(this.#options.serve)
+      case 'keep':
+        return this.#handOverOrEnd(this.#options.keep)
       case 'say':
       case 'sayLast':
         this.#hasSpoken = true
@@ -94,6 +96,11 @@ export class Visitor {
     else this.#connection.destroy()
   }
 
+  #handOverOrEnd(next: ((connection: Connection) => void) | undefined): void {
+    if (next) this.#handOver(next)
+    else this.#connection.destroy()
+  }
+
   /** One that was already spoken to is let go: what was said (a challenge) was not the leader's. */
   #handOver(serve: (connection: Connection) => void): void {
     if (this.#isOver) return
@@ -101,22 +108,5 @@ export class Visitor {
     if (this.#hasSpoken) return this.#connection.destroy()
     this.#isOver = true
     serve(new ReplayedConnection(this.#connection, this.#heard))
-  }
-}
-
-/** A connection of which some bytes have been read already. */
-class ReplayedConnection extends WrappedConnection {
-  #early: readonly Buffer[]
-
-  constructor(inner: Connection, early: readonly Buffer[]) {
-    super(inner)
-    this.#early = early
-  }
-
-  override handle(handlers: ConnectionHandlers): void {
-    super.handle(handlers)
-    const early = this.#early
-    this.#early = []
-    for (const bytes of early) handlers.data(bytes)
   }
 }

@@ -96,6 +96,7 @@ export class SimCluster {
     for (const host of this.masterHosts) {
       host.onMessage = text => {
         if (text.startsWith('ALARM')) this.violated(text)
+        if (text.endsWith('told in advance')) this.count('told in advance')
       }
       host.disk.plant(`${DATA}/.there`, Buffer.alloc(0))
     }

@@ -136,3 +136,35 @@ test('clients that came by another address are called to the virtual one, everyb
   await scheduler.run(500)
   assert.deepEqual(it.served, tool)
 })
+
+test('who came while this master followed is not called to the virtual address, and let go when it leads no more', async () => {
+  const { it, doors, serve, client, scheduler } = await world()
+  const kept: Connection[] = []
+  void doors.open(
+    '*',
+    PORT + 1,
+    () => ({ kind: 'keep' }),
+    connection => void kept.push(connection),
+  )
+  await scheduler.run(10)
+  let isClosed = false
+  void client.net.connect(ADDRESS, PORT + 1, { timeoutMs: 1000 }).then(connection => {
+    connection.handle({
+      data() {},
+      closed: () => {
+        isClosed = true
+      },
+    })
+    connection.write(reconnect)
+  })
+  await scheduler.run(100)
+  void serve()
+  const served = doors.envOf(() => it.certain).net.listen('*', PORT + 1, () => {})
+  doors.guardEarly('*', PORT + 1, kept[0] as Connection, () => it.certain).handle({ data() {}, closed() {} })
+  doors.callHome('10.0.0.99')
+  await scheduler.run(100)
+  assert.ok(!isClosed)
+  void served.then(listener => listener.close())
+  await scheduler.run(100)
+  assert.ok(isClosed)
+})
