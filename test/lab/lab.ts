@@ -31,6 +31,8 @@ export interface Status {
   isInSync?: boolean
   /** Of a leader: those that are connected. */
   followers?: { isInSync: boolean }[]
+  /** Of a leader: as recorded. */
+  inSync?: string[]
 }
 
 export class Lab {
@@ -40,10 +42,15 @@ export class Lab {
   readonly #processes = new Map<string, ChildProcess>()
   readonly #mounts = new Set<string>()
   readonly #mode: 'etcd' | 'keepalived'
+  readonly #chunkservers: 'real' | 'ours'
 
-  /** @param mode HA_MODE of the masters; keepalived: there is no etcd */
-  constructor(mode: 'etcd' | 'keepalived' = 'etcd') {
+  /**
+   * @param mode HA_MODE of the masters; keepalived: there is no etcd
+   * @param chunkservers Debian's, or ours
+   */
+  constructor(mode: 'etcd' | 'keepalived' = 'etcd', chunkservers: 'real' | 'ours' = 'real') {
     this.#mode = mode
+    this.#chunkservers = chunkservers
   }
 
   /** @throws Error with what a command said */
@@ -252,10 +259,13 @@ export class Lab {
   #mfshaCommand = (host: MasterHost) =>
     `${process.execPath} ${source('cli/mfsha.ts')} -c ${join(this.folder, `${host}.cfg`)}`
 
+  /** Where the chunks of a chunkserver lie. */
+  diskOf = (host: ChunkHost) => join(this.folder, `${host}-disk`)
+
   startChunkserver(host: ChunkHost): void {
     // The second one knows a master that may be a follower, and goes where it is sent.
     const master = host === 'chunk1' ? VIRTUAL_ADDRESS : addressOf('cobbler2')
-    const [data, disk] = [join(this.folder, host), join(this.folder, `${host}-disk`)]
+    const [data, disk] = [join(this.folder, host), this.diskOf(host)]
     for (const folder of [data, disk]) mkdirSync(folder, { recursive: true })
     const disks = this.#write(`${host}-hdd.cfg`, [disk])
     const config = this.#write(`${host}.cfg`, [
@@ -266,8 +276,12 @@ export class Lab {
       'HDD_LEAVE_SPACE_DEFAULT=64MiB',
       `MASTER_HOST=${master}`,
       'MASTER_RECONNECTION_DELAY=1',
+      // Planted chunks are nothing but names.
+      ...(this.#chunkservers === 'ours' ? ['HDD_TEST_SPEED=0'] : []),
     ])
-    this.#start(host, host, 'mfschunkserver', ['-c', config, '-f', 'start'])
+    const options = ['-c', config, '-f', 'start']
+    if (this.#chunkservers === 'real') this.#start(host, host, 'mfschunkserver', options)
+    else this.#start(host, host, process.execPath, [source('cli/mfschunkserver.ts'), ...options])
   }
 
   /** Mounts with Debian's mfsmount on the client. @returns whether it could */
@@ -288,6 +302,21 @@ export class Lab {
   shell(host: Host, line: string): number | null {
     const command = [`--net=/run/netns/${this.#namespace(host)}`, 'sh', '-c', line]
     return spawnSync('nsenter', command, { encoding: 'utf8', timeout: 60_000 }).status
+  }
+
+  /** What a line of shell on a host prints. @throws Error with what it complained of */
+  output(host: Host, line: string): string {
+    const command = [`--net=/run/netns/${this.#namespace(host)}`, 'sh', '-c', line]
+    return execFileSync('nsenter', command, { encoding: 'utf8', timeout: 60_000 })
+  }
+
+  /** A Node program on a host, whose input and output are the caller's. */
+  program(host: Host, ...args: string[]): ChildProcess {
+    const command = [`--net=/run/netns/${this.#namespace(host)}`, process.execPath, ...args]
+    const child = spawn('nsenter', command, { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#processes.set(`program-${child.pid}`, child)
+    writeFileSync(join(this.folder, `program-${child.pid}.log`), '')
+    return child
   }
 
   /** A line of shell on a host that goes on beside. */
