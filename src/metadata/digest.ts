@@ -42,6 +42,7 @@ export const Fact = {
   NODE_ATIME_MORE: 32,
   NODE_MTIME_MORE: 33,
   NODE_CTIME_MORE: 34,
+  CHUNK_TAIL: 35,
 } as const
 export type Fact = (typeof Fact)[keyof typeof Fact]
 

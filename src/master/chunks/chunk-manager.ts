@@ -399,7 +399,7 @@ export class ChunkManager implements ChunkService {
     this.#repairer.whenSafe(this.#ledger.state.chunks.find(chunkId), done)
   }
 
-  grow(request: WriteRequest, length: number, go: Parameters<ChunkService['grow']>[2]): void {
+  grow(request: CutRequest, length: number, go: Parameters<ChunkService['grow']>[2]): void {
     this.#writes.grow(request, length, go)
   }
 

@@ -56,8 +56,11 @@ export interface ChunkService {
   sessionEnded(session: SessionId): void
   /** Runs `done` once the chunk has all the copies that it shall have, or can have now; at once when it has. */
   whenSafe(chunkId: number, done: () => void): void
-  /** Waits until the file may grow to `length`: LOCKED while a write at its present end is neither ended nor given up. */
-  grow(request: WriteRequest, length: number, go: (status: Status) => void): void
+  /**
+   * Waits until the file may grow to `length`: LOCKED while a write at its present end is neither ended nor given up. What
+   * lies behind that end is zeros then.
+   */
+  grow(request: CutRequest, length: number, go: (status: Status) => void): void
   /**
    * Cuts (or lengthens) the chunk at the end of a new length on its servers. Commits TRUNC and UNLOCK, or gives the file a
    * chunk of its own; what `answer` commits is as durable as that.

@@ -155,6 +155,10 @@ export class Writes {
       if (!nodes.isFile(inode)) return answer({ status: Status.ENOENT })
       const held = this.#heldEnd(request, index * MFSCHUNKSIZE)
       if (held !== 0) return leases.park(held, waiter)
+      const unclean = this.#uncleanSlot(inode, index)
+      if (unclean !== undefined) {
+        return this.#clean(request, unclean, status => (status === Status.OK ? attempt() : answer({ status })))
+      }
       const row = nodes.chunkRow(inode, index)
       if (row === 0) return this.#create(pending)
       why = this.#isLockedFor(row, request) && !this.#isOwnWrite(row, request) ? Status.LOCKED : Status.CHUNKBUSY
@@ -418,16 +422,54 @@ export class Writes {
 
   // --- changing the length
 
-  grow(request: WriteRequest, length: number, go: End): void {
+  grow(request: CutRequest, length: number, go: End): void {
     const { leases } = this.#parts
     const attempt = () => {
       if (request.isStale?.()) return
       const held = this.#heldEnd(request, length)
-      if (held === 0) go(Status.OK)
-      else leases.park(held, waiter)
+      if (held !== 0) return leases.park(held, waiter)
+      const unclean = this.#uncleanSlot(request.inode, Math.floor((length - 1) / MFSCHUNKSIZE))
+      if (unclean === undefined) go(Status.OK)
+      else this.#clean(request, unclean, status => (status === Status.OK ? attempt() : go(status)))
     }
     const waiter: Waiter = leases.waiter(attempt, () => go(Status.LOCKED))
     attempt()
+  }
+
+  /**
+   * The first chunk at or behind the end of the file, up to `last`, that may hold there what belongs to another file. One
+   * that is being written is its writer's until that is over.
+   */
+  #uncleanSlot(inode: Inode, last: number): number | undefined {
+    const { nodes, chunks } = this.#state
+    if (!nodes.isFile(inode)) return undefined
+    const end = Math.min(last, nodes.chunkSlots(inode) - 1)
+    for (let index = Math.floor(nodes.length.get(inode) / MFSCHUNKSIZE); index <= end; index++) {
+      const row = nodes.chunkRow(inode, index)
+      if (row !== 0 && chunks.isTailUnknown(row) && chunks.lockedTo.get(row) === 0 && !this.#isLost(row)) return index
+    }
+    return undefined
+  }
+
+  #isLost(row: number): boolean {
+    const { copies, servers } = this.#parts
+    return copies.good(row).length === 0 && servers.knowAll && !this.#areCopiesToCome(row)
+  }
+
+  /** Cuts a chunk where the file ends: what it shares with others becomes its own. `end` runs when nobody has it locked. */
+  #clean({ begun: _, ...request }: CutRequest, index: number, end: End): void {
+    const { env, abandoned } = this.#parts
+    const { nodes, chunks } = this.#state
+    const { inode } = request
+    const length = Math.max(nodes.length.get(inode), index * MFSCHUNKSIZE)
+    this.truncate({ ...request, index }, length, status => {
+      env.clock.soon(() => {
+        const row = nodes.isFile(inode) ? nodes.chunkRow(inode, index) : 0
+        // The line that says that it is cut was written, and it is not.
+        if (status !== Status.OK && row !== 0 && !chunks.isTailUnknown(row)) abandoned.leftUncut(row, { inode, index })
+        end(status)
+      })
+    })
   }
 
   /**

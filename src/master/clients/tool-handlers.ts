@@ -14,6 +14,7 @@ import { statsOf } from '../../metadata/namespace/tree.ts'
 import { decideQuota, NO_QUOTA } from '../../metadata/quota/decide.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { u32, u64n, Writer } from '../../protocol/codec.ts'
+import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import { NOBODY, type RequestContext } from './context.ts'
@@ -40,13 +41,27 @@ function onAppendSlice(context: RequestContext, payload: Buffer): void {
   const from = flags & cltoma.AppendFlag.FROM_END ? -slice.from : slice.from
   const to = flags & cltoma.AppendFlag.TO_END ? -slice.to : slice.to
   const request = { inode, source, from, to }
-  const decision = decideAppend(context.state, context.asker(caller), request, context.now())
-  if (context.granted(decision) && decision.entries.length > 0) {
-    const length = context.state.nodes.length.get(inode)
-    context.services.cache.changed(inode, context.sessionId)
-    context.tellAll(inode, matocl.lengthHasChanged, { msgid: 0, inode, length })
+  const { state, services, sessionId } = context
+  const asker = context.asker(caller)
+  const append = () => {
+    const decision = decideAppend(state, asker, request, context.now())
+    if (context.granted(decision) && decision.entries.length > 0) {
+      const length = state.nodes.length.get(inode)
+      services.cache.changed(inode, sessionId)
+      context.tellAll(inode, matocl.lengthHasChanged, { msgid: 0, inode, length })
+    }
+    context.answerStatus(matocl.fuseAppendSlice, msgid, decision.status)
   }
-  context.answerStatus(matocl.fuseAppendSlice, msgid, decision.status)
+  const decision = decideAppend(state, asker, request, context.now())
+  if (decision.status !== Status.OK || decision.entries.length === 0) return append()
+  const file = resolve(state, asker, inode)
+  const growth = { inode: file, index: 0, session: sessionId, continues: false, isStale: () => context.dropIfStale() }
+  // Up to the end of its last chunk it grows by zeros.
+  const chunkEnd = (Math.floor(state.nodes.length.get(file) / MFSCHUNKSIZE) + 1) * MFSCHUNKSIZE
+  services.chunks.grow(growth, chunkEnd, status => {
+    if (status === Status.OK) services.ledger.together(append)
+    else context.answerStatus(matocl.fuseAppendSlice, msgid, status)
+  })
 }
 
 function onRepair(context: RequestContext, payload: Buffer): void {

@@ -93,7 +93,7 @@ function* lockLines({ flocks, posixLocks }: State): Generator<string> {
 
 function* chunkLines({ chunks }: State): Generator<string> {
   for (const row of chunks.rows()) {
-    const archived = chunks.isArchived(row) ? ' archived' : ''
+    const archived = (chunks.isArchived(row) ? ' archived' : '') + (chunks.isTailUnknown(row) ? ' tail' : '')
     yield `CHNK ${chunks.id(row).toString(16)} version ${chunks.version.get(row)} lockedTo ${chunks.lockedTo.get(row)}${archived}`
   }
 }

@@ -6,6 +6,7 @@
 //
 // A seal (journal/checkpoint-seal.ts) may follow; it covers all of this.
 //
+// ELKU: chunks that must be cut before a file grows over their end: { chunk:64 }…
 // ELKT: what times need besides (protocol/fine-times.ts): { inode:32 atime:32 mtime:32 ctime:32 }…
 import type { State } from '../state.ts'
 import type { Inode } from '../types.ts'
@@ -15,6 +16,8 @@ import type { CheckpointOutput } from './output.ts'
 
 export const FINE_TIMES_SECTION = 'ELKT 1.0'
 const FINE_TIMES_BYTES = 16
+export const TAILS_SECTION = 'ELKU 1.0'
+const TAIL_BYTES = 8
 /** A seal begins (journal/checkpoint-seal.ts): nothing follows it. */
 const SEAL = 'ELKFSEAL'
 
@@ -30,7 +33,20 @@ export async function readExtras(input: CheckpointInput, state: State): Promise<
     const header = input.text(8)
     const bytes = input.u64n()
     if (header === FINE_TIMES_SECTION) await readFineTimes(input, state, bytes)
+    else if (header === TAILS_SECTION) await readTails(input, state, bytes)
     else await skip(input, bytes)
+  }
+}
+
+async function readTails(input: CheckpointInput, { chunks }: State, bytes: number): Promise<void> {
+  input.section = TAILS_SECTION.slice(0, 4)
+  if (bytes % TAIL_BYTES !== 0) input.fail(`${bytes} bytes are not a whole number of records`)
+  for (let left = bytes; left > 0; left -= TAIL_BYTES) {
+    if (input.left < TAIL_BYTES) await input.fill(TAIL_BYTES)
+    const chunkId = input.u64n()
+    const row = chunks.find(chunkId)
+    if (row === 0) input.fail(`chunk ${chunkId.toString(16)} does not exist`)
+    chunks.setTailUnknown(row, true)
   }
 }
 
@@ -62,6 +78,21 @@ export function fineTimesBytes(state: State): number {
   let count = 0
   for (const inode of state.nodes.inodes()) if (hasFineTimes(state, inode)) count++
   return count * FINE_TIMES_BYTES
+}
+
+/** Bytes of the section; 0 when there is nothing to tell. */
+export function tailsBytes({ chunks }: State): number {
+  let count = 0
+  for (const row of chunks.rows()) if (chunks.isTailUnknown(row)) count++
+  return count * TAIL_BYTES
+}
+
+export function* writeTails(output: CheckpointOutput, { chunks }: State): Generator<void> {
+  for (const row of chunks.rows()) {
+    if (!chunks.isTailUnknown(row)) continue
+    output.u64n(chunks.id(row))
+    yield
+  }
 }
 
 export function* writeFineTimes(output: CheckpointOutput, state: State): Generator<void> {

@@ -4,7 +4,7 @@ import type { LabelMasks } from '../chunks/storage-classes.ts'
 import { edgesOf } from '../namespace/tree.ts'
 import type { State } from '../state.ts'
 import { type Inode, isFileType, NodeType, ROOT } from '../types.ts'
-import { FINE_TIMES_SECTION, fineTimesBytes, writeFineTimes } from './extras.ts'
+import { FINE_TIMES_SECTION, fineTimesBytes, TAILS_SECTION, tailsBytes, writeFineTimes, writeTails } from './extras.ts'
 import { EOF_MARKER, SIGNATURE, STORED_COUNTERS } from './format.ts'
 import { CheckpointOutput } from './output.ts'
 
@@ -30,9 +30,10 @@ export function* writeCheckpoint(state: State): Generator<Buffer> {
   yield* large('CHNK 1.1', 8 + 17 * (state.chunks.count + 1), output => writeChunks(output, state))
   frame.text(EOF_MARKER)
   yield* frame.takeAll()
-  const bytes = fineTimesBytes(state)
-  if (bytes === 0) return
-  yield* large(FINE_TIMES_SECTION, bytes, output => writeFineTimes(output, state))
+  const [times, tails] = [fineTimesBytes(state), tailsBytes(state)]
+  if (times === 0 && tails === 0) return
+  if (tails > 0) yield* large(TAILS_SECTION, tails, output => writeTails(output, state))
+  if (times > 0) yield* large(FINE_TIMES_SECTION, times, output => writeFineTimes(output, state))
   frame.text(EOF_MARKER)
   yield* frame.takeAll()
 }

@@ -25,6 +25,8 @@ export class ChunkTable {
   /** Locked by a writer until then; 0 when free. */
   readonly lockedTo: FactField
   readonly #archived: FactField
+  /** 1: behind the end of a file whose last chunk it is may be what others wrote. */
+  readonly #tailUnknown: FactField
   /** Files that hold it, once for each slot. */
   readonly references = wordField(this.#records, 4)
   readonly #sclassId = new WordField(this.#records, 5, 8)
@@ -47,6 +49,7 @@ export class ChunkTable {
     this.version = fact(Fact.CHUNK_VERSION, 2)
     this.lockedTo = fact(Fact.CHUNK_LOCK, 3)
     this.#archived = fact(Fact.CHUNK_ARCHIVED, 1, 1, 31)
+    this.#tailUnknown = fact(Fact.CHUNK_TAIL, 5, 1, 8)
   }
 
   get count(): number {
@@ -113,7 +116,7 @@ export class ChunkTable {
   remove(row: number): void {
     this.#index.remove(hashOf(this.#id.get(row)), row)
     this.observer.chunkChanged(row)
-    for (const fact of [this.version, this.lockedTo, this.#archived]) fact.set(row, 0)
+    for (const fact of [this.version, this.lockedTo, this.#archived, this.#tailUnknown]) fact.set(row, 0)
     this.#digest.remove(Fact.CHUNK, this.#id.get(row), 0)
     this.#id.set(row, 0)
     this.references.set(row, 0)
@@ -135,10 +138,28 @@ export class ChunkTable {
     this.observer.chunkChanged(row)
   }
 
+  /** Whether zeros need not follow where a file ends in the chunk: it must be cut there before the file grows. */
+  isTailUnknown(row: number): boolean {
+    return this.#tailUnknown.get(row) !== 0
+  }
+
+  setTailUnknown(row: number, isUnknown: boolean): void {
+    this.#tailUnknown.set(row, isUnknown ? 1 : 0)
+  }
+
   /** The storage class that rules its copies; 0 when no file holds it. */
   sclassId(row: number): number {
     const mixed = this.#mixedClasses.get(row)
     return mixed ? this.#rulingClass(mixed) : this.#sclassId.get(row)
+  }
+
+  /**
+   * One more slot of a file holds the chunk, for good. What is being written there, and who dies over it leaves, belongs to
+   * none but one of the files that hold it.
+   */
+  share(row: number, sclassId: number): void {
+    if (this.references.get(row) > 0 && this.lockedTo.get(row) !== 0) this.setTailUnknown(row, true)
+    this.addReference(row, sclassId)
   }
 
   /** One more slot of a file of this class holds the chunk. */
@@ -185,7 +206,7 @@ export class ChunkTable {
   fold(into: Digest): void {
     for (const row of this.rows()) {
       into.add(Fact.CHUNK, this.#id.get(row), 0)
-      for (const fact of [this.version, this.lockedTo, this.#archived]) fact.fold(row, into)
+      for (const fact of [this.version, this.lockedTo, this.#archived, this.#tailUnknown]) fact.fold(row, into)
     }
   }
 

@@ -217,6 +217,7 @@ const chunkKind: Kind<number> = {
       version: String(chunks.version.get(row)),
       'locked until': date(chunks.lockedTo.get(row)),
       archived: chunks.isArchived(row) ? 'yes' : 'no',
+      'behind the end': chunks.isTailUnknown(row) ? 'not known' : 'zeros',
     }
   },
 }

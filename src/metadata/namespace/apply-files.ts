@@ -42,7 +42,7 @@ function replaceChunk(state: State, inode: Inode, index: number, row: number): v
   const sclassId = nodes.sclassId.get(inode)
   if (before !== 0) chunks.dropReference(before, sclassId)
   nodes.setChunkRow(inode, index, row)
-  if (row !== 0) chunks.addReference(row, sclassId)
+  if (row !== 0) chunks.share(row, sclassId)
 }
 
 /** A new chunk at a slot; what was there loses a reference. Returns its id. */
@@ -84,6 +84,7 @@ export const fileOperations: Operations<
     if (index >= state.nodes.chunkSlots(inode)) fail(Status.EINVAL, `file ${inode} has no chunk ${index}`)
     if (state.nodes.chunkRow(inode, index) === 0) fail(Status.NOCHUNK, `chunk ${index} of file ${inode} is a hole`)
     expectResult('the chunk', chunkId, writableChunk(state, inode, index, true))
+    state.chunks.setTailUnknown(state.chunks.find(chunkId), false)
     lock(state, chunkId, ts)
   },
 

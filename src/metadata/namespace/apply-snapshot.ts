@@ -213,7 +213,7 @@ function copyContents(state: State, source: Inode, target: Inode): void {
     nodes.setChunkSlots(target, nodes.chunkSlots(source))
     nodes.eachChunk(source, (row, index) => {
       nodes.setChunkRow(target, index, row)
-      chunks.addReference(row, nodes.sclassId.get(target))
+      chunks.share(row, nodes.sclassId.get(target))
     })
     nodes.length.set(target, nodes.length.get(source))
   })

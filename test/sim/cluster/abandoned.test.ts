@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ClusterSession } from '../../../src/client/cluster-session.ts'
+import * as cltoma from '../../../src/protocol/cltoma.ts'
 import { OpenFlag } from '../../../src/protocol/cltoma.ts'
 import type { SimHost } from '../host.ts'
 import { copyContents, copyFiles } from './chunk-copies.ts'
@@ -105,6 +106,61 @@ test('what a dead client left behind the end is cut off even when the log does n
     })
   }
 })
+
+/** A snapshot of the file beside it. @returns its inode */
+async function snapshot(session: ClusterSession, inode: number): Promise<number> {
+  const request = { msgid: 0, inode, parent: ROOT, name: 'copy', caller: root, umask: 0, mode: 0 }
+  const { body } = await session.forward(cltoma.fuseSnapshot.code, cltoma.fuseSnapshot.encode(request).subarray(12))
+  assert.equal(body[0], 0)
+  const found = await session.lookup(ROOT, 'copy', root)
+  assert.ok(found.status === undefined)
+  return found.inode
+}
+
+/** Ways for a file to grow over its end. */
+const growths: Record<string, (session: ClusterSession, inode: number) => Promise<unknown>> = {
+  'is made longer': (session, inode) => session.truncate(inode, true, root, LOST_AT + 2 * LOST_BYTES),
+  'is made longer than a chunk': (session, inode) => session.truncate(inode, true, root, GROWN_TO),
+  'is written behind its end': async (session, inode) => {
+    assert.equal(await session.data(inode).write(LOST_AT + LOST_BYTES, KEPT), 0)
+    assert.equal(await session.data(inode).flush(), 0)
+  },
+  'gets another file appended': async (session, inode) => {
+    const made = await session.create(ROOT, `more${inode}`, 0o644, 0, root)
+    const source = made.status === undefined ? made.inode : 0
+    assert.equal(await session.data(source).write(0, KEPT), 0)
+    assert.equal(await session.data(source).flush(), 0)
+    const request = { msgid: 0, flags: 0, inode, source, from: 0, to: 1, caller: root }
+    const { body } = await session.forward(
+      cltoma.fuseAppendSlice.code,
+      cltoma.fuseAppendSlice.encode(request).subarray(12),
+    )
+    assert.equal(body[0], 0)
+  },
+  'is written in another chunk': async (session, inode) => {
+    assert.equal(await session.data(inode).write(GROWN_TO, KEPT), 0)
+    assert.equal(await session.data(inode).flush(), 0)
+  },
+}
+
+for (const [what, grow] of Object.entries(growths)) {
+  test(`what a dead client left in a file that was snapshotted meanwhile is not seen when either ${what}`, async () => {
+    for (const afterMs of MOMENTS) {
+      await withDeadWriter(afterMs, async (cluster, inode) => {
+        const session = await cluster.connect(cluster.addClientHost().env('snapshots'))
+        const copy = await snapshot(session, inode)
+        await cluster.sleep(2 * LEASE_MS)
+        for (const file of [copy, inode]) {
+          await grow(await opened(cluster, file), file)
+          const reader = await opened(cluster, file)
+          assert.deepEqual(await readRange(reader, file, 0, KEPT.length), KEPT)
+          const hole = await readRange(reader, file, LOST_AT, LOST_BYTES)
+          assert.ok(hole.equals(Buffer.alloc(LOST_BYTES)), `file ${file}, after ${afterMs} ms`)
+        }
+      })
+    }
+  })
+}
 
 // Seed 3059 (clients) saw now this, now that.
 test('who reads what a dead client was writing sees the same from then on', async () => {
@@ -244,4 +300,26 @@ test('a client that was cut off may end its write when nobody else has gone on',
     cluster.killMaster(false, 15_000)
     assert.equal(await session.data(inode).flush(), 0)
     assert.deepEqual(await readRange(session, inode, 0, KEPT.length), KEPT)
+  }))
+
+test('what a client was writing while a snapshot was made is not seen behind its end, after the next start neither', () =>
+  withWriter(async (cluster, host, session, inode) => {
+    assert.equal(await session.data(inode).write(0, KEPT), 0)
+    assert.equal(await session.data(inode).flush(), 0)
+    assert.equal(await session.data(inode).write(LOST_AT, Buffer.alloc(LOST_BYTES, 'more')), 0)
+    const ended = session.data(inode).flush()
+    await cluster.sleep(6)
+    cluster.network.partition(host.address, cluster.masterHost.address)
+    const other = await cluster.connect(cluster.addClientHost().env('snapshots'))
+    const copy = await snapshot(other, inode)
+    cluster.network.heal()
+    assert.equal(await ended, 0)
+    await other.unlink(ROOT, 'file', root)
+    cluster.killMaster(false, 1000)
+    await cluster.sleep(20_000)
+    const last = await opened(cluster, copy)
+    await last.truncate(copy, true, root, GROWN_TO)
+    assert.deepEqual(await readRange(last, copy, 0, KEPT.length), KEPT)
+    const hole = await readRange(last, copy, LOST_AT, LOST_BYTES)
+    assert.ok(hole.equals(Buffer.alloc(LOST_BYTES)))
   }))
