@@ -15,6 +15,7 @@ const USAGE = `usage: npm run bench -- [option...]
   --rounds N        how often each step is measured on each column (default 3)
   --only LIST       groups of steps: ${groups.join(', ')} (default: all)
   --columns LIST    ${columns.map(column => `${column} (${columnNames[column]})`).join(', ')} (default: all)
+  --unsynced        ours syncs neither its log nor its chunks, as the original
   --quick           a tenth of the work, one round: to see that all is well, not for figures
   --json FILE       every single measurement, for programs
 Needs root, /dev/fuse and, once, the network: Debian's MooseFS and a C compiler are installed when missing.
@@ -25,6 +26,7 @@ interface Options {
   only: readonly Group[]
   wanted: readonly Column[]
   scale: number
+  unsynced: boolean
   json: string | undefined
 }
 
@@ -50,7 +52,7 @@ function parseOrRefuse<T>(parse: () => T): T {
 function readOptions(): Options {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const
-  const options = { rounds: text, only: text, columns: text, quick: flag, json: text, help: flag }
+  const options = { rounds: text, only: text, columns: text, unsynced: flag, quick: flag, json: text, help: flag }
   const { values } = parseOrRefuse(() => parseArgs({ options }))
   if (values.help) {
     console.log(USAGE)
@@ -63,13 +65,14 @@ function readOptions(): Options {
     only: chosen(groups, values.only),
     wanted: chosen(columns, values.columns),
     scale: values.quick ? 0.1 : 1,
+    unsynced: values.unsynced ?? false,
     json: values.json,
   }
 }
 
 class Bench {
   readonly #options: Options
-  readonly #sides = new Sides()
+  readonly #sides: Sides
   readonly #scratch = mkdtempSync(join(tmpdir(), 'elkfs-bench-'))
   readonly #load = join(this.#scratch, 'load')
   readonly #lines = new Map<string, Line>()
@@ -79,6 +82,7 @@ class Bench {
 
   constructor(options: Options) {
     this.#options = options
+    this.#sides = new Sides(options.unsynced)
   }
 
   async run(): Promise<void> {
@@ -164,7 +168,9 @@ class Bench {
     if (lines.length === 0) return
     const { wanted, json, rounds } = this.#options
     console.log(`${cpus().length} x ${cpus()[0]?.model}, Linux ${release()}, Node ${process.version}`)
-    console.log(`${new Date().toISOString().slice(0, 10)}, medians of ${rounds} (least-most)\n`)
+    console.log(
+      `${new Date().toISOString().slice(0, 10)}, medians of ${rounds} (least-most)${this.#options.unsynced ? ', ours without syncs' : ''}\n`,
+    )
     console.log(`${rateTable(lines, wanted)}\n\nCPU time\n\n${cpuTable(lines, wanted)}`)
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(toJson(lines), null, 2)}\n`)
   }

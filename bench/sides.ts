@@ -37,9 +37,19 @@ interface Mount {
   pids: string[]
 }
 
+/** What ours gives up to promise no more than the original: its log and its chunks go to the disk when the system likes. */
+const UNSYNCED_MASTER = 'CHANGELOG_SYNC=none'
+const UNSYNCED_MOUNT = ['-o', 'fsync=memory']
+
 export class Sides {
+  readonly #unsynced: boolean
   readonly #clusters: Cluster[] = []
   readonly #mounts = new Map<Column, Mount>()
+
+  /** @param unsynced whether ours syncs nothing, as the original */
+  constructor(unsynced: boolean) {
+    this.#unsynced = unsynced
+  }
 
   /** Starts what the columns need. What was started until an error must be closed too. */
   async start(wanted: readonly Column[]): Promise<void> {
@@ -61,6 +71,7 @@ export class Sides {
   #startCluster(master: string, chunkserver: string): Cluster {
     const cluster = new Cluster()
     this.#clusters.push(cluster)
+    if (this.#unsynced && master !== 'mfsmaster') cluster.masterLines.push(UNSYNCED_MASTER)
     cluster.startMasterWith(master)
     for (const host of CHUNKSERVERS) cluster.startChunkserverWith(chunkserver, host)
     return cluster
@@ -69,7 +80,7 @@ export class Sides {
   #addMount(column: Column, cluster: Cluster, program: string): void {
     const folder = join(cluster.folder, `mnt-${column}`)
     mkdirSync(folder)
-    this.#mounts.set(column, { cluster, program, folder, pids: mounted(cluster, program, folder) })
+    this.#mounts.set(column, { cluster, program, folder, pids: this.#mounted(cluster, program, folder) })
   }
 
   /** A new file needs servers that have told the master about their space. */
@@ -99,7 +110,15 @@ export class Sides {
   remount(column: Column): void {
     const mount = this.#mount(column)
     execFileSync('umount', [mount.folder])
-    mount.pids = mounted(mount.cluster, mount.program, mount.folder)
+    mount.pids = this.#mounted(mount.cluster, mount.program, mount.folder)
+  }
+
+  /** Mounts, and finds out which process that is. */
+  #mounted(cluster: Cluster, program: string, folder: string): string[] {
+    const before = new Set(cluster.pids())
+    const options = this.#unsynced && program !== 'mfsmount' ? UNSYNCED_MOUNT : []
+    cluster.mountWith(program, folder, undefined, ...options)
+    return cluster.pids().filter(pid => !before.has(pid))
   }
 
   /** Folders of the column's chunkservers. */
@@ -123,13 +142,6 @@ export class Sides {
     for (const { folder } of this.#mounts.values()) spawnSync('umount', ['-l', folder], { stdio: 'ignore' })
     for (const cluster of this.#clusters) await cluster.close()
   }
-}
-
-/** Mounts, and finds out which process that is. */
-function mounted(cluster: Cluster, program: string, folder: string): string[] {
-  const before = new Set(cluster.pids())
-  cluster.mountWith(program, folder)
-  return cluster.pids().filter(pid => !before.has(pid))
 }
 
 function proc(pid: string, file: string): string {

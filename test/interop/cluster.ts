@@ -190,8 +190,8 @@ export class Cluster {
   }
 
   /** A mount as administrators make one, at a folder of its own. */
-  mountWith(program: string, folder: string, master = MASTER_IP): void {
-    this.run(program, folder, '-H', master)
+  mountWith(program: string, folder: string, master = MASTER_IP, ...options: string[]): void {
+    this.run(program, folder, '-H', master, ...options)
     if (folder !== this.mountPoint && !this.#otherMounts.includes(folder)) this.#otherMounts.push(folder)
   }
 
