@@ -15,6 +15,7 @@ export class ProtocolError extends Error {
 export const ANY_VERSION = 0xffffffff
 
 const SLAB_BYTES = 256 * 1024
+const REUSED_BYTES_MAX = 4 * 1024 * 1024
 
 /** Appends fields to a slab of memory; a finished frame is a view into the slab, never copied again. */
 export class Writer {
@@ -41,11 +42,18 @@ export class Writer {
     return written
   }
 
-  /** Ends the frame: a view of its bytes, valid for ever (the slab is never reused). */
+  /** Ends the frame: a view of its bytes, valid until reuse(), which few call. */
   take(): Buffer {
     const frame = this.buffer.subarray(this.start, this.position)
     this.start = this.position
     return frame
+  }
+
+  /** For one whose frames are copied at once: gives its memory for the next one, unless that is uncommonly much. */
+  reuse(): void {
+    if (this.buffer.length > REUSED_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
+    this.start = 0
+    this.position = 0
   }
 }
 

@@ -254,7 +254,7 @@ function onLink(context: RequestContext, payload: Buffer): void {
 const { DOT: EDGE_START, DOTDOT: EDGE_DOTDOT, END: EDGE_END } = cltoma.ListingEdge
 const MAX_LISTING_BYTES = 0xffff0000
 
-/** Its memory is not used again, only what is left of it. */
+/** What it holds is copied into the answer, and its memory used again. */
 const listingWriter = new Writer()
 
 function onReaddir(context: RequestContext, payload: Buffer): void {
@@ -273,6 +273,7 @@ function onReaddir(context: RequestContext, payload: Buffer): void {
     return fail(Status.EACCES)
   touch(context, directory)
   const out = listingWriter
+  out.reuse()
   out.version = context.version
   // Without an object or a string for each entry: what matocl.direntPlus and matocl.dirent declare.
   const writeNode = (child: Inode) => {
