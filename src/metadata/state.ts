@@ -45,8 +45,8 @@ export class State {
   readonly sustainedLists: readonly number[]
 
   constructor() {
-    this.trashLists = Array.from({ length: TRASH_BUCKETS }, () => this.lists.add(0))
-    this.sustainedLists = Array.from({ length: SUSTAINED_BUCKETS }, () => this.lists.add(0))
+    this.trashLists = this.lists.addBuckets(TRASH_BUCKETS)
+    this.sustainedLists = this.lists.addBuckets(SUSTAINED_BUCKETS)
   }
 
   /**

@@ -1,6 +1,7 @@
 // A disk that forgets. What a program wrote is visible to it at once, but a power cut takes back what was not synced:
 // each un-synced write is kept, lost or torn by chance, in any order, and of the changes of names only a first part stays.
 import type { Disk, DiskFile, DiskLock, DiskSpace, FileChange, FileStat, OpenMode } from '../../src/env/disk.ts'
+import { failure } from './failure.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** A change of a file's contents, with what it replaced. Without `bytes` the file gets the size `position`. */
@@ -142,10 +143,6 @@ interface InFlight {
   run: () => unknown
   /** Does a part only, as a write that was killed. */
   runPart?: (() => unknown) | undefined
-}
-
-function failure(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${path}`), { code })
 }
 
 const folderOf = (path: string) => path.slice(0, Math.max(1, path.lastIndexOf('/')))

@@ -189,6 +189,18 @@ test('a killed program gets no connection that it had asked for', async () => {
   assert.equal(network.connections, 0)
 })
 
+test('a killed program that closes its listener leaves that of the next one alone', async () => {
+  const { host, play } = world(1)
+  const [server, client] = [host('10.0.0.1'), host('10.0.0.2')]
+  await play(async () => {
+    const former = await server.env('former').net.listen('*', 9000, () => {})
+    server.kill()
+    await server.env('next').net.listen('*', 9000, () => {})
+    await former.close()
+    await client.env('client').net.connect('10.0.0.1', 9000, { timeoutMs: 100 })
+  })
+})
+
 test('a program that does not read makes the other side queue', async () => {
   const { scheduler, host } = world(6)
   let received = 0

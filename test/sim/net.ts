@@ -1,5 +1,6 @@
 // A simulated network: ordered connections with random delays and a window, cut, silenced or partitioned at will.
 import type { Connection, ConnectionHandlers, ConnectOptions, Listener, Net } from '../../src/env/net.ts'
+import { failure } from './failure.ts'
 import type { Scheduler } from './scheduler.ts'
 
 interface Door {
@@ -21,7 +22,7 @@ const WINDOW_BYTES = 256 << 10
 /** One write of so many arrives in two pieces. */
 const SPLIT_ONE_IN = 40
 
-const reset = () => Object.assign(new Error('connection reset'), { code: 'ECONNRESET' })
+const reset = () => failure('ECONNRESET', 'connection reset')
 
 class SimConnection implements Connection {
   readonly remoteAddress: string
@@ -274,9 +275,14 @@ export class SimNetwork {
       listen: async (_host, port, onConnection): Promise<Listener> => {
         const key = `${address}:${port}`
         if (!isAlive()) return new Promise(() => {})
-        if (this.#doors.has(key)) throw Object.assign(new Error(`EADDRINUSE: ${key}`), { code: 'EADDRINUSE' })
-        this.#doors.set(key, { host: address, onConnection })
-        return { port, close: async () => void this.#doors.delete(key) }
+        if (this.#doors.has(key)) throw failure('EADDRINUSE', key)
+        const door = { host: address, onConnection }
+        this.#doors.set(key, door)
+        const close = async () => {
+          // Perhaps it is the next program's by now.
+          if (this.#doors.get(key) === door) this.#doors.delete(key)
+        }
+        return { port, close }
       },
       connect: (host, port, options) => this.#connect(address, isAlive, host, port, options),
       resolve: async host => [host],
@@ -291,7 +297,7 @@ export class SimNetwork {
     { timeoutMs }: ConnectOptions,
   ): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const refuse = (code: string) => isAlive() && reject(Object.assign(new Error(`${code}: ${to}:${port}`), { code }))
+      const refuse = (code: string) => isAlive() && reject(failure(code, `${to}:${port}`))
       this.scheduler.at(this.delayMs(), () => {
         if (!isAlive()) return
         // It takes both directions to call somebody.

@@ -43,6 +43,11 @@ export class ListTable {
     return row
   }
 
+  /** So many lists without an owner. */
+  addBuckets(count: number): number[] {
+    return Array.from({ length: count }, () => this.#rows.take())
+  }
+
   /** What is left is all zeros, as in a row that was never used. */
   remove(row: number): void {
     const start = this.#records.start(row)

@@ -83,7 +83,7 @@ export class EtcdModel {
           isOver = true
           end()
         })
-      this.#scheduler.at(REQUEST_MS, () => finish(() => reject(new EtcdError('no answer from etcd'))))
+      this.#scheduler.at(REQUEST_MS, () => isOver || finish(() => reject(new EtcdError('no answer from etcd'))))
       const carryOut = () => {
         if (way.isCut()) {
           // Sent again by the system until the way is free, or given up.

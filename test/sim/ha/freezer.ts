@@ -99,34 +99,12 @@ export class Freezer {
   #net(base: Net): Net {
     return {
       listen: (host, port, onConnection) =>
-        base.listen(host, port, connection => this.gate(() => onConnection(this.#connection(connection)))),
-      connect: async (...args) => this.#connection(await this.#awaited(base.connect(...args))),
+        base.listen(host, port, connection =>
+          this.gate(() => onConnection(new GatedConnection(connection, this.gate))),
+        ),
+      connect: async (...args) => new GatedConnection(await this.#awaited(base.connect(...args)), this.gate),
       resolve: host => this.#awaited(base.resolve(host)),
     }
-  }
-
-  #connection(base: Connection): Connection {
-    const { gate } = this
-    const proxy = Object.create(base, {
-      handle: {
-        value: (handlers: ConnectionHandlers) =>
-          base.handle({
-            data: bytes => gate(() => handlers.data(bytes)),
-            drain: () => gate(() => handlers.drain?.()),
-            closed: error => gate(() => handlers.closed(error)),
-          }),
-      },
-    })
-    // Members with private state must see the object that has it.
-    for (const name of ['write', 'writev', 'pause', 'resume', 'end', 'destroy'] as const) {
-      Object.defineProperty(proxy, name, {
-        value: (...args: unknown[]) => (base[name] as (...args: unknown[]) => void)(...args),
-      })
-    }
-    for (const name of ['remoteAddress', 'remotePort', 'localAddress', 'queuedBytes'] as const) {
-      Object.defineProperty(proxy, name, { get: () => base[name] })
-    }
-    return proxy
   }
 
   #disk(base: Disk): Disk {
@@ -156,5 +134,64 @@ export class Freezer {
         error => this.gate(() => reject(error)),
       )
     })
+  }
+}
+
+/** What comes in goes through the gate; what goes out is the connection's own. */
+class GatedConnection implements Connection {
+  readonly #base: Connection
+  readonly #gate: (action: () => void) => void
+
+  constructor(base: Connection, gate: (action: () => void) => void) {
+    this.#base = base
+    this.#gate = gate
+  }
+
+  get remoteAddress(): string {
+    return this.#base.remoteAddress
+  }
+
+  get remotePort(): number {
+    return this.#base.remotePort
+  }
+
+  get localAddress(): string {
+    return this.#base.localAddress
+  }
+
+  get queuedBytes(): number {
+    return this.#base.queuedBytes
+  }
+
+  handle(handlers: ConnectionHandlers): void {
+    this.#base.handle({
+      data: bytes => this.#gate(() => handlers.data(bytes)),
+      drain: () => this.#gate(() => handlers.drain?.()),
+      closed: error => this.#gate(() => handlers.closed(error)),
+    })
+  }
+
+  write(bytes: Buffer): void {
+    this.#base.write(bytes)
+  }
+
+  writev(buffers: readonly Buffer[], taken?: () => void): void {
+    this.#base.writev(buffers, taken)
+  }
+
+  pause(): void {
+    this.#base.pause()
+  }
+
+  resume(): void {
+    this.#base.resume()
+  }
+
+  end(): void {
+    this.#base.end()
+  }
+
+  destroy(error?: Error): void {
+    this.#base.destroy(error)
   }
 }
