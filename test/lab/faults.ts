@@ -17,10 +17,14 @@ export const labFaults = [
   'restartAll',
   'suspend',
 ] as const
-export type LabFault = (typeof labFaults)[number]
+/** Only where there is a witness. */
+export const witnessFaults = ['loseAllButWitness'] as const
+export type LabFault = (typeof labFaults)[number] | (typeof witnessFaults)[number]
 
 /** Longer than anybody waits for anybody. */
 const SUSPENDED_MS = 20_000
+/** So much is acknowledged that only the leader and the witness have. */
+const ALONE_MS = 3000
 
 let probes = 0
 
@@ -37,7 +41,7 @@ async function untilCreate(lab: Lab, startedMs: number): Promise<number> {
 }
 
 /** These are no single fault: clients may work in the middle of them, and are waited for when they are over. */
-const takesItsTime: ReadonlySet<LabFault> = new Set(['restartAll', 'suspend'])
+const takesItsTime: ReadonlySet<LabFault> = new Set(['restartAll', 'suspend', 'loseAllButWitness'])
 
 /** Does it, measures the time to the first new file, and brings the host back. Resolves when both are in sync again. */
 export async function inflict(lab: Lab, fault: LabFault): Promise<number> {
@@ -68,6 +72,8 @@ async function strike(lab: Lab, fault: LabFault, leader: MasterHost): Promise<vo
     case 'loseFolder':
       await lab.end(leader, 'SIGKILL')
       return lab.emptyDataFolder(leader)
+    case 'loseAllButWitness':
+      return loseAllButWitness(lab, leader)
     case 'killBoth':
       await Promise.all([lab.end(leader, 'SIGKILL'), lab.end(otherMaster(leader), 'SIGKILL')])
       lab.startMaster(otherMaster(leader))
@@ -98,6 +104,7 @@ async function heal(lab: Lab, fault: LabFault, leader: MasterHost): Promise<void
     case 'freeze':
       return lab.signal(leader, 'SIGCONT')
     case 'loseFolder':
+    case 'loseAllButWitness':
       return lab.startMaster(leader)
     case 'mute':
     case 'deafen':
@@ -111,6 +118,16 @@ async function heal(lab: Lab, fault: LabFault, leader: MasterHost): Promise<void
     case 'suspend':
       return
   }
+}
+
+/** The follower is not there, the leader goes on and is lost with all that it has, and the follower comes back. */
+async function loseAllButWitness(lab: Lab, leader: MasterHost): Promise<void> {
+  await lab.end(otherMaster(leader), 'SIGKILL')
+  await lab.until('only the witness is in sync', 30, () => lab.isAloneWithWitness())
+  await sleep(ALONE_MS)
+  await lab.end(leader, 'SIGKILL')
+  lab.emptyDataFolder(leader)
+  lab.startMaster(otherMaster(leader))
 }
 
 /** As for an upgrade: the follower first, then the leader, then one chunkserver after the other. */

@@ -18,6 +18,9 @@ export type ChunkHost = 'chunk1' | 'chunk2'
 export const chunkHosts: readonly ChunkHost[] = ['chunk1', 'chunk2']
 export const masterHosts: readonly MasterHost[] = ['cobbler1', 'cobbler2']
 const DISK_MIB = 256
+/** Has no etcd: a witness needs none. */
+const WITNESS_HOST: ChunkHost = 'chunk2'
+const WITNESS = 'witness'
 const etcdHosts: readonly Host[] = ['cobbler1', 'cobbler2', 'chunk1']
 
 export const addressOf = (host: Host) => `192.168.1.${hosts[host]}`
@@ -30,7 +33,7 @@ export interface Status {
   version: number
   isInSync?: boolean
   /** Of a leader: those that are connected. */
-  followers?: { isInSync: boolean }[]
+  followers?: { name: string; isInSync: boolean }[]
   /** Of a leader: as recorded. */
   inSync?: string[]
 }
@@ -43,14 +46,17 @@ export class Lab {
   readonly #mounts = new Set<string>()
   readonly #mode: 'etcd' | 'keepalived'
   readonly #chunkservers: 'real' | 'ours'
+  readonly #hasWitness: boolean
 
   /**
    * @param mode HA_MODE of the masters; keepalived: there is no etcd
    * @param chunkservers Debian's, or ours
+   * @param hasWitness a metalogger that acknowledges lines runs beside a chunkserver
    */
-  constructor(mode: 'etcd' | 'keepalived' = 'etcd', chunkservers: 'real' | 'ours' = 'real') {
+  constructor(mode: 'etcd' | 'keepalived' = 'etcd', chunkservers: 'real' | 'ours' = 'real', hasWitness = false) {
     this.#mode = mode
     this.#chunkservers = chunkservers
+    this.#hasWitness = hasWitness
   }
 
   /** @throws Error with what a command said */
@@ -68,6 +74,7 @@ export class Lab {
     }
     writeFileSync(join(this.folder, 'exports.cfg'), '* / rw,alldirs,admin,maproot=0:0\n* . rw\n')
     if (this.#mode === 'etcd') await this.until('a master leads', 60, () => this.leader())
+    if (this.#hasWitness) this.#startWitness()
     for (const host of masterHosts) this.startKeepalived(host)
     for (const host of chunkHosts) this.startChunkserver(host)
     await this.until('the address is there', 30, () => this.holders().length === 1)
@@ -237,6 +244,23 @@ export class Lab {
     ])
   }
 
+  #startWitness(): void {
+    const data = join(this.folder, WITNESS)
+    mkdirSync(data)
+    const config = this.#write(`${WITNESS}.cfg`, [
+      'WORKING_USER=root',
+      'WORKING_GROUP=root',
+      `DATA_PATH=${data}`,
+      `MASTER_HOST=${masterHosts.map(addressOf).join(',')}`,
+      'METALOGGER_ACK=1',
+      `HA_NAME=${WITNESS}`,
+      `HA_ADDRESS=${addressOf(WITNESS_HOST)}`,
+      'HA_AUTH_CODE=lab',
+    ])
+    const program = source('cli/mfsmetalogger.ts')
+    this.#start(WITNESS, WITNESS_HOST, process.execPath, [program, '-c', config, '-f', 'start'])
+  }
+
   startKeepalived(host: MasterHost): void {
     const text = keepalivedConfig({
       virtualAddress: `${VIRTUAL_ADDRESS}/24`,
@@ -348,9 +372,18 @@ export class Lab {
 
   /** The recorded set alone may have a follower that is gone: a new leader finds it so, and has yet to shorten it. */
   areInSync(): boolean {
+    return this.#inSync().length === masterHosts.length - 1 + (this.#hasWitness ? 1 : 0)
+  }
+
+  /** The leader has nobody but the witness. */
+  isAloneWithWitness(): boolean {
+    return this.#inSync().join() === WITNESS
+  }
+
+  #inSync(): string[] {
     const leader = this.leader()
     const followers = leader && this.status(leader)?.followers
-    return followers?.filter(follower => follower.isInSync).length === masterHosts.length - 1
+    return (followers ?? []).filter(({ isInSync }) => isInSync).map(({ name }) => name)
   }
 
   /** Hosts that have the virtual address. */

@@ -2,16 +2,18 @@
 // was acknowledged, their times, and everything removed afterwards; or left running to play with.
 import { parseArgs } from 'node:util'
 import { explain, keepEvidence } from './evidence.ts'
-import { inflict, type LabFault, labFaults } from './faults.ts'
+import { inflict, type LabFault, labFaults, witnessFaults } from './faults.ts'
 import { Lab } from './lab.ts'
 import { finishLoad, longestPause, startLoad } from './load.ts'
 
-const USAGE = `usage: npm run lab [-- --failovers N] [--fault KIND[,KIND]...] [--writers N] [--movers N] [--slow MS] [--keep]
+const USAGE = `usage: npm run lab [-- --failovers N] [--fault KIND[,KIND]...] [--writers N] [--movers N] [--slow MS] [--witness]
+                   [--keep]
   --failovers N  how many (6)
   --fault KIND   ${labFaults.join(', ')} (all in turn)
   --writers N    applications that write files meanwhile (2)
   --movers N     applications that only move names meanwhile (2)
   --slow MS      logs and packets are kept if a new file had to wait for longer
+  --witness      a metalogger that acknowledges lines; one more KIND: ${witnessFaults}
   --keep         only set it up, and leave it running until Ctrl-C`
 
 const string = { type: 'string' } as const
@@ -23,16 +25,18 @@ const { values } = parseArgs({
     writers: string,
     movers: string,
     slow: string,
+    witness: boolean,
     keep: boolean,
     help: boolean,
   },
 })
-const chosen = (values.fault?.split(',') ?? labFaults) as readonly LabFault[]
+const possible: readonly LabFault[] = values.witness ? [...labFaults, ...witnessFaults] : labFaults
+const chosen = (values.fault?.split(',') ?? possible) as readonly LabFault[]
 const failovers = Number(values.failovers ?? 6)
 const slowMs = Number(values.slow ?? Number.POSITIVE_INFINITY)
 const load = { writers: Number(values.writers ?? 2), movers: Number(values.movers ?? 2) }
 const isWrong =
-  chosen.some(kind => !labFaults.includes(kind)) || ![failovers, load.writers, load.movers].every(count => count >= 0)
+  chosen.some(kind => !possible.includes(kind)) || ![failovers, load.writers, load.movers].every(count => count >= 0)
 if (values.help || isWrong) {
   console.log(USAGE)
   process.exit(isWrong ? 64 : 0)
@@ -84,7 +88,7 @@ function play(lab: Lab): Promise<boolean> {
   return new Promise(() => {})
 }
 
-const lab = new Lab()
+const lab = new Lab('etcd', 'real', values.witness ?? false)
 // Nothing stays behind when a run is broken off.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void lab.close().finally(() => process.exit(1)))
