@@ -13,7 +13,7 @@ import { findHazards } from '../ha/recipe-hazards.ts'
 
 const USAGE = `usage: mfsha [-c FILE] [-H HOST[:PORT]] COMMAND
 
-  status               how this master and its cluster are; --json for programs
+  status               how this master (or witness: -H) and its cluster are; --json for programs
   switchover [NAME]    the leader hands over to a follower in sync (NAME, or the one that is furthest); nothing is lost
   demote               the same, for scripts; with HA_MODE = keepalived it leads no more even if nobody can take over
   promote [--force]    this master leads, if nobody does and it is in sync; --force: although changes may be missing.
