@@ -16,6 +16,9 @@ export interface FollowerState {
   readonly silentMs: number
 }
 
+/** Whoever has heard nothing of the arbiter for half the time that makes a follower silent may be the one who is deaf. */
+const DEAF_SHARE = 1 / 2
+
 export interface InSyncRules {
   /** A follower that is silent for longer is removed. */
   silenceMs: number
@@ -25,7 +28,10 @@ export interface InSyncRules {
 
 /**
  * The next set to record; undefined when the present one is right. A change removes or adds, never both.
+ * A leader that does not hear is not the one to say who is silent: what it sends may still be recorded, and then nobody may
+ * lead before it hears again.
  * @param recorded as etcd has it, the leader included
+ * @param arbiterSilentMs since the arbiter has answered; 0 where there is none but the follower
  */
 export function nextInSync(
   self: MemberId,
@@ -33,12 +39,15 @@ export function nextInSync(
   followers: ReadonlyMap<MemberId, FollowerState>,
   committed: number,
   { silenceMs, minInSync }: InSyncRules,
+  arbiterSilentMs: number,
 ): readonly MemberId[] | undefined {
   const isFit = (member: MemberId) => {
     const follower = followers.get(member)
     return follower?.isConnected === true && follower.silentMs <= silenceMs
   }
-  const fit = recorded.filter(member => member === self || isFit(member))
+  const isDeaf = arbiterSilentMs > silenceMs * DEAF_SHARE
+  const stays = (member: MemberId) => isFit(member) || (isDeaf && followers.get(member)?.isConnected === true)
+  const fit = recorded.filter(member => member === self || stays(member))
   if (fit.length < recorded.length && fit.length >= minInSync) return fit
   const ready = [...followers].filter(
     ([member, { acked }]) => !recorded.includes(member) && isFit(member) && acked >= committed,

@@ -45,6 +45,8 @@ export class Leadership {
   readonly #acked = new Map<MemberId, number>()
   #isOver = false
   #tickMs: number
+  /** When the arbiter was heard last. */
+  #renewedMs: number
 
   /**
    * @param log as this member has written it when it was elected
@@ -72,7 +74,7 @@ export class Leadership {
     replica.settled(replica.version)
     this.#recorded = log.inSync
     this.#backlog = new Backlog(replica.version, options.backlogBytes)
-    this.#tickMs = doors.clock.monotonicMs()
+    this.#tickMs = this.#renewedMs = doors.clock.monotonicMs()
     replica.onBatch = batch => {
       this.#backlog.push(batch)
       for (const feed of this.#feeds.values()) feed.offer(batch)
@@ -119,6 +121,8 @@ export class Leadership {
 
   /** Certainty was prolonged: what waited for it may go on. */
   resume(): void {
+    this.#renewedMs = this.#clock.monotonicMs()
+    this.#reviewInSync()
     this.#queue.run(this.committed, () => this.certain())
   }
 
@@ -246,11 +250,17 @@ export class Leadership {
     if (stalledMs < this.#options.heartbeatMs) this.#reviewInSync()
   }
 
+  /** The other one of two is no third who could be heard instead of it. */
+  get #arbiterSilentMs(): number {
+    if (!this.#arbiter.isAutomatic || this.#options.broken?.shrinkAfterAck) return 0
+    return this.#clock.monotonicMs() - this.#renewedMs
+  }
+
   #reviewInSync(): void {
     if (this.#isOver || this.#pending) return
     const { minInSync, silenceMs } = this.#options
     const rules = { minInSync, silenceMs }
-    const next = nextInSync(this.#self, this.#recorded, this.followers(), this.committed, rules)
+    const next = nextInSync(this.#self, this.#recorded, this.followers(), this.committed, rules, this.#arbiterSilentMs)
     if (next) void this.#change(next)
   }
 
