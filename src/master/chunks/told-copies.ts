@@ -1,4 +1,4 @@
-// What one chunkserver has, as it told a master that does not lead: some 30 bytes a copy. Chunks are known by their ids, not
+// What one chunkserver has, as it told a master that does not lead: some 37 bytes a copy. Chunks are known by their ids, not
 // by rows of the table of chunks: the log here may be behind what the server has been told to do.
 import type { ChunkId } from '../../metadata/types.ts'
 import { integers, Rows, words32 } from '../../util/column.ts'
