@@ -88,7 +88,7 @@ export const haOptions = {
   HA_MIN_INSYNC: {
     kind: whole({ min: 1, max: 9 }),
     default: 1,
-    doc: 'Nothing is acknowledged with fewer masters in sync: 1 favours availability, 2 never goes on with one copy.',
+    doc: 'Nothing is acknowledged with fewer masters and witnesses in sync: 1 favours availability, 2 never goes on with one copy.',
     needsRestart: true,
   },
 } satisfies Record<string, Option<unknown>>
