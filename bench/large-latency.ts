@@ -1,7 +1,8 @@
 // How long metadata operations take at a master of ours with a large tree: at rest, and while it makes a checkpoint.
-//   node bench/large-latency.ts FILE [SECONDS [PER_SECOND [PER_FOLDER]]]
+//   node bench/large-latency.ts FILE [SECONDS [PER_SECOND [PER_FOLDER [ROUNDS]]]]
 // FILE is a metadata.mfs of bench/large-metadata.ts, made with PER_FOLDER. A client asks over loopback at a steady rate,
-// whatever the answers take; SECONDS is the time at rest, and the checkpoint gives the other one. On a machine that is
+// whatever the answers take; SECONDS is the time at rest, and the checkpoint gives the other one. With ROUNDS both are
+// measured so often in turns, and told together: a disk has bad seconds. On a machine that is
 // shared most of the latency is other people's work: beside it stands the processor time of the master's main thread,
 // and how much of the time that thread could have run and had no processor.
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -69,6 +70,7 @@ class Daemon {
 
   /** A changelog of one byte is too long: that begins a checkpoint. Resolves, when it is stored, to what was said of it. */
   async checkpoint(): Promise<string> {
+    this.#said = ''
     this.#configure('1B')
     process.kill(this.pid, 'SIGHUP')
     await sleep(3000)
@@ -242,6 +244,11 @@ function report(title: string, latencies: Map<string, number[]>): void {
   line('all', [...latencies.values()].flat())
 }
 
+/** Adds latencies of one round to those of all. */
+function pool(all: Map<string, number[]>, more: Map<string, number[]>): void {
+  for (const [operation, list] of more) all.set(operation, [...(all.get(operation) ?? []), ...list])
+}
+
 /** The load for a while, and what the master's main thread did meanwhile. */
 async function measure(title: string, daemon: Daemon, load: Load, perSecond: number, isDone: () => boolean) {
   const [before, startMs] = [daemon.thread(), performance.now()]
@@ -254,6 +261,7 @@ async function measure(title: string, daemon: Daemon, load: Load, perSecond: num
   console.log(
     `${title}: ${ran} us of processor time an operation; ready to run without a processor ${waited} % of the time`,
   )
+  return latencies
 }
 
 async function listAll(daemon: Daemon, load: Load, maxEntries: number): Promise<void> {
@@ -264,7 +272,7 @@ async function listAll(daemon: Daemon, load: Load, maxEntries: number): Promise<
   console.log(`${names} names by ${maxEntries}: ${seconds} s, ${ran.toFixed(2)} us of processor time a name`)
 }
 
-const [file = '', seconds = '60', rate = '500', inFolder = `${USUAL_PER_FOLDER}`] = process.argv.slice(2)
+const [file = '', seconds = '60', rate = '500', inFolder = `${USUAL_PER_FOLDER}`, rounds = '1'] = process.argv.slice(2)
 const [perSecond, perFolder] = [Number(rate), Number(inFolder)]
 const quiet = () => {}
 const env = realEnv({ debug: quiet, info: quiet, notice: quiet, warning: console.error, error: console.error })
@@ -289,15 +297,19 @@ try {
   }
   await daemon.settled()
   await load.run(perSecond, until(3000))
-  await measure('at rest', daemon, load, perSecond, until(Number(seconds) * 1000))
+  const pooled = { 'at rest': new Map<string, number[]>(), checkpoint: new Map<string, number[]>() }
+  for (let round = 1; round <= Number(rounds); round++) {
+    pool(pooled['at rest'], await measure('at rest', daemon, load, perSecond, until(Number(seconds) * 1000)))
+    let said: string | undefined
+    const checkpoint = daemon.checkpoint().then(text => {
+      said = text
+    })
+    pool(pooled.checkpoint, await measure('checkpoint', daemon, load, perSecond, () => said !== undefined))
+    await checkpoint
+    console.log(said)
+  }
+  if (Number(rounds) > 1) for (const [title, latencies] of Object.entries(pooled)) report(`all ${title}`, latencies)
   for (const maxEntries of [1000, 0xffffffff]) await listAll(daemon, load, maxEntries)
-  let said: string | undefined
-  const checkpoint = daemon.checkpoint().then(text => {
-    said = text
-  })
-  await measure('checkpoint', daemon, load, perSecond, () => said !== undefined)
-  await checkpoint
-  console.log(said)
   await session.close()
 } finally {
   await daemon.end()
