@@ -149,3 +149,18 @@ test('a file whose name is in memory is opened though all threads wait for other
     rmSync(folder, { recursive: true })
   }
 })
+
+test('a folder is synced and closed again; one that cannot be says why', () =>
+  withFolder(async folder => {
+    const open = () => readdirSync('/proc/self/fd').length
+    const before = open()
+    for (let i = 0; i < 20; i++) await realDisk.syncFolder(folder)
+    const file = join(folder, 'file')
+    writeFileSync(file, 'x')
+    await assert.rejects(realDisk.syncFolder(join(folder, 'missing')), {
+      code: 'ENOENT',
+      message: /open '.*missing'/,
+    })
+    await assert.rejects(realDisk.syncFolder(file), { code: 'ENOTDIR' })
+    assert.equal(open(), before)
+  }))

@@ -22,8 +22,9 @@ import { readMemory } from './page-cache.ts'
 import { CallSequence, PARTS_MAX } from './system-calls.ts'
 
 const FILE_MODE = 0o640
-/** Of `wx+`; Node does not tell the last one. */
+/** Of `wx+`; Node does not tell the last one, O_CLOEXEC. */
 const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | 0o2000000
+const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | 0o2000000
 
 function fileStat(stats: Stats): FileStat {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'
@@ -183,13 +184,33 @@ async function closeTogether(files: readonly Closing[]): Promise<void> {
   const calls = new CallSequence()
   for (const { fd } of files) calls.close(fd)
   const results = await calls.run()
-  for (const [i, { answer }] of files.entries()) answer(closeError(results.of(i)), undefined)
+  for (const [i, { answer }] of files.entries()) answer(errorOf(results.of(i), 'close'), undefined)
 }
 
-function closeError(result: number): Error | null {
-  if (result === 0) return null
+/** @param result of a system call: less than 0 is the number of an error, negative */
+function errorOf(result: number, call: string): Error | null {
+  if (result >= 0) return null
   const code = getSystemErrorName(result)
-  return Object.assign(new Error(`${code}: close`), { code })
+  return Object.assign(new Error(`${code}: ${call}`), { code })
+}
+
+async function syncFolderAtOnce(path: string): Promise<void> {
+  const calls = new CallSequence()
+  calls.open(path, OPEN_FOLDER, 0)
+  calls.sync(undefined)
+  calls.close(undefined)
+  const results = await calls.run()
+  const error = errorOf(results.of(0), `open '${path}'`) ?? errorOf(results.of(1), `fsync '${path}'`)
+  if (error) throw error
+}
+
+async function syncFolderInSteps(path: string): Promise<void> {
+  const handle = await openHandle(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }
 
 /** The changes up to the first that no single call can make. */
@@ -237,14 +258,7 @@ export const realDisk: Disk = {
   makeFolder: async path => void (await mkdir(path, { recursive: true })),
   list: path => readdir(path),
   stat: async path => fileStat(await stat(path)),
-  async syncFolder(path) {
-    const handle = await openHandle(path, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  },
+  syncFolder: path => (CallSequence.isPossible ? syncFolderAtOnce(path) : syncFolderInSteps(path)),
   async space(path) {
     const { bsize, blocks, bfree, bavail } = await statfs(path)
     return { totalBytes: blocks * bsize, availableBytes: bavail * bsize, freeBytes: bfree * bsize }

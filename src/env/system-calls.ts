@@ -48,7 +48,7 @@ const X86_64 = [
   '5b', // pop rbx
   'c3', // ret
 ]
-const numbers = { open: 2, close: 3, ftruncate: 77, pwritev: 296 } as const
+const numbers = { open: 2, close: 3, fsync: 74, ftruncate: 77, pwritev: 296 } as const
 /** No result is less. */
 const ANY_RESULT = -4095
 
@@ -112,9 +112,14 @@ export class CallSequence {
     this.#add(numbers.pwritev, descriptor(fd), at, BigInt(parts.length), BigInt(position), bytes)
   }
 
-  /** The calls after it are made whatever comes of it. */
-  close(fd: number): void {
-    this.#add(numbers.close, BigInt(fd), 0n, 0n, 0n, ANY_RESULT)
+  /** The calls after it are made whatever comes of it. @param fd as of truncate() */
+  sync(fd: number | undefined): void {
+    this.#add(numbers.fsync, descriptor(fd), 0n, 0n, 0n, ANY_RESULT)
+  }
+
+  /** The calls after it are made whatever comes of it. @param fd as of truncate() */
+  close(fd: number | undefined): void {
+    this.#add(numbers.close, descriptor(fd), 0n, 0n, 0n, ANY_RESULT)
   }
 
   #address(bytes: Buffer): bigint {
