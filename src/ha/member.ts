@@ -156,6 +156,8 @@ export class Member {
   async start(): Promise<void> {
     const { clock } = this.#env
     const { listenHost, listenPort, pollMs, leadership } = this.#options
+    // Whoever asks gets an answer from here on: what was promised before a restart holds.
+    this.#raiseFence(this.#replica.seen)
     await this.#door.listen(listenHost, listenPort)
     this.#arbiter.events = {
       renewed: () => this.leadership?.resume(),

@@ -24,3 +24,8 @@ test('a master that holds the address and was not told to lead is told, when nob
   for (let seed = 1; seed <= 5; seed++)
     await runWorld({ seed, pair: true, faults, faultEveryMs: 9000, faultMs: 25_000 })
 })
+
+test('a master that led and was started again lets no earlier leader go on without it', async () => {
+  // The other one slept, woke up, and asked before this one had looked around.
+  await runWorld(pairWorld(42_011_571))
+})
