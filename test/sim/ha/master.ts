@@ -255,6 +255,11 @@ export class SimMaster {
     this.freezer = new Freezer(scheduler, 1)
   }
 
+  /** Changes with every start and every end. */
+  get life(): number {
+    return this.#life
+  }
+
   get isUp(): boolean {
     return this.member !== undefined || this.#isStarting
   }

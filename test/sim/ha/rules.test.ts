@@ -47,6 +47,11 @@ test('a master that is taking over a checkpoint follows nobody else before that 
   await runWorld(witnessWorld(6))
 })
 
+test('a disk is not lost while what another life of its master sent to etcd may arrive', async () => {
+  // The last copy would be lost with it, by a fault that no file system survives.
+  await runWorld(mixedWorld(40_014_133))
+})
+
 const rules: Record<keyof Broken, string> = {
   answersAtOnce: 'answers before its followers have the change',
   anyCandidate: 'lets anybody be elected',

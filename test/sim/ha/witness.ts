@@ -42,6 +42,11 @@ export class SimWitness {
     this.freezer = new Freezer(scheduler, 1)
   }
 
+  /** Changes with every start and every end. */
+  get life(): number {
+    return this.#life
+  }
+
   get isUp(): boolean {
     return this.witness !== undefined || this.#isStarting
   }

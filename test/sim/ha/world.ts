@@ -664,9 +664,10 @@ class World {
     if (this.#isLosing || lost === undefined) return
     this.#isLosing = true
     master.kill()
-    // What it sent to etcd before it was killed may still arrive.
+    const { life } = master
+    // What it sent to etcd before it was killed may still arrive, also if another fault has started and killed it since.
     this.scheduler.at(4000, () => {
-      if (!master.isUp && this.#hasCopy()) master.loseDisk()
+      if (master.life === life && this.#hasCopy()) master.loseDisk()
       this.#restartLater(master, 0)
       this.#untilForgotten(lost)
     })
