@@ -77,8 +77,12 @@ export class MetaloggerLink {
     this.#name = `metalogger ${connection.remoteAddress}`
     this.ip = parseIpv4(connection.remoteAddress) ?? 0
     this.#heardMs = this.#saidMs = env.clock.monotonicMs()
+  }
+
+  /** Listens to the metalogger, which may be gone already. */
+  open(): void {
     const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => this.#onPacket(type, payload))
-    connection.handle({
+    this.#connection.handle({
       data: bytes => this.#take(frames, bytes),
       drain: () => this.#catchUp(),
       closed: error => this.#ended(error),

@@ -91,10 +91,12 @@ export class MetaloggerPort {
   }
 
   #accept(connection: Connection): void {
-    const link = new MetaloggerLink(this.#env, this.#log, this.#memory, this.#options.dataFolder, connection, () =>
+    const { dataFolder } = this.#options
+    const link: MetaloggerLink = new MetaloggerLink(this.#env, this.#log, this.#memory, dataFolder, connection, () =>
       this.#links.delete(link),
     )
     this.#links.add(link)
+    link.open()
   }
 
   /** Waits for one commit a turn, however many lines the turn had. */

@@ -29,3 +29,7 @@ test('a master that led and was started again lets no earlier leader go on witho
   // The other one slept, woke up, and asked before this one had looked around.
   await runWorld(pairWorld(42_011_571))
 })
+
+test('a metalogger that has left before the new leader listens to it is let go', async () => {
+  await runWorld(pairWorld(44_003_326))
+})
