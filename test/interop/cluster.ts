@@ -14,11 +14,17 @@ export function whyNot(): string | undefined {
 
 export const MASTER_IP = '10.88.0.1'
 
-/** Those that are there. Whoever ends this program with a signal leaves nothing behind. */
+/** Those that are there. However this program ends, short of SIGKILL, it leaves nothing behind. */
 const clusters = new Set<Cluster>()
+const removeAll = () => {
+  for (const cluster of [...clusters]) cluster.remove()
+}
+process.on('exit', removeAll)
+// The runner is gone, before a signal could be heard: what it is told throws, and such an end runs no exit handlers.
+process.stdout.on('error', () => process.exit(1))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {
-    for (const cluster of [...clusters]) cluster.remove()
+    removeAll()
     process.kill(process.pid, signal)
   })
 }

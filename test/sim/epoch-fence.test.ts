@@ -61,7 +61,7 @@ const worldOf = () => {
   return { scheduler, master, host: new SimHost(scheduler, network, '10.0.1.1') }
 }
 
-test('a metalogger does not follow a master of an epoch that is over, after a power cut neither', async () => {
+const metaloggerWorld = () => {
   const { scheduler, master, host } = worldOf()
   const start = async () => {
     const env = host.env('metalogger')
@@ -73,6 +73,11 @@ test('a metalogger does not follow a master of an epoch that is over, after a po
     await scheduler.run(4000)
     return master.heard.includes(mltoma.register.code)
   }
+  return { host, start, isFollowed }
+}
+
+test('a metalogger does not follow a master of an epoch that is over, after a power cut neither', async () => {
+  const { host, start, isFollowed } = metaloggerWorld()
   void start()
   assert.ok(await isFollowed('3'))
   assert.ok(!(await isFollowed('2')))
@@ -88,17 +93,7 @@ test('a metalogger does not follow a master of an epoch that is over, after a po
 
 for (const nonsense of ['99999999999999999999', '1e400', '-1', '4.5', 'later']) {
   test(`a metalogger leaves a master of epoch ${nonsense}, and follows others afterwards, after a restart too`, async () => {
-    const { scheduler, master, host } = worldOf()
-    const start = async () => {
-      const env = host.env('metalogger')
-      await env.disk.makeFolder(FOLDER)
-      await Metalogger.start(env, metaloggerOptions)
-    }
-    const isFollowed = async (epoch: string) => {
-      master.turn(epoch)
-      await scheduler.run(4000)
-      return master.heard.includes(mltoma.register.code)
-    }
+    const { host, start, isFollowed } = metaloggerWorld()
     let failure: unknown
     const started = () => start().catch(error => (failure = error))
     void started()
