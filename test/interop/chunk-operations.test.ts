@@ -28,9 +28,18 @@ const LINES = [
   'cat SOURCE > gone; rm gone',
 ]
 
-/** What a server holds, by chunk: version and contents without the header. */
+/** What a server holds, by chunk: version and contents without the header. Copies in the making change their names. */
 function held(cluster: Cluster, host: number): Map<string, string> {
-  const disk = join(cluster.folder, `disk${host}`)
+  for (;;) {
+    try {
+      return heldNow(join(cluster.folder, `disk${host}`))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
+}
+
+function heldNow(disk: string): Map<string, string> {
   const names = readdirSync(disk, { recursive: true, encoding: 'utf8' }).filter(name =>
     /chunk_[0-9A-F]{16}_/.test(name),
   )
