@@ -58,6 +58,8 @@ export interface PartOfListing {
 
 /** Single facts of listed names, by index. */
 export interface RawNames {
+  /** All of them as the master sent them: equal bytes are equal names, inodes and types. */
+  readonly bytes: Buffer
   nameBytes(index: number): number
   copyName(index: number, target: Uint8Array, at: number): void
   inode(index: number): number

@@ -8,7 +8,7 @@ const INODE_BYTES = 4
 
 export class WireNames implements ListedNames, RawNames {
   readonly length: number
-  readonly #bytes: Buffer
+  readonly bytes: Buffer
   readonly #reader: Reader
   readonly #withAttributes: boolean
   readonly #shown: (inode: number, attributes: Attributes) => Attributes
@@ -26,7 +26,7 @@ export class WireNames implements ListedNames, RawNames {
     withAttributes: boolean,
     shown: (inode: number, attributes: Attributes) => Attributes,
   ) {
-    this.#bytes = bytes
+    this.bytes = bytes
     this.#reader = new Reader(bytes, version)
     this.#withAttributes = withAttributes
     this.#shown = shown
@@ -49,30 +49,30 @@ export class WireNames implements ListedNames, RawNames {
   }
 
   nameBytes(index: number): number {
-    return this.#bytes[this.#starts[index] as number] as number
+    return this.bytes[this.#starts[index] as number] as number
   }
 
   copyName(index: number, target: Uint8Array, at: number): void {
     const start = this.#starts[index] as number
-    const end = start + 1 + (this.#bytes[start] as number)
+    const end = start + 1 + (this.bytes[start] as number)
     // Byte by byte: most are shorter than what a call into the system's copy costs.
-    for (let from = start + 1, to = at; from < end; from++, to++) target[to] = this.#bytes[from] as number
+    for (let from = start + 1, to = at; from < end; from++, to++) target[to] = this.bytes[from] as number
   }
 
   inode(index: number): number {
-    return getU32(this.#bytes, this.#inodeAt(index))
+    return getU32(this.bytes, this.#inodeAt(index))
   }
 
   type(index: number): number {
     const at = this.#inodeAt(index) + INODE_BYTES
-    return this.#withAttributes ? (this.#bytes[at + 1] as number) >>> 4 : (this.#bytes[at] as number)
+    return this.#withAttributes ? (this.bytes[at + 1] as number) >>> 4 : (this.bytes[at] as number)
   }
 
   attributes(index: number): Attributes | undefined {
     if (!this.#withAttributes) return undefined
     const at = this.#inodeAt(index)
     this.#reader.position = at + INODE_BYTES
-    return this.#shown(getU32(this.#bytes, at), attributes.read(this.#reader))
+    return this.#shown(getU32(this.bytes, at), attributes.read(this.#reader))
   }
 
   at(index: number): ListedName | undefined {
@@ -91,11 +91,11 @@ export class WireNames implements ListedNames, RawNames {
 
   #name(index: number): string {
     const start = this.#starts[index] as number
-    return this.#bytes.toString('latin1', start + 1, start + 1 + (this.#bytes[start] as number))
+    return this.bytes.toString('latin1', start + 1, start + 1 + (this.bytes[start] as number))
   }
 
   #inodeAt(index: number): number {
     const start = this.#starts[index] as number
-    return start + 1 + (this.#bytes[start] as number)
+    return start + 1 + (this.bytes[start] as number)
   }
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Cluster, NodeAttributes } from '../client/cluster.ts'
+import { WireNames } from '../client/wire-names.ts'
 import type { Clock } from '../env/env.ts'
 import { realClock } from '../env/real.ts'
 import { MattrFlag } from '../protocol/attributes.ts'
 import { OpenFlag, SetMask } from '../protocol/cltoma.ts'
+import { EXTENDED_VERSION } from '../protocol/constants.ts'
 import { LookupFlag, OpenedFlag } from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import { CallerGroups } from './caller-groups.ts'
@@ -463,6 +465,98 @@ test('of a large folder the first names come with attributes, the rest as the ke
     await read(0)
     assert.deepEqual(asked.slice(2), ['0-512 with attributes'], 'a rewind')
   }
+})
+
+/** A master of ours that has these names, as it sends them. */
+function sentNames(names: () => string[], asked: string[]): Partial<Cluster> {
+  const attributes = { ...file }
+  return {
+    extended: true,
+    readdir: async (_inode, withAttributes, _caller, part) => {
+      const all = names()
+      asked.push(
+        `${Math.min(all.length, part?.maxNames ?? all.length)} ${withAttributes ? 'with attributes' : 'names'}`,
+      )
+      if (withAttributes) return { names: all.map(name => ({ name, inode: 10, type: 1, attributes })) }
+      const bytes = Buffer.concat(all.map(name => Buffer.from([name.length, ...Buffer.from(name), 0, 0, 0, 10, 1])))
+      return { names: new WireNames(bytes, EXTENDED_VERSION, false, (_, attributes) => attributes) }
+    },
+  }
+}
+
+async function readFolder(fs: ClusterFileSystem, request = by()): Promise<{ flags: number; handle: number }> {
+  const opened = (await fs.opendir(request, 1)) as Opened
+  if ((opened.flags & OpenAnswerFlag.KEEP_CACHE) === 0) await fs.readdir(request, 1, opened.handle, 0, true)
+  return opened
+}
+
+test('a folder that is read by name is asked for names, which the kernel keeps as long as they are the same', async () => {
+  const asked: string[] = []
+  let names = ['.', '..', 'a', 'b']
+  const { fs } = setup(sentNames(() => names, asked))
+  const read = async (request = by()) => {
+    const { flags, handle } = await readFolder(fs, request)
+    await fs.releasedir(request, 1, handle)
+    return flags
+  }
+  const { CACHE_DIR, KEEP_CACHE } = OpenAnswerFlag
+  assert.deepEqual([await read(), await read(), await read()], [0, CACHE_DIR, CACHE_DIR | KEEP_CACHE])
+  assert.deepEqual(asked, ['4 with attributes', '4 names', '4 names'])
+  names = ['.', '..', 'a', 'c']
+  assert.deepEqual([await read(), await read()], [CACHE_DIR, CACHE_DIR | KEEP_CACHE])
+  assert.equal(await read({ ...by(), interrupted: true }), 0, 'who got a signal may never see the answer')
+  asked.length = 0
+  const { flags, handle } = await readFolder(fs)
+  assert.equal(flags, CACHE_DIR | KEEP_CACHE)
+  names = ['.', '..', 'd']
+  const rewound = (await fs.readdir(by(), 1, handle, 0, true)) as DirectoryEntries
+  assert.equal(rewound.at(2)?.name, 'd', 'the first question for names is one for what is true now')
+  assert.equal(await read(), 0, 'what this one may have put into the kernel is kept by nobody')
+  await fs.releasedir(by(), 1, handle)
+  assert.deepEqual([await read(), await read()], [CACHE_DIR, CACHE_DIR | KEEP_CACHE])
+})
+
+test('a reader by name who looks at what he reads gets all attributes with one question, and the next time at once', async () => {
+  const asked: string[] = []
+  const names = ['.', '..', 'a', 'b', 'c']
+  const { fs, asked: lookups } = setup(sentNames(() => names, asked))
+  for (let i = 0; i < 2; i++) await fs.releasedir(by(), 1, (await readFolder(fs)).handle)
+  const open = await readFolder(fs)
+  asked.length = 0
+  for (const name of ['a', 'b', 'c', 'missing']) await fs.lookup(by(), 1, name)
+  assert.deepEqual(asked, ['5 with attributes'])
+  assert.deepEqual(lookups, ['lookup 1 a', 'lookup 1 missing'], 'one look may be the only one')
+  await fs.lookup(by(0, 11), 1, 'b')
+  assert.equal(lookups.at(-1), 'lookup 1 b', 'another process asks the master')
+  await fs.releasedir(by(), 1, open.handle)
+  await fs.releasedir(by(), 1, (await readFolder(fs)).handle)
+  assert.deepEqual(asked.slice(1), ['5 with attributes'])
+  await readFolder(fs)
+  assert.deepEqual(asked.slice(2), ['5 names'], 'who does not look gets names again')
+})
+
+test('who looks at what he has listed when the folder is closed gets attributes the next time', async () => {
+  const asked: string[] = []
+  const { fs } = setup(sentNames(() => ['.', '..', 'a'], asked))
+  const read = async () => void (await fs.releasedir(by(), 1, (await readFolder(fs)).handle))
+  await read()
+  await fs.lookup(by(0, 11), 1, 'a')
+  await read()
+  assert.deepEqual(asked, ['3 with attributes', '3 names'], 'another process has its own ways')
+  await fs.lookup(by(), 1, 'a')
+  await read()
+  assert.deepEqual(asked.slice(2), ['3 with attributes'])
+})
+
+test('names of the original master, whose times are whole seconds, are not kept', async () => {
+  const asked: string[] = []
+  const { fs } = setup({ ...sentNames(() => ['.', '..', 'a'], asked), extended: false })
+  for (let i = 0; i < 3; i++) {
+    const { flags, handle } = await readFolder(fs)
+    assert.equal(flags, 0)
+    await fs.releasedir(by(), 1, handle)
+  }
+  assert.deepEqual(asked, new Array(3).fill('3 with attributes'))
 })
 
 test('a folder that goes away while it is read ends with the error of the master', async () => {

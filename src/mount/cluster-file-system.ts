@@ -1,7 +1,7 @@
 // The cluster as a file system for the kernel: what each request becomes at the master, and what may be answered from
 // memory (spec client-master 7.3 to 7.7). Every permission is the master's decision.
 
-import type { Caller, Cluster, FileData, NodeAttributes, PartOfListing } from '../client/cluster.ts'
+import type { Caller, Cluster, FileData, NodeAttributes } from '../client/cluster.ts'
 import type { Clock } from '../env/env.ts'
 import type { Log } from '../env/log.ts'
 import { MattrFlag } from '../protocol/attributes.ts'
@@ -26,10 +26,10 @@ import type {
   SpaceUse,
   TimedAttributes,
 } from './file-system.ts'
-import { firstPart, type ListedNode, Listing } from './folder-listing.ts'
 import { OpenAnswerFlag } from './fuse/abi.ts'
 import * as errno from './fuse/errno.ts'
 import { typeBits } from './node-types.ts'
+import { OpenFolders } from './open-folders.ts'
 import type { CacheMode } from './options.ts'
 import { ACCESS_ACL, DEFAULT_ACL, decodeAcl, encodeAcl, NO_ACL, NOT_GIVEN } from './posix-acl.ts'
 import { Recent } from './recent.ts'
@@ -83,8 +83,6 @@ const CAPABILITY = 'security.capability'
 const Disable = { READDIR: 1 << 13, READ: 1 << 14, WRITE: 1 << 15 } as const
 /** How long the answer of a LOOKUP stands for an open or access that follows it (spec client-master 7.3). */
 const LOOKUP_FRESH_MS = 1000
-/** A listing answers lookups while its folder is open, but no longer than this. */
-const LISTING_FRESH_MS = 10_000
 /** How long an answer waits for the kernel to ask for it. */
 const AHEAD_MS = 100
 /** ACL types of the master (spec client-master 5.8). */
@@ -121,13 +119,6 @@ interface OpenFile {
   opened: Promise<Errno> | undefined
 }
 
-interface OpenFolder {
-  inode: number
-  listing: Listing
-  /** Done when what was read until now is answered. */
-  reading: Promise<void>
-}
-
 interface FreshLookup {
   pid: number
   uid: number
@@ -151,10 +142,9 @@ export class ClusterFileSystem implements FileSystem {
   readonly #clock: Clock
   readonly #log: Log
   readonly #files = new Map<number, OpenFile>()
-  readonly #folders = new Map<number, OpenFolder>()
+  readonly #folders: OpenFolders
   readonly #openInodes = new Map<number, OpenInode>()
   readonly #lookups: Recent<number, FreshLookup>
-  readonly #listings: Recent<number, Listing>
   /** What folders were like when they were seen last. */
   readonly #seenFolders: Recent<number, NodeAttributes>
   readonly #ahead: Recent<number, AskedAhead>
@@ -181,7 +171,14 @@ export class ClusterFileSystem implements FileSystem {
     this.#log = log
     const nowMs = () => clock.monotonicMs()
     this.#lookups = new Recent(5000, nowMs)
-    this.#listings = new Recent(100, nowMs)
+    this.#folders = new OpenFolders({
+      cluster,
+      nowMs,
+      callerOf: request => this.#caller(request),
+      entryOf: (inode, attributes) => this.#entry(inode, attributes),
+      unknownEntry,
+      isOpenFile: inode => this.#openInodes.has(inode),
+    })
     this.#bare = new RecentInodes(nowMs)
     this.#seenFolders = new Recent(1000, nowMs)
     this.#xattrs = new Recent(10_000, nowMs)
@@ -200,7 +197,7 @@ export class ClusterFileSystem implements FileSystem {
   /** Nothing that is remembered can be trusted. */
   forgetEverything(): void {
     this.#lookups.clear()
-    this.#listings.clear()
+    this.#folders.forgetAll()
     this.#ahead.clear()
     this.#xattrs.clear()
     this.#bare.clear()
@@ -216,7 +213,9 @@ export class ClusterFileSystem implements FileSystem {
   lookup(request: Request, parent: number, name: string): Answer<Entry> {
     if (this.#special.names(parent, name)) return this.#special.lookup(name)
     if (name.length > NAME_BYTES_MAX) return errno.ENAMETOOLONG
-    return this.#listed(request, parent, name) ?? this.#lookup(request, parent, name)
+    const listed = this.#folders.lookup(request, parent, name)
+    if (!(listed instanceof Promise)) return listed ?? this.#lookup(request, parent, name)
+    return listed.then(entry => entry ?? this.#lookup(request, parent, name))
   }
 
   async #lookup(request: Request, parent: number, name: string): Promise<Entry | Errno> {
@@ -235,17 +234,6 @@ export class ClusterFileSystem implements FileSystem {
     if (error === errno.ENOENT && this.#special.stepsIn(name)) return this.#special.lookup(name)
     const seconds = this.#options.negativeEntrySeconds
     return status === Status.ENOENT && seconds > 0 ? noEntry(seconds) : error
-  }
-
-  /** The entry from a listing of the folder that the same process has read just now. */
-  #listed(request: Request, parent: number, name: string): Entry | undefined {
-    const listing = this.#listings.get(parent)
-    if (!listing || listing.uid !== request.uid || listing.gid !== request.gid || listing.pid !== request.pid) {
-      return undefined
-    }
-    const listed = listing.find(name)
-    // An open file may have grown since.
-    return listed && !this.#openInodes.has(listed.inode) ? this.#listedEntry(listed) : undefined
   }
 
   forget(): void {
@@ -347,7 +335,7 @@ export class ClusterFileSystem implements FileSystem {
     if (other !== parent) this.#askAhead(request, other)
     const result = await change
     for (const folder of [parent, other]) {
-      this.#listings.delete(folder)
+      this.#folders.forget(folder)
       this.#lookups.delete(folder)
     }
     return result
@@ -365,7 +353,7 @@ export class ClusterFileSystem implements FileSystem {
     this.#ahead.delete(inode)
     this.#lookups.delete(inode)
     // Which folders list it is not known.
-    this.#listings.clear()
+    this.#folders.forgetAll()
   }
 
   // ---- attributes ----
@@ -792,83 +780,18 @@ export class ClusterFileSystem implements FileSystem {
 
   // ---- folders ----
 
-  async opendir(request: Request, inode: number): Promise<Opened | Errno> {
+  opendir(request: Request, inode: number): Answer<Opened> {
     if (this.#cluster.parameters.disables & Disable.READDIR) return errno.EPERM
-    // The listing is what the caller wants next, and tells whether it may be had.
-    const listing = await this.#list(request, inode)
-    if (typeof listing === 'number') return listing
-    const handle = this.#nextHandle++
-    this.#folders.set(handle, { inode, listing, reading: Promise.resolve() })
-    return { handle, flags: 0 }
+    return this.#folders.open(request, inode)
   }
 
-  async readdir(
-    request: Request,
-    _inode: number,
-    handle: number,
-    offset: number,
-    plus: boolean,
-  ): Promise<DirectoryEntries | Errno> {
-    const folder = this.#folders.get(handle)
-    if (!folder) return errno.EBADF
-    // One after the other: two must not ask for the same part.
-    const answer = folder.reading.then(() => this.#readPart(request, folder, offset, plus))
-    folder.reading = answer.then(
-      () => {},
-      () => {},
-    )
-    return answer
+  readdir(request: Request, _inode: number, handle: number, offset: number, plus: boolean): Answer<DirectoryEntries> {
+    return this.#folders.read(request, handle, offset, plus)
   }
 
-  async #readPart(
-    request: Request,
-    folder: OpenFolder,
-    offset: number,
-    plus: boolean,
-  ): Promise<DirectoryEntries | Errno> {
-    // The first reading has the listing of opendir; a rewind reads anew.
-    if (offset === 0 && !folder.listing.unread) {
-      const listing = await this.#list(request, folder.inode)
-      if (typeof listing === 'number') return listing
-      folder.listing = listing
-    }
-    const { listing } = folder
-    listing.unread = false
-    const { rest } = listing
-    const known = listing.partAt(offset)
-    if (known || !rest) return known ?? []
-    const answer = await this.#askListing(request, folder.inode, plus, rest)
-    return answer.status !== undefined ? errnoOf(answer.status) : listing.add(answer)
-  }
-
-  releasedir(_request: Request, inode: number, handle: number): Answer {
-    this.#folders.delete(handle)
-    for (const folder of this.#folders.values()) if (folder.inode === inode) return 0
-    this.#listings.delete(inode)
+  releasedir(_request: Request, _inode: number, handle: number): Answer {
+    this.#folders.close(handle)
     return 0
-  }
-
-  async #list(request: Request, inode: number): Promise<Listing | Errno> {
-    const answer = await this.#askListing(request, inode, true, firstPart)
-    if (answer.status !== undefined) return errnoOf(answer.status)
-    const listing = new Listing(request, answer, listed => this.#listedEntry(listed))
-    this.#listings.set(inode, listing, LISTING_FRESH_MS)
-    return listing
-  }
-
-  async #askListing(request: Request, inode: number, withAttributes: boolean, part: PartOfListing) {
-    const caller = this.#caller(request)
-    const answer = await this.#cluster.readdir(inode, withAttributes, caller, part)
-    // Who may read the folder but not search it gets the names alone.
-    return withAttributes && answer.status === Status.EACCES
-      ? this.#cluster.readdir(inode, false, caller, part)
-      : answer
-  }
-
-  #listedEntry({ inode, type, attributes }: ListedNode): Entry {
-    if (attributes) return this.#entry(inode, attributes)
-    const mode = typeBits[type] ?? 0
-    return { attributes: { ...blank, inode, mode }, attributeSeconds: 0, entrySeconds: -1 }
   }
 
   // ---- extended attributes ----
@@ -1109,6 +1032,12 @@ const blank: Attributes = {
   atime: 0,
   mtime: 0,
   ctime: 0,
+}
+
+/** Of a node of which only the type is known: the kernel must ask for the rest. */
+function unknownEntry(inode: number, type: number): Entry {
+  const mode = typeBits[type] ?? 0
+  return { attributes: { ...blank, inode, mode }, attributeSeconds: 0, entrySeconds: -1 }
 }
 
 function noEntry(seconds: number): Entry {

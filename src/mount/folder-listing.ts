@@ -11,32 +11,49 @@ const ALL_NAMES = 0xffffffff
 /** `.` (protocol/cltoma.ts: ListingEdge). */
 const BEGINNING = 0n
 
-export const firstPart: PartOfListing = { from: BEGINNING, maxNames: FIRST_NAMES }
+export const firstNames: PartOfListing = { from: BEGINNING, maxNames: FIRST_NAMES }
+export const allNames: PartOfListing = { from: BEGINNING, maxNames: ALL_NAMES }
 
-export type ListedNode = Omit<ListedName, 'name'>
+type ListedNode = Omit<ListedName, 'name'>
 type EntryOf = (listed: ListedNode) => Entry
+type Reader = Pick<Request, 'uid' | 'gid' | 'pid'>
 
 /** What one caller was told of a folder, as far as it was asked for. */
 export class Listing {
-  readonly uid: number
-  readonly gid: number
-  readonly pid: number
+  readonly #reader: Reader
   /** Not read by anybody yet. */
   unread = true
+  /** Its reader has asked for attributes. */
+  lookedAt = false
   readonly #entryOf: EntryOf
   readonly #parts: Part[] = []
   #next: bigint | undefined
 
-  constructor({ uid, gid, pid }: Request, first: ListedPart, entryOf: EntryOf) {
-    this.uid = uid
-    this.gid = gid
-    this.pid = pid
+  constructor({ uid, gid, pid }: Reader, first: ListedPart, entryOf: EntryOf) {
+    this.#reader = { uid, gid, pid }
     this.#entryOf = entryOf
     this.add(first)
   }
 
+  /** The same process may look at it. */
+  isOf({ uid, gid, pid }: Reader): boolean {
+    const reader = this.#reader
+    return uid === reader.uid && gid === reader.gid && pid === reader.pid
+  }
+
+  /** Names that are known. */
+  get length(): number {
+    return this.#parts.at(-1)?.length ?? 0
+  }
+
+  /** All names as the master sent them, where it did so in one piece and without attributes. */
+  get names(): Buffer | undefined {
+    const [part] = this.#parts
+    return this.#next === undefined && this.#parts.length === 1 ? part?.bytes : undefined
+  }
+
   add({ names, next }: ListedPart): Part {
-    const part = new Part(this.#parts.at(-1)?.length ?? 0, names, this.#entryOf)
+    const part = new Part(this.length, names, this.#entryOf)
     this.#parts.push(part)
     this.#next = next
     return part
@@ -95,6 +112,10 @@ export class Part implements DirectoryEntries, RawEntries {
 
   get raw(): RawEntries | undefined {
     return this.#raw && this
+  }
+
+  get bytes(): Buffer | undefined {
+    return this.#raw?.bytes
   }
 
   nameBytes(index: number): number {

@@ -141,8 +141,7 @@ static void changes(const char *path) {
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* The names of a folder in order of the alphabet, each with its type. */
-static void list_folder(const char *path) {
-  DIR *folder = opendir(path);
+static void list_folder(DIR *folder) {
   if (!folder) {
     done(-1);
     return;
@@ -162,6 +161,12 @@ static void list_folder(const char *path) {
     say_text(names[i], strlen(names[i]));
     free(names[i]);
   }
+}
+
+/* An open folder from its beginning. */
+static DIR *rewound(int fd) {
+  int copy = dup(fd);
+  return copy >= 0 && lseek(copy, 0, SEEK_SET) == 0 ? fdopendir(copy) : NULL;
 }
 
 /* Whether going back to a told position gives the same rest again; and a rewind the whole. */
@@ -441,7 +446,8 @@ static int name_calls(void) {
   else if (is("mknod"))
     done(mknod(text(1), (mode_t)number(2), makedev((unsigned)number(3), (unsigned)number(4))));
   else if (is("socket")) make_socket(text(1));
-  else if (is("list")) list_folder(text(1));
+  else if (is("list")) list_folder(opendir(text(1)));
+  else if (is("flist")) list_folder(rewound(slot(1)));
   else if (is("seekdir")) seek_folder(text(1), (int)number(2));
   else if (is("walk")) walk(text(1));
   else if (is("readlink")) {
