@@ -53,6 +53,8 @@ export interface PairBroken {
   leadsAtOnce?: boolean
   /** Does not notice that it slept, and that the other one may lead since then. */
   ignoresSleep?: boolean
+  /** Leads by what it saw before it slept. */
+  standsOnOldView?: boolean
   /** Leads although the other one has more. */
   ignoresLongerLog?: boolean
 }
@@ -67,6 +69,8 @@ export interface RecordStore {
 
 interface PairView extends View {
   readonly peer: MemberStatus | undefined
+  /** How often this one had slept before it looked. */
+  readonly sleeps: number
 }
 
 interface Moment {
@@ -99,6 +103,7 @@ export class PairArbiter implements Arbiter {
   /** When the other one was last told how this one is. */
   #answeredMs = Number.NEGATIVE_INFINITY
   #awake: Moment
+  #sleeps = 0
   /** Since the other one last answered: it may have asked, got no answer, and taken the lead. */
   #hasSlept = false
   /** The highest that the other one has seen. */
@@ -136,6 +141,7 @@ export class PairArbiter implements Arbiter {
   #noteSleep(): void {
     // The other one does not lead sooner than `certainMs` after it was last asked.
     if (this.#ageMs(this.#awake) > this.#options.certainMs / 2 && !this.#options.broken?.ignoresSleep) {
+      this.#sleeps++
       this.#hasSlept = true
       this.#silentSinceMs = undefined
     }
@@ -250,15 +256,22 @@ export class PairArbiter implements Arbiter {
   // --- who leads
 
   async view(): Promise<PairView> {
+    this.#noteSleep()
+    const sleeps = this.#sleeps
     const peer = await this.#ask()
     const held = this.#held
     const { address } = this.#options
     if (peer?.role === 'leading' && peer.epoch > (held?.epoch ?? 0)) {
       const { host, port } = this.#options.peer
-      return { leader: { member: peer.member, epoch: peer.epoch, address: host, port }, log: this.#record, peer }
+      return {
+        leader: { member: peer.member, epoch: peer.epoch, address: host, port },
+        log: this.#record,
+        peer,
+        sleeps,
+      }
     }
     const leader = held && { member: held.leader, epoch: held.epoch, ...address }
-    return { leader, log: this.#record, peer }
+    return { leader, log: this.#record, peer, sleeps }
   }
 
   whyNot(candidate: Candidate, { peer }: PairView): string | undefined {
@@ -277,28 +290,33 @@ export class PairArbiter implements Arbiter {
 
   /**
    * The other one, if it can be reached, must agree that nothing of an earlier epoch counts any more. If it hangs, it may
-   * be certain of its lead for as long as what it was told last allows.
+   * be certain of its lead for as long as what it was told last allows. Whoever sleeps meanwhile has to look again: the
+   * other one may have led without it, and be dead by now.
    */
-  async stand(_view: View, log: LogRecord): Promise<boolean> {
-    if (!this.#options.broken?.standsUnasked && !(await this.#fenceOther(log.epoch))) return false
+  async stand({ sleeps }: PairView, log: LogRecord): Promise<boolean> {
+    if (!this.#options.broken?.standsUnasked && !(await this.#fenceOther(log.epoch, sleeps))) return false
+    const former = this.#record
     await this.#write(log)
+    if (this.#hasSleptSince(sleeps)) {
+      if (former) await this.#write(former)
+      return false
+    }
     this.#word = undefined
     this.#hasSlept = false
     this.#held = log
     return true
   }
 
-  async #fenceOther(epoch: number): Promise<boolean> {
-    do {
-      this.#hasSlept = false
-      const answer = await this.#order({ command: 'fence', epoch })
-      if (answer) return answer.ok
-      if (this.#isGone || this.#options.broken?.leadsAtOnce) return true
-      await this.#untilOtherIsUncertain()
-      this.#noteSleep()
-      // While this one slept, the other one may have gone on without it.
-    } while (this.#hasSlept)
-    return true
+  async #fenceOther(epoch: number, sleeps: number): Promise<boolean> {
+    const answer = await this.#order({ command: 'fence', epoch })
+    if (answer) return answer.ok
+    if (!this.#isGone && !this.#options.broken?.leadsAtOnce) await this.#untilOtherIsUncertain()
+    return !this.#hasSleptSince(sleeps)
+  }
+
+  #hasSleptSince(sleeps: number): boolean {
+    this.#noteSleep()
+    return this.#sleeps !== sleeps && !this.#options.broken?.standsOnOldView
   }
 
   async #untilOtherIsUncertain(): Promise<void> {

@@ -78,6 +78,7 @@ const rules: Record<keyof Broken, string> = {
   refreshesLate: "counts as in sync as long as the other one's machine is there",
   leadsAtOnce: 'leads while the other one of two, which hangs, may be certain',
   ignoresSleep: 'does not notice that it slept',
+  standsOnOldView: 'takes the lead by what it saw before it slept',
 }
 
 for (const [rule, what] of Object.entries(rules) as [keyof Broken, string][]) {

@@ -21,6 +21,7 @@ export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
   ignoresFence: { ...pair, faults: ['freezeInTurn'] },
   leadsAtOnce: { ...pair, faults: ['promoteOther'], oneWriter: true, isImpatient: true, faultMs: 9000 },
   ignoresSleep: { ...pair, faults: ['freezeInTurn'] },
+  standsOnOldView: { ...pair, faults: ['sleepWhileStanding'] },
   leavesAtOnce: { ...pair, faults: ['cutAndKill'] },
   keepsLead: { ...pair, faults: ['leadAlone'] },
   keepsInSync: { ...pair, faults: ['cutAndKill'] },

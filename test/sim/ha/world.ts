@@ -56,6 +56,7 @@ export const pairFaults = [
   'freezeInTurn',
   'leadAlone',
   'promoteUnseen',
+  'sleepWhileStanding',
 ] as const
 /** Those that are about a witness. */
 export const witnessFaults = [
@@ -334,6 +335,7 @@ class World {
       freezeInTurn: () => this.#freezeInTurn(leader),
       leadAlone: () => this.#leadAlone(leader),
       promoteUnseen: () => this.#promoteUnseen(leader),
+      sleepWhileStanding: () => this.#sleepWhileStanding(leader),
       ...this.#witnessMakers(leader),
     }
     const fault = this.#any(this.#faults)
@@ -535,6 +537,33 @@ class World {
     this.#promote(other)
     this.scheduler.at(5000 + this.scheduler.random() * 1500, () => other.kill())
     this.#restartLater(other, 7000)
+  }
+
+  /**
+   * The follower is told to lead while the leader hangs, and hangs itself before it does. The leader learns of it, takes the
+   * lead back, changes things, and has just ended when the other one wakes.
+   */
+  #sleepWhileStanding(leader: SimMaster): void {
+    const { scheduler } = this
+    const other = this.#otherOf(leader)
+    if (this.keepalived) this.keepalived.blindUntilMs = scheduler.nowMs + 11_000
+    leader.freezer.freeze()
+    this.#promote(other)
+    const whenItStands = () => {
+      if (other.member?.role !== 'standing')
+        return scheduler.nowMs < givesUpMs ? scheduler.at(20, whenItStands) : thaw()
+      // It has given up asking the leader, and waits for the end of that one's lease.
+      scheduler.at(1100, thaw)
+      scheduler.at(1100 + scheduler.random() * 25, () => other.freezer.freeze())
+      scheduler.at(1400, () => this.#promote(leader))
+    }
+    const thaw = () => leader.freezer.thaw()
+    const givesUpMs = scheduler.nowMs + 3000
+    whenItStands()
+    const endMs = 7500 + scheduler.random() * 1500
+    scheduler.at(endMs, () => leader.kill())
+    scheduler.at(endMs + scheduler.random() * 200, () => other.freezer.thaw())
+    this.#restartLater(leader, endMs + 5000)
   }
 
   /** The leader loses its follower, goes on or not, and its power before the follower has come again. */
