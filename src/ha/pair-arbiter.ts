@@ -69,8 +69,8 @@ export interface RecordStore {
 
 interface PairView extends View {
   readonly peer: MemberStatus | undefined
-  /** How often this one had slept before it looked. */
-  readonly sleeps: number
+  /** How often this one had been asleep before it looked. */
+  readonly naps: number
 }
 
 interface Moment {
@@ -79,6 +79,9 @@ interface Moment {
 }
 
 const AGAIN_MS = 100
+const WATCH_MS = 100
+/** Of the time after which a question counts as not answered. */
+const NAP_SHARE = 0.7
 
 export class PairArbiter implements Arbiter {
   readonly isAutomatic = false
@@ -86,7 +89,7 @@ export class PairArbiter implements Arbiter {
   readonly #env: Env
   readonly #options: PairOptions
   readonly #store: RecordStore
-  readonly #timer: Timer
+  readonly #timers: readonly Timer[]
   #record: LogRecord | undefined
   #writing: Promise<void> = Promise.resolve()
   #held: LogRecord | undefined
@@ -103,7 +106,8 @@ export class PairArbiter implements Arbiter {
   /** When the other one was last told how this one is. */
   #answeredMs = Number.NEGATIVE_INFINITY
   #awake: Moment
-  #sleeps = 0
+  /** How often it was asleep long enough for the other one to take that for silence. */
+  #naps = 0
   /** Since the other one last answered: it may have asked, got no answer, and taken the lead. */
   #hasSlept = false
   /** The highest that the other one has seen. */
@@ -121,10 +125,10 @@ export class PairArbiter implements Arbiter {
     this.#store = store
     this.#record = record
     this.#awake = this.#now()
-    this.#timer = env.clock.every(options.probeMs, () => {
-      this.#noteSleep()
-      void this.#probe()
-    })
+    this.#timers = [
+      env.clock.every(WATCH_MS, () => this.#noteSleep()),
+      env.clock.every(options.probeMs, () => void this.#probe()),
+    ]
   }
 
   #now(): Moment {
@@ -139,9 +143,11 @@ export class PairArbiter implements Arbiter {
   }
 
   #noteSleep(): void {
-    // The other one does not lead sooner than `certainMs` after it was last asked.
-    if (this.#ageMs(this.#awake) > this.#options.certainMs / 2 && !this.#options.broken?.ignoresSleep) {
-      this.#sleeps++
+    const { certainMs, peer, broken } = this.#options
+    const ms = broken?.ignoresSleep ? 0 : this.#ageMs(this.#awake)
+    if (ms > peer.timeoutMs * NAP_SHARE) this.#naps++
+    // The other one does not lead sooner than `certainMs` after a leader has last asked it.
+    if (ms > certainMs / 2) {
       this.#hasSlept = true
       this.#silentSinceMs = undefined
     }
@@ -257,7 +263,7 @@ export class PairArbiter implements Arbiter {
 
   async view(): Promise<PairView> {
     this.#noteSleep()
-    const sleeps = this.#sleeps
+    const naps = this.#naps
     const peer = await this.#ask()
     const held = this.#held
     const { address } = this.#options
@@ -267,11 +273,11 @@ export class PairArbiter implements Arbiter {
         leader: { member: peer.member, epoch: peer.epoch, address: host, port },
         log: this.#record,
         peer,
-        sleeps,
+        naps,
       }
     }
     const leader = held && { member: held.leader, epoch: held.epoch, ...address }
-    return { leader, log: this.#record, peer, sleeps }
+    return { leader, log: this.#record, peer, naps }
   }
 
   whyNot(candidate: Candidate, { peer }: PairView): string | undefined {
@@ -290,14 +296,14 @@ export class PairArbiter implements Arbiter {
 
   /**
    * The other one, if it can be reached, must agree that nothing of an earlier epoch counts any more. If it hangs, it may
-   * be certain of its lead for as long as what it was told last allows. Whoever sleeps meanwhile has to look again: the
-   * other one may have led without it, and be dead by now.
+   * be certain of its lead for as long as what it was told last allows. Whoever is asleep meanwhile, so that a question of
+   * the other one has no answer, has to look again: that one may have led without it, and hang or be dead by now.
    */
-  async stand({ sleeps }: PairView, log: LogRecord): Promise<boolean> {
-    if (!this.#options.broken?.standsUnasked && !(await this.#fenceOther(log.epoch, sleeps))) return false
+  async stand({ naps }: PairView, log: LogRecord): Promise<boolean> {
+    if (!this.#options.broken?.standsUnasked && !(await this.#fenceOther(log.epoch, naps))) return false
     const former = this.#record
     await this.#write(log)
-    if (this.#hasSleptSince(sleeps)) {
+    if (this.#hasNappedSince(naps)) {
       if (former) await this.#write(former)
       return false
     }
@@ -307,16 +313,16 @@ export class PairArbiter implements Arbiter {
     return true
   }
 
-  async #fenceOther(epoch: number, sleeps: number): Promise<boolean> {
+  async #fenceOther(epoch: number, naps: number): Promise<boolean> {
     const answer = await this.#order({ command: 'fence', epoch })
     if (answer) return answer.ok
     if (!this.#isGone && !this.#options.broken?.leadsAtOnce) await this.#untilOtherIsUncertain()
-    return !this.#hasSleptSince(sleeps)
+    return !this.#hasNappedSince(naps)
   }
 
-  #hasSleptSince(sleeps: number): boolean {
+  #hasNappedSince(naps: number): boolean {
     this.#noteSleep()
-    return this.#sleeps !== sleeps && !this.#options.broken?.standsOnOldView
+    return this.#naps !== naps && !this.#options.broken?.standsOnOldView
   }
 
   async #untilOtherIsUncertain(): Promise<void> {
@@ -377,7 +383,7 @@ export class PairArbiter implements Arbiter {
   async announce(): Promise<void> {}
 
   async close(): Promise<void> {
-    this.#timer.cancel()
+    for (const timer of this.#timers) timer.cancel()
     this.#held = undefined
   }
 }

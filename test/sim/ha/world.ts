@@ -540,8 +540,8 @@ class World {
   }
 
   /**
-   * The follower is told to lead while the leader hangs, and hangs itself before it does. The leader learns of it, takes the
-   * lead back, changes things, and has just ended when the other one wakes.
+   * The follower is told to lead while the leader hangs, and hangs itself before it does. The leader learns of it and takes
+   * the lead back; as soon as it has it, or seconds later when it has just ended, the other one wakes.
    */
   #sleepWhileStanding(leader: SimMaster): void {
     const { scheduler } = this
@@ -549,21 +549,32 @@ class World {
     if (this.keepalived) this.keepalived.blindUntilMs = scheduler.nowMs + 11_000
     leader.freezer.freeze()
     this.#promote(other)
-    const whenItStands = () => {
-      if (other.member?.role !== 'standing')
-        return scheduler.nowMs < givesUpMs ? scheduler.at(20, whenItStands) : thaw()
-      // It has given up asking the leader, and waits for the end of that one's lease.
-      scheduler.at(1100, thaw)
-      scheduler.at(1100 + scheduler.random() * 25, () => other.freezer.freeze())
-      scheduler.at(1400, () => this.#promote(leader))
-    }
-    const thaw = () => leader.freezer.thaw()
-    const givesUpMs = scheduler.nowMs + 3000
-    whenItStands()
+    this.#when(
+      () => other.member?.role === 'standing',
+      3000,
+      () => {
+        // It has given up asking the leader, and waits for the end of that one's lease.
+        scheduler.at(1100, () => leader.freezer.thaw())
+        scheduler.at(1100 + scheduler.random() * 25, () => other.freezer.freeze())
+        scheduler.at(1400, () => this.#promote(leader))
+      },
+    )
     const endMs = 7500 + scheduler.random() * 1500
-    scheduler.at(endMs, () => leader.kill())
-    scheduler.at(endMs + scheduler.random() * 200, () => other.freezer.thaw())
+    const wake = () => scheduler.at(scheduler.random() * 200, () => other.freezer.thaw())
+    if (scheduler.random() < 0.5)
+      scheduler.at(1600, () => this.#when(() => leader.member?.role === 'leading', 5000, wake))
+    scheduler.at(endMs, () => {
+      leader.freezer.thaw()
+      leader.kill()
+      wake()
+    })
     this.#restartLater(leader, endMs + 5000)
+  }
+
+  /** Does something as soon as it `is` so, if that is within the time. */
+  #when(is: () => boolean, withinMs: number, action: () => void): void {
+    if (is()) action()
+    else if (withinMs > 0) this.scheduler.at(20, () => this.#when(is, withinMs - 20, action))
   }
 
   /** The leader loses its follower, goes on or not, and its power before the follower has come again. */
