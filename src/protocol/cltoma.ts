@@ -13,6 +13,7 @@ import {
   ProtocolError,
   record,
   rest,
+  sum64,
   text,
   u8,
   u16,
@@ -462,13 +463,13 @@ export const fuseSeteattr = message(474, 'CLTOMA_FUSE_SETEATTR', { ...byInode, u
 
 const quotaLimits = record({
   softInodes: u32,
-  softLength: u64n,
-  softSize: u64n,
-  softRealsize: u64n,
+  softLength: sum64,
+  softSize: sum64,
+  softRealsize: sum64,
   hardInodes: u32,
-  hardLength: u64n,
-  hardSize: u64n,
-  hardRealsize: u64n,
+  hardLength: sum64,
+  hardSize: sum64,
+  hardRealsize: sum64,
 })
 type QuotaLimits = ReturnType<(typeof quotaLimits)['read']>
 /** Without limits: delete those of `flags`, or with 0 only read. */

@@ -1,7 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { list, message, messageOf, name, ProtocolError, since, statusOr, u8, u16, u32, u64, u64n } from './codec.ts'
+import {
+  list,
+  message,
+  messageOf,
+  name,
+  ProtocolError,
+  since,
+  statusOr,
+  sum64,
+  u8,
+  u16,
+  u32,
+  u64,
+  u64n,
+} from './codec.ts'
 import { FrameReader } from './frame.ts'
 
 const lookup = message(406, 'CLTOMA_FUSE_LOOKUP', { msgid: u32, parent: u32, name, gids: list(u32, u32) })
@@ -118,4 +132,12 @@ test('frames stay whole where one slab of memory ends and the next begins', () =
     }
     assert.deepEqual(sized.decode(sized.encode(body).subarray(8)), body)
   }
+})
+
+test('a sum beyond 2^53 is as near as a number comes, and never beyond 64 bits', () => {
+  const sums = message(3, 'SUMS', { sum: sum64 })
+  const through = (sum: number) => sums.decode(sums.encode({ sum }).subarray(8)).sum
+  for (const exact of [0, 2 ** 53 - 1, 2 ** 53, 3 * 2 ** 53, 2 ** 64 - 2 ** 11]) assert.equal(through(exact), exact)
+  assert.equal(through(2 ** 64), 2 ** 64 - 2 ** 11)
+  assert.equal(sums.decode(Buffer.alloc(8, 0xff)).sum, 2 ** 64 - 2 ** 11)
 })

@@ -4,6 +4,7 @@
 // All integers are unsigned and big-endian (spec client-master 1.1). Layouts that depend on the version of the peer
 // read `version` from the reader or writer.
 
+import { SUM_MAX, sumOfHalves } from '../util/sums.ts'
 import { EXTENDED_VERSION } from './constants.ts'
 
 /** What a peer sent that no layout allows. The connection it came from is closed; nothing else happens. */
@@ -182,6 +183,21 @@ export const u64n: Codec<number> = {
     const high = getU32(input.buffer, at)
     if (high > 0x1fffff) throw new ProtocolError(`64-bit value beyond 2^53: high half ${high}`)
     return high * 0x100000000 + getU32(input.buffer, at + 4)
+  },
+}
+
+/**
+ * A 64-bit sum of lengths, or a limit of one: beyond 2^53 as near to it as a number comes, which is off by less than a
+ * part in 10^15. Nothing of a peer's depends on its last digits.
+ */
+export const sum64: Codec<number> = {
+  ...u64n,
+  write(out, value) {
+    u64n.write(out, Math.min(value, SUM_MAX))
+  },
+  read(input) {
+    const at = input.take(8)
+    return sumOfHalves(getU32(input.buffer, at), getU32(input.buffer, at + 4))
   },
 }
 

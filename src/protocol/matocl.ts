@@ -14,6 +14,7 @@ import {
   rest,
   since,
   statusOr,
+  sum64,
   text,
   u8,
   u16,
@@ -58,18 +59,18 @@ export const fuseStatfs = messageOf<Statfs>(403, 'MATOCL_FUSE_STATFS', {
   layout: 'msgid:32 total:64 available:64 [free:64] trash:64 sustained:64 inodes:32',
   write(out, value) {
     u32.write(out, value.msgid)
-    u64n.write(out, value.total)
-    u64n.write(out, value.available)
-    if (knowsFree(out.version)) u64n.write(out, value.free)
-    u64n.write(out, value.trash)
-    u64n.write(out, value.sustained)
+    sum64.write(out, value.total)
+    sum64.write(out, value.available)
+    if (knowsFree(out.version)) sum64.write(out, value.free)
+    sum64.write(out, value.trash)
+    sum64.write(out, value.sustained)
     u32.write(out, value.inodes)
   },
   read(input) {
     const msgid = u32.read(input)
-    const [total, available] = [u64n.read(input), u64n.read(input)]
-    const free = knowsFree(input.version) ? u64n.read(input) : available
-    const [trash, sustained] = [u64n.read(input), u64n.read(input)]
+    const [total, available] = [sum64.read(input), sum64.read(input)]
+    const free = knowsFree(input.version) ? sum64.read(input) : available
+    const [trash, sustained] = [sum64.read(input), sum64.read(input)]
     return { msgid, total, available, free, trash, sustained, inodes: u32.read(input) }
   },
 })
@@ -254,17 +255,17 @@ export const fuseQuotacontrol = messageOf(
     flags: u8,
     gracePeriodSeconds: since(versionNumber(3, 0, 9), u32),
     softInodes: u32,
-    softLength: u64n,
-    softSize: u64n,
-    softRealsize: u64n,
+    softLength: sum64,
+    softSize: sum64,
+    softRealsize: sum64,
     hardInodes: u32,
-    hardLength: u64n,
-    hardSize: u64n,
-    hardRealsize: u64n,
+    hardLength: sum64,
+    hardSize: sum64,
+    hardRealsize: sum64,
     inodes: u32,
-    length: u64n,
-    size: u64n,
-    realsize: u64n,
+    length: sum64,
+    size: sum64,
+    realsize: sum64,
   }),
 )
 /** What was counted, or what was changed. */
@@ -359,11 +360,11 @@ const monitoredServer = record({
   ip: u32,
   port: u16,
   serverId: u16,
-  used: u64n,
-  total: u64n,
+  used: sum64,
+  total: sum64,
   chunks: u32,
-  removalUsed: u64n,
-  removalTotal: u64n,
+  removalUsed: sum64,
+  removalTotal: sum64,
   removalChunks: u32,
   errors: u32,
   load: u32,
@@ -377,12 +378,12 @@ export const info = message(511, 'MATOCL_INFO', {
   memory: u64n,
   systemCpu: u64n,
   userCpu: u64n,
-  total: u64n,
-  available: u64n,
-  free: u64n,
-  trashSpace: u64n,
+  total: sum64,
+  available: sum64,
+  free: sum64,
+  trashSpace: sum64,
   trashNodes: u32,
-  sustainedSpace: u64n,
+  sustainedSpace: sum64,
   sustainedNodes: u32,
   nodes: u32,
   folders: u32,

@@ -10,6 +10,7 @@ import {
   optional,
   type Reader,
   record,
+  sum64,
   text,
   u8,
   u16,
@@ -118,7 +119,7 @@ export const missingChunksOf = (level: number) =>
     chunks: many(record({ chunkId: u64n, inode: u32, index: u32, ...(level > 0 ? { kind: u8 } : {}) })),
   })
 
-const usage = { inodes: u32, length: u64n, size: u64n, realsize: u64n }
+const usage = { inodes: u32, length: sum64, size: sum64, realsize: sum64 }
 export const quotas = message(519, 'MATOCL_QUOTA_INFO', {
   quotas: many(
     record({

@@ -89,10 +89,36 @@ for (const master of ['ours', 'real'] as const) {
       mkdirSync(local)
       execFileSync('python3', ['-c', SEEKER, local, mountPoint], { timeout: 180_000 })
       if (master === 'ours') copySparse(local, mountPoint)
+      longFiles(cluster, master === 'ours' ? 2n ** 53n - 1n : 2n ** 56n + 1n)
     } finally {
       await cluster.close()
     }
   })
+}
+
+/** Files of such lengths together are longer than what a number counts: all that tells of them goes on, and comes back. */
+function longFiles(cluster: Cluster, length: bigint): void {
+  const { folder, mountPoint } = cluster
+  const maker = join(folder, 'real')
+  mkdirSync(maker)
+  cluster.mountWith('mfsmount', maker)
+  const shell = (line: string) => {
+    const { status, stdout, stderr } = cluster.shell(`set -e; cd ${mountPoint}; ${line}`)
+    assert.equal(status, 0, `${line}: ${stdout}${stderr}`)
+    return stdout
+  }
+  shell('mkdir long; printf abc > long/short')
+  const lengths = () => shell(`df . > /dev/null; mfsdirinfo -n -l long`)
+  const before = lengths()
+  for (let i = 0; i < 3; i++) shell(`truncate -s ${length} '${maker}/long/file${i}'`)
+  const told = Number(/\d+/.exec(lengths())?.[0])
+  assert.ok(Math.abs(told / (Number(length) * 3) - 1) < 1e-12, String(told))
+  const shown = length > 2n ** 53n ? 2n ** 53n - 1n : length
+  assert.equal(shell('stat -c %s long/file0').trim(), String(shown))
+  shell('rm long/file0; df . > /dev/null')
+  shell(`mfssettrashtime -r 0 long > /dev/null; rm long/file1 long/file2; df . > /dev/null`)
+  assert.equal(lengths(), before)
+  assert.equal(shell('cat long/short'), 'abc')
 }
 
 /** Programs that ask for holes copy a file to the same bytes, and leave out what it does not have. */

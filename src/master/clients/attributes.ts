@@ -2,6 +2,7 @@
 
 import { type Actor, SessionFlag } from '../../metadata/decision.ts'
 import { allowedCombinations, shownMode } from '../../metadata/namespace/access.ts'
+import { lengthOf } from '../../metadata/namespace/lists.ts'
 import type { State } from '../../metadata/state.ts'
 import { Eattr, type Inode, isFileType, NodeType } from '../../metadata/types.ts'
 import { type Attributes, MattrFlag } from '../../protocol/attributes.ts'
@@ -65,7 +66,7 @@ function shownOwner(asker: Asker, noowner: boolean, stored: number, mapped: numb
 function shownLength({ nodes, lists }: State, inode: Inode, type: NodeType | 0): number {
   switch (type) {
     case NodeType.DIRECTORY:
-      return directoryLength(lists.stats(nodes.directoryRow(inode)).length)
+      return directoryLength(lengthOf(lists.stats(nodes.directoryRow(inode))))
     case NodeType.SYMLINK:
       return nodes.targetBytes(inode)
     case NodeType.BLOCKDEV:

@@ -3,6 +3,7 @@ import type { Charts } from '../../charts/charts.ts'
 import type { Env } from '../../env/env.ts'
 import { Maintenance } from '../../metadata/chunks/known-servers.ts'
 import { tableMemory } from '../../metadata/memory.ts'
+import { lengthOf } from '../../metadata/namespace/lists.ts'
 import { statsOf } from '../../metadata/namespace/tree.ts'
 import type { State } from '../../metadata/state.ts'
 import { ROOT } from '../../metadata/types.ts'
@@ -211,7 +212,7 @@ function held(state: State) {
   const sum = (lists: readonly number[]) => {
     let [length, files] = [0, 0]
     for (const list of lists) {
-      length += state.lists.stats(list).length
+      length += lengthOf(state.lists.stats(list))
       files += state.lists.length.get(list)
     }
     return { length, files }

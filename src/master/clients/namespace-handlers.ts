@@ -14,6 +14,7 @@ import {
   resolve,
 } from '../../metadata/namespace/decide.ts'
 import { accessEntry, decideSetattr, resolveOpened } from '../../metadata/namespace/decide-attributes.ts'
+import { lengthOf } from '../../metadata/namespace/lists.ts'
 import { parentOf, parentOfEdge, pathOf, pathsOf, statsOf } from '../../metadata/namespace/tree.ts'
 import type { State } from '../../metadata/state.ts'
 import { type Inode, NodeType, ROOT } from '../../metadata/types.ts'
@@ -52,7 +53,7 @@ function onStatfs(context: RequestContext, payload: Buffer): void {
   const { state, session } = context
   const { total, available, free } = context.services.chunks.space()
   const whole = session.rootInode === ROOT
-  const lengths = (lists: readonly number[]) => lists.reduce((sum, list) => sum + state.lists.stats(list).length, 0)
+  const lengths = (lists: readonly number[]) => lists.reduce((sum, list) => sum + lengthOf(state.lists.stats(list)), 0)
   const inodes = session.rootInode === 0 ? 0 : statsOf(state, session.rootInode).inodes
   context.answer(matocl.fuseStatfs, {
     msgid,

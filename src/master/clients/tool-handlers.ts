@@ -10,10 +10,11 @@ import {
 import { holdsData } from '../../metadata/namespace/apply-recursive.ts'
 import { resolve } from '../../metadata/namespace/decide.ts'
 import { decideAppend, decideRepair } from '../../metadata/namespace/decide-snapshot.ts'
+import { lengthOf } from '../../metadata/namespace/lists.ts'
 import { statsOf } from '../../metadata/namespace/tree.ts'
 import { decideQuota, NO_QUOTA } from '../../metadata/quota/decide.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
-import { u32, u64n, Writer } from '../../protocol/codec.ts'
+import { sum64, u32, u64n, Writer } from '../../protocol/codec.ts'
 import { MFSCHUNKSIZE } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
@@ -28,11 +29,12 @@ function onGetdirstats(context: RequestContext, payload: Buffer): void {
   const real = resolve(context.state, context.asker(NOBODY), inode)
   if (real === 0) return fail(Status.ENOENT)
   if (!holdsData(context.state, real)) return fail(Status.EPERM)
-  const { inodes, dirs, files, chunks, length, size, realsize } = statsOf(context.state, real)
+  const stats = statsOf(context.state, real)
+  const { inodes, dirs, files, chunks, size, realsize } = stats
   const out = new Writer()
   const counts = context.isTool ? [inodes, dirs, files, chunks] : [inodes, dirs, files, 0, 0, chunks, 0, 0]
   for (const count of counts) u32.write(out, count)
-  for (const bytes of [length, size, realsize]) u64n.write(out, bytes)
+  for (const bytes of [lengthOf(stats), size, realsize]) sum64.write(out, bytes)
   context.answer(matocl.fuseGetdirstats, { msgid, numbers: out.take() })
 }
 
@@ -98,8 +100,9 @@ function onQuotacontrol(context: RequestContext, payload: Buffer): void {
   )
   if (!context.granted(decision)) return context.answer(matocl.fuseQuotacontrol, { msgid, status: decision.status })
   const quota = state.quotas.get(decision.inode) ?? NO_QUOTA
-  const { inodes, length, size, realsize } = state.lists.stats(state.nodes.directoryRow(decision.inode))
-  context.answer(matocl.fuseQuotacontrol, { msgid, ...quota, inodes, length, size, realsize })
+  const used = state.lists.stats(state.nodes.directoryRow(decision.inode))
+  const { inodes, size, realsize } = used
+  context.answer(matocl.fuseQuotacontrol, { msgid, ...quota, inodes, length: lengthOf(used), size, realsize })
 }
 
 // Storage classes

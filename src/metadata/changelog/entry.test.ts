@@ -19,3 +19,27 @@ test('a snapshot under a name with a bracket keeps its groups', () => {
     roundTrip({ op: 'SNAPSHOT', ts: 5, source: 2, parent: 1, name: '[copy', mode: 1, ...who, ...counts })
   }
 })
+
+test('a limit beyond 2^53 goes through a line', () => {
+  const quota = {
+    inode: 1,
+    exceeded: false,
+    flags: 2,
+    softSince: 0,
+    softInodes: 0,
+    hardInodes: 0,
+    gracePeriodSeconds: 0,
+  }
+  const limits = {
+    softLength: 20 * 2 ** 50,
+    hardLength: 2 ** 63,
+    softSize: 1,
+    hardSize: 2,
+    softRealsize: 3,
+    hardRealsize: 4,
+  }
+  roundTrip({ op: 'QUOTA', ts: 5, ...quota, ...limits })
+  const line = '7: 5|QUOTA(1,0,2,0,0,0,18446744073709551615,0,0,0,0,0,0)'
+  const { entry } = parseLine(line)
+  assert.match(printLine(7, entry), /\(1,0,2,0,0,0,18446744073709549568,/, 'below 2^64, for who reads it')
+})

@@ -1,4 +1,5 @@
 // How single values are written in changelog lines (spec metadata 3.1, 3.3).
+import { SUM_MAX } from '../../util/sums.ts'
 
 /** A line that no master would have written: what is wrong with it. */
 export class ChangelogError extends Error {
@@ -19,6 +20,15 @@ export const num: Field<number> = {
     const value = Number(text)
     if (value > Number.MAX_SAFE_INTEGER) throw new ChangelogError(`number ${text} is too big`)
     return value
+  },
+}
+
+/** A limit of a sum of lengths, of 64 bits: beyond 2^53 as near to it as a number comes. */
+export const sum: Field<number> = {
+  print: value => String(BigInt(value)),
+  parse(text) {
+    if (!/^\d{1,20}$/.test(text)) throw new ChangelogError(`"${text}" is not a number`)
+    return Math.min(Number(text), SUM_MAX)
   },
 }
 

@@ -1,3 +1,4 @@
+import { sumOfHalves } from '../../util/sums.ts'
 import { CheckpointError } from './format.ts'
 
 /**
@@ -79,6 +80,11 @@ export class CheckpointInput {
     const high = this.u32()
     if (high > 0x1fffff) this.fail(`64-bit value beyond 2^53 (high half ${high})`)
     return high * 0x100000000 + this.u32()
+  }
+
+  /** A limit of a sum of lengths: beyond 2^53 as near to it as a number comes. */
+  sum64(): number {
+    return sumOfHalves(this.u32(), this.u32())
   }
 
   text(bytes: number): string {

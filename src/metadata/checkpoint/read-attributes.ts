@@ -101,12 +101,12 @@ export async function readQuotas(input: CheckpointInput, { state, mver }: ReadCo
       softSince: input.u32(),
       softInodes: input.u32(),
       hardInodes: input.u32(),
-      softLength: input.u64n(),
-      hardLength: input.u64n(),
-      softSize: input.u64n(),
-      hardSize: input.u64n(),
-      softRealsize: input.u64n(),
-      hardRealsize: input.u64n(),
+      softLength: input.sum64(),
+      hardLength: input.sum64(),
+      softSize: input.sum64(),
+      hardSize: input.sum64(),
+      softRealsize: input.sum64(),
+      hardRealsize: input.sum64(),
     })
   }
 }

@@ -9,7 +9,7 @@ import { MODE_R, MODE_W } from './access.ts'
 import { MAX_LENGTH } from './apply-files.ts'
 import { may, resolve } from './decide.ts'
 import { resolveOpened } from './decide-attributes.ts'
-import { noStats, type Stats } from './lists.ts'
+import { type Stats, statsOfLength } from './lists.ts'
 import { growthTo, parentOfEdge } from './tree.ts'
 
 export interface OpenRequest {
@@ -102,7 +102,7 @@ export function decideWrite(state: State, actor: Actor, inode: Inode, index: num
 function writeStats({ nodes }: State, inode: Inode, index: number): Stats {
   const length = Math.max(0, index * MFSCHUNKSIZE - nodes.length.get(inode))
   const size = nodes.chunkRow(inode, index) === 0 ? CHUNK_HEADER_BYTES : 0
-  return { ...noStats(), length, size, realsize: size * nodes.ratio.get(inode) }
+  return { ...statsOfLength(length), size, realsize: size * nodes.ratio.get(inode) }
 }
 
 /** Whether the file may be written up to `length`. */

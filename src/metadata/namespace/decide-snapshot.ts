@@ -12,7 +12,7 @@ import { PROTECTED, SnapshotMode } from './apply-snapshot.ts'
 import { may, passesSticky, resolve } from './decide.ts'
 import { fileQuotaRefuses } from './decide-files.ts'
 import { type Granted, nodesBelow } from './decide-recursive.ts'
-import { noStats, type Stats } from './lists.ts'
+import { addLength, type Stats, statsOfLength } from './lists.ts'
 import { type Commit, partsOf, type Sliced } from './parts.ts'
 import { CopyInParts, type PartsContext, RemovalInParts, type SnapshotPlan, TargetCheck } from './snapshot-parts.ts'
 import { childOf, findEdge, isBelow, isValidName, statsOf } from './tree.ts'
@@ -162,17 +162,16 @@ export function decideAppend(state: State, actor: Actor, request: AppendRequest,
   const present = Math.ceil(nodes.length.get(inode) / MFSCHUNKSIZE)
   if ((present + to - from) * MFSCHUNKSIZE > MAX_LENGTH) return refuse(Status.INDEXTOOBIG)
   const added = appendedStats(state, inode, source, (to - from) / chunks)
-  added.length += present * MFSCHUNKSIZE - nodes.length.get(inode)
+  addLength(added, present * MFSCHUNKSIZE - nodes.length.get(inode))
   if (fileQuotaRefuses(state, inode, added)) return refuse(Status.QUOTA)
   return { status: Status.OK, entries: [{ op: 'APPEND', ts, inode, source, from, to: to - 1 }] }
 }
 
 /** What the part of the source adds, taken as even over its chunks. */
 function appendedStats(state: State, inode: Inode, source: Inode, part: number): Stats {
-  const { length, size } = statsOf(state, source)
+  const { size } = statsOf(state, source)
   return {
-    ...noStats(),
-    length: length * part,
+    ...statsOfLength(state.nodes.length.get(source) * part),
     size: size * part,
     realsize: size * part * state.nodes.ratio.get(inode),
   }

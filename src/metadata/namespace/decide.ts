@@ -6,7 +6,7 @@ import { quotaRefuses } from '../quota/usage.ts'
 import type { State } from '../state.ts'
 import { Eattr, type Inode, NodeType, type Seconds } from '../types.ts'
 import { MODE_W, MODE_X, mayAccess } from './access.ts'
-import { noStats, type Stats } from './lists.ts'
+import { noStats, type Stats, statsOfLength } from './lists.ts'
 import { findEdge, isBelow, isValidName, parentOf, statsOf } from './tree.ts'
 
 const S_ISVTX = 0o1000
@@ -52,7 +52,7 @@ export function passesSticky({ nodes }: State, uid: number, directory: Inode, in
   return ((nodes.eattr.get(directory) | nodes.eattr.get(inode)) & Eattr.NOOWNER) !== 0
 }
 
-const oneInode = (length = 0): Stats => ({ ...noStats(), inodes: 1, length })
+const oneInode = (length = 0): Stats => ({ ...statsOfLength(length), inodes: 1 })
 
 export interface MakeRequest {
   parent: Inode

@@ -5,20 +5,43 @@ import type { Memory } from '../../util/memory.ts'
 import { Records, wideField, wordField } from '../../util/records.ts'
 import type { Inode } from '../types.ts'
 
-/** What a subtree holds; lengths and sizes in bytes. */
+/**
+ * What a subtree holds, so that sums and differences are exact. Sizes, in bytes, are multiples of 1024, so numbers have
+ * them exactly up to 2^63; lengths are of any number of bytes, and their sums may be beyond 2^53: they stand in two parts.
+ */
 export interface Stats {
   inodes: number
   dirs: number
   files: number
   chunks: number
-  length: number
+  mebibytes: number
+  /** Besides those; less than a mebibyte of each file. */
+  bytes: number
   size: number
   realsize: number
 }
 
-export const noStats = (): Stats => ({ inodes: 0, dirs: 0, files: 0, chunks: 0, length: 0, size: 0, realsize: 0 })
+const MEBIBYTE = 2 ** 20
 
-const WORDS = 14
+export const noStats = (): Stats => statsOfLength(0)
+
+/** Nothing but a length, which may be negative. */
+export function statsOfLength(length: number): Stats {
+  const mebibytes = Math.floor(length / MEBIBYTE)
+  const bytes = length - mebibytes * MEBIBYTE
+  return { inodes: 0, dirs: 0, files: 0, chunks: 0, mebibytes, bytes, size: 0, realsize: 0 }
+}
+
+export function addLength(stats: Stats, length: number): void {
+  const { mebibytes, bytes } = statsOfLength(length)
+  stats.mebibytes += mebibytes
+  stats.bytes += bytes
+}
+
+/** In bytes; beyond 2^53 as near to it as a number comes. */
+export const lengthOf = ({ mebibytes, bytes }: Stats): number => mebibytes * MEBIBYTE + bytes
+
+const WORDS = 16
 
 export class ListTable {
   readonly #records = new Records(WORDS)
@@ -32,9 +55,10 @@ export class ListTable {
   readonly #dirs = wordField(this.#records, 5)
   readonly #files = wordField(this.#records, 6)
   readonly #chunks = wordField(this.#records, 7)
-  readonly #length = wideField(this.#records, 8)
+  readonly #mebibytes = wideField(this.#records, 8)
   readonly #size = wideField(this.#records, 10)
   readonly #realsize = wideField(this.#records, 12)
+  readonly #bytes = wideField(this.#records, 14)
   readonly #rows = new Rows()
 
   add(owner: Inode): number {
@@ -66,7 +90,8 @@ export class ListTable {
       dirs: this.#dirs.get(row),
       files: this.#files.get(row),
       chunks: this.#chunks.get(row),
-      length: this.#length.get(row),
+      mebibytes: this.#mebibytes.get(row),
+      bytes: this.#bytes.get(row),
       size: this.#size.get(row),
       realsize: this.#realsize.get(row),
     }
@@ -78,7 +103,8 @@ export class ListTable {
     this.#dirs.add(row, sign * change.dirs)
     this.#files.add(row, sign * change.files)
     this.#chunks.add(row, sign * change.chunks)
-    this.#length.add(row, sign * change.length)
+    this.#mebibytes.add(row, sign * change.mebibytes)
+    this.#bytes.add(row, sign * change.bytes)
     this.#size.add(row, sign * change.size)
     this.#realsize.add(row, sign * change.realsize)
   }

@@ -14,7 +14,7 @@ import {
   TRASH_BUCKETS,
   TRASH_PATH_MAX,
 } from '../types.ts'
-import { noStats, type Stats } from './lists.ts'
+import { addLength, noStats, type Stats, statsOfLength } from './lists.ts'
 
 /** The child of a directory by its exact name, or 0. */
 export function childOf(state: State, parent: Inode, name: string): Inode {
@@ -109,10 +109,11 @@ export function statsOf(state: State, inode: Inode): Stats {
   }
   if (nodes.isFile(inode)) {
     stats.files = 1
-    stats.length = nodes.length.get(inode)
-    countChunks(state, inode, stats.length, stats)
+    const length = nodes.length.get(inode)
+    addLength(stats, length)
+    countChunks(state, inode, length, stats)
     stats.realsize = stats.size * nodes.ratio.get(inode)
-  } else if (nodes.type(inode) === NodeType.SYMLINK) stats.length = nodes.targetBytes(inode)
+  } else if (nodes.type(inode) === NodeType.SYMLINK) addLength(stats, nodes.targetBytes(inode))
   return stats
 }
 
@@ -121,7 +122,11 @@ export function growthTo(state: State, inode: Inode, length: number): Stats {
   const [before, after] = [statsOf(state, inode), noStats()]
   countChunks(state, inode, length, after)
   const size = after.size - before.size
-  return { ...noStats(), length: length - before.length, size, realsize: size * state.nodes.ratio.get(inode) }
+  return {
+    ...statsOfLength(length - state.nodes.length.get(inode)),
+    size,
+    realsize: size * state.nodes.ratio.get(inode),
+  }
 }
 
 function countChunks(state: State, inode: Inode, length: number, stats: Stats): void {
@@ -142,7 +147,7 @@ export function changeCounted(state: State, inode: Inode, change: () => void): v
   state.nodes.ratio.set(inode, state.storageClasses.copiesWanted(state.nodes.sclassId.get(inode)))
   const after = statsOf(state, inode)
   for (const key of Object.keys(after) as (keyof Stats)[]) after[key] -= before[key]
-  if (after.length === 0 && after.size === 0 && after.chunks === 0 && after.realsize === 0) return
+  if (Object.values(after).every(number => number === 0)) return
   for (let edge = state.nodes.firstLink.get(inode); edge !== 0; edge = state.edges.nextLink.get(edge)) {
     countUp(state, state.edges.list.get(edge), after, 1)
   }
@@ -237,11 +242,11 @@ function statsIn(state: State, list: number): Stats {
     const type = nodes.type(child)
     if (type === NodeType.DIRECTORY) continue
     stats.inodes++
-    if (type === NodeType.SYMLINK) stats.length += nodes.targetBytes(child)
+    if (type === NodeType.SYMLINK) addLength(stats, nodes.targetBytes(child))
     if (!isFileType(type)) continue
     const length = nodes.length.get(child)
     stats.files++
-    stats.length += length
+    addLength(stats, length)
     const before = stats.size
     countChunks(state, child, length, stats)
     stats.realsize += (stats.size - before) * nodes.ratio.get(child)

@@ -1,5 +1,5 @@
 // Whether a directory may grow (spec master-behaviour 1.13).
-import type { Stats } from '../namespace/lists.ts'
+import { lengthOf, type Stats } from '../namespace/lists.ts'
 import { isBelow, parentOf } from '../namespace/tree.ts'
 import type { State } from '../state.ts'
 import type { Inode, Seconds } from '../types.ts'
@@ -28,12 +28,15 @@ export function quotaRefuses(state: State, directory: Inode, added: Stats, notAb
 
 function exceeds(quota: Quota, used: Stats, added: Stats): boolean {
   return limits.some(([kind, softFlag, soft, hard]) => {
-    if (added[kind] <= 0) return false
-    const total = used[kind] + added[kind]
+    const [before, more] = [amountOf(used, kind), amountOf(added, kind)]
+    if (more <= 0) return false
+    const total = before + more
     if (quota.flags & (softFlag << 4) && total > quota[hard]) return true
     return quota.exceeded && (quota.flags & softFlag) !== 0 && total > quota[soft]
   })
 }
+
+const amountOf = (stats: Stats, kind: (typeof limits)[number][0]) => (kind === 'length' ? lengthOf(stats) : stats[kind])
 
 /** When a soft limit that was exceeded becomes as good as a hard one. */
 export function graceEnd({ softSince, gracePeriodSeconds }: Quota, defaultGraceSeconds: number): Seconds {
@@ -42,5 +45,5 @@ export function graceEnd({ softSince, gracePeriodSeconds }: Quota, defaultGraceS
 
 /** Whether any soft limit is exceeded now. */
 export function isOverSoftLimit(quota: Quota, used: Stats): boolean {
-  return limits.some(([kind, softFlag, soft]) => (quota.flags & softFlag) !== 0 && used[kind] > quota[soft])
+  return limits.some(([kind, softFlag, soft]) => (quota.flags & softFlag) !== 0 && amountOf(used, kind) > quota[soft])
 }

@@ -1,5 +1,6 @@
 // What monitors are told of the tree: quotas, and the names of inodes (spec tools-and-admin A.5.5, A.5 MASS_RESOLVE_PATHS).
 
+import { lengthOf } from '../../../metadata/namespace/lists.ts'
 import { pathOf, pathsOf } from '../../../metadata/namespace/tree.ts'
 import { graceEnd } from '../../../metadata/quota/usage.ts'
 import type { State } from '../../../metadata/state.ts'
@@ -11,7 +12,8 @@ const NEVER = 0xffffffff
 /** @param defaultGraceSeconds for quotas without a time of their own */
 export function quotaList(state: State, now: number, defaultGraceSeconds: number): Buffer {
   const quotas = [...state.quotas.entries()].map(([inode, quota]) => {
-    const { inodes, length, size, realsize } = state.lists.stats(state.nodes.directoryRow(inode))
+    const used = state.lists.stats(state.nodes.directoryRow(inode))
+    const { inodes, size, realsize } = used
     return {
       inode,
       path: `/${pathOf(state, inode)}`,
@@ -25,7 +27,7 @@ export function quotaList(state: State, now: number, defaultGraceSeconds: number
       hard: {
         ...{ inodes: quota.hardInodes, length: quota.hardLength, size: quota.hardSize, realsize: quota.hardRealsize },
       },
-      current: { inodes, length, size, realsize },
+      current: { inodes, length: lengthOf(used), size, realsize },
     }
   })
   return monitors.quotas.encode({ quotas })
