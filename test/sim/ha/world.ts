@@ -768,8 +768,14 @@ class World {
     const leading = this.masters.filter(({ member }) => member?.role === 'leading')
     const [leader] = leading
     if (leading.length !== 1 || !leader?.member?.leadership) return false
-    const { inSync, witnesses } = leader.member.leadership
-    return inSync.length === this.masters.length && witnesses.length === (this.witness ? 1 : 0)
+    const { inSync, witnesses, epoch } = leader.member.leadership
+    // A leader that has just woken may still think so of those who lead since then.
+    const following = this.masters.filter(({ member }) => {
+      const it = member?.following
+      return it?.isInSync && it.leader.epoch === epoch
+    })
+    const areAllThere = inSync.length === this.masters.length && following.length === this.masters.length - 1
+    return areAllThere && witnesses.length === (this.witness ? 1 : 0)
   }
 }
 
