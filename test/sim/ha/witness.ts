@@ -117,12 +117,15 @@ export class SimWitness {
 
   /** Digest of what its folder alone leads to. */
   async restored(): Promise<bigint | undefined> {
-    try {
-      const { state } = await recover(this.host.env('restore').disk, FOLDER, { now: 1_700_000_000 })
-      return state.digest()
-    } catch (error) {
-      if (!(error instanceof RecoveryError)) throw error
-      return undefined
+    for (;;) {
+      try {
+        const { state } = await recover(this.host.env('restore').disk, FOLDER, { now: 1_700_000_000 })
+        return state.digest()
+      } catch (error) {
+        if (error instanceof RecoveryError) return undefined
+        // It runs, and began a changelog while its folder was looked at.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
     }
   }
 }
