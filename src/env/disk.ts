@@ -65,7 +65,8 @@ export interface Disk {
   create(path: string, changes: readonly FileChange[]): Promise<DiskFile>
   readFile(path: string): Promise<Buffer>
   rename(from: string, to: string): Promise<void>
-  unlink(path: string): Promise<void>
+  /** `gently`: the space of a large file comes back little by little, so that others' syncs need not wait for that. */
+  unlink(path: string, gently?: 'gently'): Promise<void>
   /** Creates the folder and its parents; no error when it is there. */
   makeFolder(path: string): Promise<void>
   /** Names in the folder, unordered, without `.` and `..`. */

@@ -1,10 +1,23 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdtempSync, open, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  linkSync,
+  mkdtempSync,
+  open,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { openCached } from './cached-open.ts'
 import { realDisk } from './real-disk.ts'
 import { CallSequence, PARTS_MAX } from './system-calls.ts'
@@ -163,4 +176,28 @@ test('a folder is synced and closed again; one that cannot be says why', () =>
     })
     await assert.rejects(realDisk.syncFolder(file), { code: 'ENOTDIR' })
     assert.equal(open(), before)
+  }))
+
+test('a large file loses its name at once and its space little by little, but not what others see of it', () =>
+  withFolder(async folder => {
+    const [path, bytes] = [join(folder, 'large'), 20 << 20]
+    const make = () => writeFileSync(path, Buffer.alloc(bytes, 1))
+    const opened = () => readdirSync('/proc/self/fd').filter(fd => linkOf(fd) === `${path} (deleted)`)
+    make()
+    linkSync(path, `${path}.kept`)
+    await realDisk.unlink(path, 'gently')
+    assert.deepEqual(readdirSync(folder), ['large.kept'])
+    make()
+    const reader = openSync(path, 'r')
+    await realDisk.unlink(path, 'gently')
+    await sleep(150)
+    assert.equal(fstatSync(reader).size, bytes, 'whoever reads it reads all of it')
+    closeSync(reader)
+    assert.equal(statSync(`${path}.kept`).size, bytes, 'it has another name')
+    make()
+    await realDisk.unlink(path, 'gently')
+    assert.deepEqual(readdirSync(folder), ['large.kept'])
+    assert.equal(opened().length, 1, 'its space is still there')
+    while (opened().length > 0) await sleep(10)
+    await assert.rejects(realDisk.unlink(path, 'gently'), { code: 'ENOENT' })
   }))

@@ -17,6 +17,7 @@ import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { openCached } from './cached-open.ts'
 import type { Disk, DiskFile, FileChange, FileStat, OpenMode } from './disk.ts'
+import { unlinkGently } from './gentle-unlink.ts'
 import { Pace } from './pace.ts'
 import { readMemory } from './page-cache.ts'
 import { CallSequence, PARTS_MAX } from './system-calls.ts'
@@ -254,7 +255,7 @@ export const realDisk: Disk = {
   create: createFile,
   readFile: path => readFile(path),
   rename: (from, to) => rename(from, to),
-  unlink: path => unlink(path),
+  unlink: (path, gently) => (gently ? unlinkGently(path) : unlink(path)),
   makeFolder: async path => void (await mkdir(path, { recursive: true })),
   list: path => readdir(path),
   stat: async path => fileStat(await stat(path)),

@@ -61,7 +61,7 @@ export async function pruneChangelogs(
     const last = (await new ChangelogFile(disk, path).lastLine()) ?? ''
     const id = changeIdOf(last)
     if (id === undefined || id >= checkpointVersion || (timeOf(last) ?? settledBefore) >= settledBefore) return
-    await disk.unlink(path)
+    await disk.unlink(path, 'gently')
     if (present.has(sumsName(age))) await disk.unlink(`${folder}/${sumsName(age)}`)
   }
 }

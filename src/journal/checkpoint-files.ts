@@ -193,7 +193,7 @@ export async function publishCheckpoint(
   await disk.syncFolder(folder)
   const outdated = name === CHECKPOINT ? CHECKPOINT_BACK : CHECKPOINT
   if (!(await disk.list(folder)).includes(outdated)) return
-  await disk.unlink(`${folder}/${outdated}`)
+  await disk.unlink(`${folder}/${outdated}`, 'gently')
   await disk.syncFolder(folder)
 }
 
@@ -228,6 +228,9 @@ export async function settleCheckpoints(
 async function rotateCheckpoints(disk: Disk, folder: string, keepPrevious: number): Promise<void> {
   const present = new Set(await disk.list(folder))
   const older = (age: number) => (age === 0 ? CHECKPOINT_BACK : `${CHECKPOINT_BACK}.${age}`)
+  if (keepPrevious > 0 && present.has(older(keepPrevious)) && present.has(older(keepPrevious - 1))) {
+    await disk.unlink(`${folder}/${older(keepPrevious)}`, 'gently')
+  }
   for (let age = keepPrevious; age > 0; age--) {
     if (present.has(older(age - 1))) await disk.rename(`${folder}/${older(age - 1)}`, `${folder}/${older(age)}`)
   }

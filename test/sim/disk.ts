@@ -277,7 +277,8 @@ export class SimDisk implements Disk {
     })
   }
 
-  unlink(path: string, isAlive = always): Promise<void> {
+  /** The space comes back at once, however it was asked for. */
+  unlink(path: string, _gently?: 'gently', isAlive = always): Promise<void> {
     return this.#later('unlink', path, isAlive, () => {
       this.#changeNames({ folder: folderOf(path), removed: path, inode: this.#inode(path) })
     })
@@ -520,7 +521,7 @@ class Door implements Disk {
   }
 
   unlink(path: string): Promise<void> {
-    return this.#disk.unlink(path, this.#isAlive)
+    return this.#disk.unlink(path, undefined, this.#isAlive)
   }
 
   async makeFolder(path: string): Promise<void> {
