@@ -673,7 +673,12 @@ export class Member {
       if (why !== undefined) this.#env.log.warning(`promoted by force although ${why}`)
       await this.#stand(view)
       const ok = (this.role as Role) === 'leading'
-      return { ok, text: ok ? `leads epoch ${this.leadership?.epoch}` : 'another master was faster, or this one was held up: it tries again' }
+      return {
+        ok,
+        text: ok
+          ? `leads epoch ${this.leadership?.epoch}`
+          : 'another master was faster, or this one was held up: it tries again',
+      }
     })
   }
 
