@@ -101,7 +101,7 @@ export class WordField implements Field {
   }
 }
 
-/** An integer 0..2^53-1 in two words: the lower half, then the upper one. */
+/** An integer that a number has exactly, up to 64 bits, in two words: the lower half, then the upper one. */
 export class WideField implements Field {
   readonly #lower: WordField
   readonly #upper: WordField

@@ -13,6 +13,8 @@ import { installPackages } from './packages.ts'
 const HOSTS = [2, 3]
 const ours = (program: string) => join(import.meta.dirname, '../../bin', program)
 const HEADER_BYTES = 8192
+/** Names do not change as often as they can be read. */
+const LOOKS_MAX = 100
 
 /** Each line is also done to a plain folder, which says what is right. */
 const LINES = [
@@ -30,11 +32,11 @@ const LINES = [
 
 /** What a server holds, by chunk: version and contents without the header. Copies in the making change their names. */
 function held(cluster: Cluster, host: number): Map<string, string> {
-  for (;;) {
+  for (let tries = 0; ; tries++) {
     try {
       return heldNow(join(cluster.folder, `disk${host}`))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === LOOKS_MAX) throw error
     }
   }
 }

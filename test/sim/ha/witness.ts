@@ -9,6 +9,8 @@ import { type Broken, HA_PORT, isDiskFailure } from './master.ts'
 
 const FOLDER = '/witness'
 const ROTATE_EVERY_MS = 3000
+/** It does not rotate as often as its folder can be looked at. */
+const LOOKS_MAX = 10
 
 export class SimWitness {
   host: SimHost
@@ -117,14 +119,14 @@ export class SimWitness {
 
   /** Digest of what its folder alone leads to. */
   async restored(): Promise<bigint | undefined> {
-    for (;;) {
+    for (let tries = 0; ; tries++) {
       try {
         const { state } = await recover(this.host.env('restore').disk, FOLDER, { now: 1_700_000_000 })
         return state.digest()
       } catch (error) {
         if (error instanceof RecoveryError) return undefined
         // It runs, and began a changelog while its folder was looked at.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === LOOKS_MAX) throw error
       }
     }
   }
