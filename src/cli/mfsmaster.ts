@@ -172,6 +172,7 @@ await runDaemon({
     ...['BACK_LOGS', 'BACK_META_KEEP_PREVIOUS', 'METADATA_SAVE_FREQ'],
     ...['CHANGELOG_SIZE_MAX', 'CHANGELOG_PRESERVE_SECONDS'],
   ],
+  busyPollMicroseconds: config => config.BUSY_POLL,
   start,
   restore,
 })

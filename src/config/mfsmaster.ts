@@ -74,6 +74,15 @@ export const masterConfigFile = configFile({
         'is written, synced only when a changelog is finished; a power cut may lose all since then (what the original ' +
         'does by default, and more, for it answers before it writes).',
     },
+    BUSY_POLL: {
+      kind: whole({ min: 0, max: 10_000 }),
+      default: 300,
+      unit: 'microseconds',
+      doc:
+        'After a message has gone out, so long the master looks for the next one before it sleeps: it answers sooner for ' +
+        'more processor time. Others on this machine go first, and where it does not pay it is left. 0: it sleeps at once.',
+      needsRestart: true,
+    },
     CHANGELOG_SIZE_MAX: {
       kind: size,
       default: 512 << 20,

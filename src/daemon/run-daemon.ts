@@ -62,6 +62,8 @@ export interface DaemonProgram<O extends DaemonOptions> {
   readonly restoreSwitches: boolean
   /** Whether it has the action `scrub`. */
   readonly scrubs?: boolean
+  /** How long it waits awake for what follows a message. */
+  busyPollMicroseconds?(config: Values<O>): number
   /** Resolves once it serves. @throws StartError with the reason why it can't */
   start(context: DaemonContext<Values<O>>): Promise<RunningDaemon<Values<O>>>
   /** The action `restore`. */
@@ -314,7 +316,7 @@ class Life<O extends DaemonOptions> {
     this.#written = written
     this.#messages = messages
     this.#context = {
-      env: realEnv(messages.log),
+      env: realEnv(messages.log, program.busyPollMicroseconds?.(config)),
       config,
       command,
       configValue: option => this.#written.get(option) ?? '',

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Connection, Listener } from './net.ts'
+import { realEnv } from './real.ts'
 import { realNet } from './real-net.ts'
 
 /** A listener of ours that does `serve` with its connection, and everything that a client of it receives until the end. */
@@ -105,4 +106,27 @@ test('what was written in the turn in which the process exits is sent', async ()
   assert.equal(text(Buffer.concat(parts)), 'last words')
   await new Promise(resolve => (child.exitCode === null ? child.once('exit', resolve) : resolve(0)))
   server.close()
+})
+
+test('messages go to and fro as well where both sides wait awake, and the loop ends', async () => {
+  const silent = { debug() {}, info() {}, notice() {}, warning() {}, error() {} }
+  const { net } = realEnv(silent, 400)
+  const listener = await net.listen('127.0.0.1', 0, connection => {
+    connection.handle({ data: bytes => connection.write(bytes), closed: () => {} })
+  })
+  const client = await net.connect('127.0.0.1', listener.port, { timeoutMs: 5000 })
+  let answers = 0
+  await new Promise<void>(resolve => {
+    client.handle({
+      data: bytes => {
+        assert.equal(text(bytes), `message ${answers}`)
+        if (++answers === 2000) resolve()
+        else client.write(Buffer.from(`message ${answers}`))
+      },
+      closed: () => {},
+    })
+    client.write(Buffer.from('message 0'))
+  })
+  client.destroy()
+  await listener.close()
 })

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, type Socket } from 'node:net'
+import type { BusyPoll } from './busy-poll.ts'
 import type { Connection, ConnectionHandlers, Net } from './net.ts'
 import { adopt, descriptorOf, type SlabSocket, slabSocket } from './slab-socket.ts'
 
@@ -25,6 +26,7 @@ class RealConnection implements Connection {
   readonly remotePort: number
   readonly localAddress: string
   readonly #socket: Socket
+  readonly #poll: BusyPoll | undefined
   #handlers: ConnectionHandlers | undefined
   #error: Error | undefined
   #closed = false
@@ -32,15 +34,19 @@ class RealConnection implements Connection {
   #gathered: Buffer[] = []
   #gatheredBytes = 0
 
-  constructor(made: SlabSocket) {
+  constructor(made: SlabSocket, poll?: BusyPoll) {
     const { socket } = made
     this.#socket = socket
+    this.#poll = poll
     this.remoteAddress = socket.remoteAddress ?? ''
     this.remotePort = socket.remotePort ?? 0
     this.localAddress = socket.localAddress ?? ''
     socket.setNoDelay(true)
     socket.pause()
-    made.onData = bytes => this.#handlers?.data(bytes)
+    made.onData = bytes => {
+      poll?.came()
+      this.#handlers?.data(bytes)
+    }
     socket.on('end', () => this.end())
     socket.on('error', error => {
       this.#error = error
@@ -85,6 +91,7 @@ class RealConnection implements Connection {
   }
 
   #give(bytes: Buffer, taken?: () => void): void {
+    this.#poll?.expect()
     if (!taken && !this.#handlers?.drain) {
       this.#socket.write(bytes)
       return
@@ -137,14 +144,18 @@ export function listenOnDescriptor(descriptor: number, onConnection: (connection
   })
 }
 
-/** The network of this machine. IPv4 only, as the protocol is (spec chunkserver 1.1). */
-export const realNet: Net = {
+/**
+ * The network of this machine. IPv4 only, as the protocol is (spec chunkserver 1.1).
+ *
+ * @param poll waits awake for what follows messages that go out
+ */
+export const netWith = (poll?: BusyPoll): Net => ({
   listen(host, port, onConnection) {
     return new Promise((resolve, reject) => {
       const connections = new Set<RealConnection>()
       const server = createServer({ pauseOnConnect: true }, accepted => {
         const made = adopt(accepted)
-        const connection = new RealConnection(made)
+        const connection = new RealConnection(made, poll)
         connections.add(connection)
         made.socket.on('close', () => connections.delete(connection))
         onConnection(connection)
@@ -184,7 +195,7 @@ export const realNet: Net = {
       socket.connect({ host, port, family: 4, ...(bindHost ? { localAddress: bindHost } : {}) }, () => {
         clearTimeout(timer)
         socket.removeAllListeners('error')
-        resolve(new RealConnection(made))
+        resolve(new RealConnection(made, poll))
       })
     })
   },
@@ -193,4 +204,6 @@ export const realNet: Net = {
     const addresses = await lookup(host, { family: 4, all: true })
     return addresses.map(({ address }) => address)
   },
-}
+})
+
+export const realNet = netWith()

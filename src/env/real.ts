@@ -2,11 +2,13 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
+import koffi from 'koffi'
+import { BusyPoll, type PollLoop } from './busy-poll.ts'
 import type { Clock, Env, Random, Usage } from './env.ts'
 import type { Log } from './log.ts'
 import { realDisk } from './real-disk.ts'
 import { realHelpers } from './real-helpers.ts'
-import { realNet } from './real-net.ts'
+import { netWith } from './real-net.ts'
 
 export const realClock: Clock = {
   nowMs: () => Date.now(),
@@ -45,8 +47,21 @@ function realUsage(): Usage {
   }
 }
 
-/** The doors of this machine, with messages going to `log`. */
-export function realEnv(log: Log): Env {
+const schedYield = koffi.load(null).func('int sched_yield()')
+
+const pollLoop: PollLoop = {
+  nowMs: () => performance.now(),
+  again: action => void setImmediate(action),
+  yieldProcessor: () => void schedYield(),
+}
+
+/**
+ * The doors of this machine, with messages going to `log`.
+ *
+ * @param busyPollMicroseconds how long to wait awake for what follows a message; 0: not at all
+ */
+export function realEnv(log: Log, busyPollMicroseconds = 0): Env {
   const helpers = realHelpers(log)
-  return { clock: realClock, random: realRandom, net: realNet, disk: realDisk, log, helpers, usage: realUsage }
+  const net = netWith(busyPollMicroseconds > 0 ? new BusyPoll(pollLoop, busyPollMicroseconds / 1000) : undefined)
+  return { clock: realClock, random: realRandom, net, disk: realDisk, log, helpers, usage: realUsage }
 }

@@ -53,7 +53,7 @@ const SEE_HELP = 'see: mfsmount -h for help\n'
 export async function mfsmount(
   args: readonly string[],
   connect: Connect,
-  makeEnv: (level: LogLevel, foreground: boolean) => Env,
+  makeEnv: (level: LogLevel, foreground: boolean, busyPollMicroseconds: number) => Env,
 ): Promise<number> {
   const parsed = parseCommand(args, readText)
   switch (parsed.kind) {
@@ -75,7 +75,7 @@ async function mountCommand(
   args: readonly string[],
   command: MountCommand,
   connect: Connect,
-  makeEnv: (level: LogLevel, foreground: boolean) => Env,
+  makeEnv: (level: LogLevel, foreground: boolean, busyPollMicroseconds: number) => Env,
 ): Promise<number> {
   const inBackground = isBackgroundProcess()
   if (!inBackground) for (const warning of command.warnings) process.stderr.write(`${warning}\n`)
@@ -88,7 +88,7 @@ async function mountCommand(
   }
   const password = passwordDigest(command.values, typed, readText)
   if ('problem' in password) return fail(password.problem)
-  const env = makeEnv(command.debug ? 'debug' : 'info', command.foreground)
+  const env = makeEnv(command.debug ? 'debug' : 'info', command.foreground, command.values.busypoll)
   try {
     return await serve(command, place.target, password.digest, connect, env)
   } catch (error) {

@@ -100,6 +100,12 @@ const declarations = {
   fsync: text('what fsync and close wait for: disk (the disks of all copies), or memory (of their servers: faster)', {
     fallback: 'disk',
   }),
+  busypoll: number(
+    'microseconds to look for an answer before sleeping: sooner, for more processor time',
+    400,
+    0,
+    10_000,
+  ),
   writeback: flag('let the kernel gather small writes (other clients see them later)'),
 } as const satisfies Record<string, OptionDeclaration>
 
