@@ -104,7 +104,7 @@ test('after a kill it starts by itself, and a helper makes a verified checkpoint
     )
   // The helper has the lowest priority: on a busy machine this is long.
   for (let i = 0; i < 3600 && (await stored()) === version; i++) await new Promise(resolve => setTimeout(resolve, 50))
-  assert.equal(await stored(), version + 1)
+  assert.ok((await stored()) > version)
   assert.equal(mfsmaster('stop').status, 0)
   assert.ok(existsSync(join(data, 'metadata.mfs')))
 })

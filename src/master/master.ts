@@ -174,8 +174,9 @@ export class Master {
     const { sessions, nodes } = this.ledger.state
     this.#lastLines.reservations.end(inode => (nodes.isFile(inode) ? nodes.length.get(inode) : undefined))
     this.#lastLines.answers.keepOnly(id => sessions.get(id) !== undefined)
-    if (this.ledger.state.metaId === 0n) this.#assignMetaId()
-    this.chunks.takeOver()
+    const isNew = this.ledger.state.metaId === 0n
+    if (isNew) this.#assignMetaId()
+    this.chunks.takeOver(isNew)
     this.#disconnectSessions()
     this.#clients.resumeJobs()
     await this.#chunkservers.listen(this.#options.chunkserversHost, this.#options.chunkserversPort)

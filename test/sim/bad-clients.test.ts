@@ -77,8 +77,7 @@ for (const seed of SEEDS) {
       await settle(world)
       const digest = world.state.digest()
       world.kill()
-      await world.start()
-      assert.equal(world.state.digest(), digest, 'everything that changed is in the log')
+      assert.equal((await world.recovered()).digest(), digest, 'everything that changed is in the log')
     })
   })
 }

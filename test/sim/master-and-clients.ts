@@ -1,6 +1,7 @@
 // A master of ours on a simulated machine, and raw clients in the hand of a test: they send any bytes and see any bytes.
 import { masterConfigFile } from '../../src/config/mfsmaster.ts'
 import { defaultConfig } from '../../src/config/parse.ts'
+import { recover } from '../../src/journal/recovery.ts'
 import { type Exports, parseExports } from '../../src/master/clients/exports.ts'
 import { Master } from '../../src/master/master.ts'
 import { type MasterOptions, masterOptions } from '../../src/master/options.ts'
@@ -75,6 +76,11 @@ export class MasterAndClients {
     }
     const fail = (error: Error) => void this.failures.push(error.message)
     this.#master = await Master.start(env, this.#options(), fail)
+  }
+
+  /** What its folder holds. */
+  async recovered() {
+    return (await recover(this.host.env('reader').disk, FOLDER, { now: 0 })).state
   }
 
   /** kill -9. */

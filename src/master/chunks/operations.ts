@@ -93,15 +93,20 @@ export class Operations {
     this.#parts.ended(row)
   }
 
-  /** New copies, of the chunk's version, on servers that have none. */
+  /**
+   * New copies, of the chunk's version, on servers that have none.
+   *
+   * @param atOnce without waiting for the log: for a chunk whose id no later master gives away, whatever is lost
+   */
   make(
     row: number,
     servers: readonly ChunkServer[],
     command: (server: ChunkServer) => Buffer,
     end: OperationEnd,
+    atOnce = false,
   ): void {
     for (const server of servers) this.#copies.add(row, server, CopyState.BUSY)
-    this.#start('make', row, { servers, from: 0, command, end })
+    this.#start('make', row, { servers, from: 0, command, end }, atOnce)
   }
 
   /** Brings the copies on these servers to the version of the chunk, which was raised just now. */
@@ -121,8 +126,9 @@ export class Operations {
     this.change(row, { servers, from, writtenAt, command: () => command, end })
   }
 
-  /** Tells the servers, once the lines that say so are durable. */
-  #start(kind: OperationKind, row: number, { servers, from, writtenAt = from, command, end }: Change): void {
+  /** Tells the servers, `atOnce` or once the lines that say so are durable. */
+  #start(kind: OperationKind, row: number, change: Change, atOnce = false): void {
+    const { servers, from, writtenAt = from, command, end } = change
     const to = this.#ledger.state.chunks.version.get(row)
     const told = { kind, from, to, writtenAt, toldMs: undefined }
     const operation: Operation = {
@@ -134,10 +140,12 @@ export class Operations {
       end,
     }
     this.#running.set(row, operation)
-    this.#ledger.whenCommitted(() => {
+    const tell = () => {
       operation.toldMs = this.#parts.clock.monotonicMs()
       for (const server of servers) if (operation.pending.has(server)) server.send(command(server))
-    })
+    }
+    if (atOnce) tell()
+    else this.#ledger.whenCommitted(tell)
   }
 
   answered(server: ChunkServer, chunkId: ChunkId, status: number): void {

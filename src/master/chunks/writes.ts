@@ -66,6 +66,8 @@ interface Pending {
 
 export class Writes {
   readonly #parts: WriteParts
+  /** Whether a new chunk may be made while the log is written: its id is given to no other one, even if the line is lost. */
+  areNewIdsSafe = false
   /** Servers that a chunk is being written on, until its lock ends. */
   readonly #writtenOn = new Map<number, ChunkServer[]>()
 
@@ -296,6 +298,7 @@ export class Writes {
         if (status !== Status.OK) this.#rollBack(request, row, 0)
         this.#answerWritten(row, status, pending)
       },
+      this.areNewIdsSafe,
     )
     this.#locked(row, request, true)
   }
