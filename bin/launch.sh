@@ -18,7 +18,7 @@ program=$root/src/cli/$name.ts
 # Through these flows data: much garbage, little that stays. With the small heap that V8 begins with it would mark
 # everything after each few MiB.
 case $name in
-mfschunkserver | mfsmount) heap=--initial-old-space-size=64 ;;
+mfsmaster | mfschunkserver | mfsmount) heap=--initial-old-space-size=64 ;;
 *) heap= ;;
 esac
 exec "$node" $heap "$program" "$@"

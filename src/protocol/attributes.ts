@@ -52,23 +52,25 @@ const TYPE_LETTERS = ' fdlqbcstr'
 export const typeLetter = (type: number) => TYPE_LETTERS.charCodeAt(type)
 
 /** Before 1.7.32 the type came first, as a letter, and the flags shared a field with the mode. */
+export const isOldRecord = (version: number) => version < V1_7_32
+
 function putHead(buffer: Buffer, at: number, { flags, type, mode }: Attributes, version: number): void {
-  const isOld = version < V1_7_32
+  const isOld = isOldRecord(version)
   const field = isOld ? ((flags & 0xf) << 12) | (mode & 0xfff) : (type << 12) | (mode & 0xfff)
   buffer[at] = isOld ? typeLetter(type) : flags
   buffer[at + 1] = field >>> 8
   buffer[at + 2] = field
 }
 
-const HEAD_BYTES = 3
-/** Where the length begins, and what only some peers tell. */
-const [LENGTH_AT, WINATTR_AT, MORE_AT, CHUNKS_AT] = [27, 35, 36, 48]
-const EXTENDED_BYTES = 52
+/** Where fields of a record begin; the last three are only told to some peers. */
+export const RecordAt = { TYPE_AND_MODE: 1, UID: 3, LENGTH: 27, WINATTR: 35, FINE_TIMES: 36, CHUNKS: 48 } as const
+/** Of peers that are both ours. */
+export const RECORD_BYTES_MAX = 52
 
 /** Bytes of a record: 36 between peers from 3.0.93 on, 35 before (spec client-master 3.1); 52 between ours. */
 export function attributesBytes(version: number): number {
-  if (version === EXTENDED_VERSION) return EXTENDED_BYTES
-  return knowsWinattr(version) ? MORE_AT : WINATTR_AT
+  if (version === EXTENDED_VERSION) return RECORD_BYTES_MAX
+  return knowsWinattr(version) ? RecordAt.FINE_TIMES : RecordAt.WINATTR
 }
 
 // Field by field this took a third of a listing's time: so the offsets are counted here.
@@ -84,21 +86,21 @@ export const attributes: Codec<Attributes> = {
     const at = out.reserve(bytes)
     const { buffer } = out
     putHead(buffer, at, value, version)
-    putU32(buffer, at + HEAD_BYTES, value.uid)
+    putU32(buffer, at + RecordAt.UID, value.uid)
     putU32(buffer, at + 7, value.gid)
     putU32(buffer, at + 11, shown(value.atime))
     putU32(buffer, at + 15, shown(value.mtime))
     putU32(buffer, at + 19, shown(value.ctime))
     putU32(buffer, at + 23, value.nlink)
     const wide = !isDevice(value.type)
-    putU32(buffer, at + LENGTH_AT, wide ? Math.floor(value.length / 0x100000000) : value.length)
-    putU32(buffer, at + LENGTH_AT + 4, wide ? value.length : 0)
-    if (bytes > WINATTR_AT) buffer[at + WINATTR_AT] = value.winattr
+    putU32(buffer, at + RecordAt.LENGTH, wide ? Math.floor(value.length / 0x100000000) : value.length)
+    putU32(buffer, at + RecordAt.LENGTH + 4, wide ? value.length : 0)
+    if (bytes > RecordAt.WINATTR) buffer[at + RecordAt.WINATTR] = value.winattr
     if (!isExtended) return
-    putU32(buffer, at + MORE_AT, moreOf(value.atime, value.atimeNs ?? 0))
-    putU32(buffer, at + MORE_AT + 4, moreOf(value.mtime, value.mtimeNs ?? 0))
-    putU32(buffer, at + MORE_AT + 8, moreOf(value.ctime, value.ctimeNs ?? 0))
-    putU32(buffer, at + CHUNKS_AT, value.chunks ?? 0)
+    putU32(buffer, at + RecordAt.FINE_TIMES, moreOf(value.atime, value.atimeNs ?? 0))
+    putU32(buffer, at + RecordAt.FINE_TIMES + 4, moreOf(value.mtime, value.mtimeNs ?? 0))
+    putU32(buffer, at + RecordAt.FINE_TIMES + 8, moreOf(value.ctime, value.ctimeNs ?? 0))
+    putU32(buffer, at + RecordAt.CHUNKS, value.chunks ?? 0)
   },
   read(input) {
     const { buffer, version } = input
@@ -111,14 +113,14 @@ export const attributes: Codec<Attributes> = {
       flags: buffer[at] as number,
       type,
       mode: typeAndMode & 0xfff,
-      uid: getU32(buffer, at + HEAD_BYTES),
+      uid: getU32(buffer, at + RecordAt.UID),
       gid: getU32(buffer, at + 7),
       atime: getU32(buffer, at + 11),
       mtime: getU32(buffer, at + 15),
       ctime: getU32(buffer, at + 19),
       nlink: getU32(buffer, at + 23),
       length: lengthAt(buffer, at, type),
-      winattr: bytes > WINATTR_AT ? (buffer[at + WINATTR_AT] as number) : 0,
+      winattr: bytes > RecordAt.WINATTR ? (buffer[at + RecordAt.WINATTR] as number) : 0,
     }
   },
 }
@@ -127,32 +129,32 @@ export const attributes: Codec<Attributes> = {
 function extended(buffer: Buffer, at: number): Attributes {
   const typeAndMode = typeAndModeAt(buffer, at)
   const type = typeAndMode >> 12
-  const atime = getU32(buffer, at + MORE_AT)
-  const mtime = getU32(buffer, at + MORE_AT + 4)
-  const ctime = getU32(buffer, at + MORE_AT + 8)
+  const atime = getU32(buffer, at + RecordAt.FINE_TIMES)
+  const mtime = getU32(buffer, at + RecordAt.FINE_TIMES + 4)
+  const ctime = getU32(buffer, at + RecordAt.FINE_TIMES + 8)
   return {
     flags: buffer[at] as number,
     type,
     mode: typeAndMode & 0xfff,
-    uid: getU32(buffer, at + HEAD_BYTES),
+    uid: getU32(buffer, at + RecordAt.UID),
     gid: getU32(buffer, at + 7),
     atime: secondsOf(getU32(buffer, at + 11), atime),
     mtime: secondsOf(getU32(buffer, at + 15), mtime),
     ctime: secondsOf(getU32(buffer, at + 19), ctime),
     nlink: getU32(buffer, at + 23),
     length: lengthAt(buffer, at, type),
-    winattr: buffer[at + WINATTR_AT] as number,
+    winattr: buffer[at + RecordAt.WINATTR] as number,
     atimeNs: nanosecondsOf(atime),
     mtimeNs: nanosecondsOf(mtime),
     ctimeNs: nanosecondsOf(ctime),
-    chunks: getU32(buffer, at + CHUNKS_AT),
+    chunks: getU32(buffer, at + RecordAt.CHUNKS),
   }
 }
 
 const typeAndModeAt = (buffer: Buffer, at: number) => ((buffer[at + 1] as number) << 8) | (buffer[at + 2] as number)
 
 const lengthAt = (buffer: Buffer, at: number, type: number) =>
-  isDevice(type) ? getU32(buffer, at + LENGTH_AT) : wideLength(buffer, at + LENGTH_AT)
+  isDevice(type) ? getU32(buffer, at + RecordAt.LENGTH) : wideLength(buffer, at + RecordAt.LENGTH)
 
 /** A file of the original's may be longer than what a number counts: it ends there for us (docs/differences.md). */
 function wideLength(buffer: Buffer, at: number): number {

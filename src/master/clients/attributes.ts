@@ -45,7 +45,14 @@ export function attributesOf(state: State, asker: Asker, inode: Inode, parent: I
   }
 }
 
-function flagsOf({ nodes, xattrs, acls }: State, asker: Asker, inode: Inode, eattr: number, parent: Inode): number {
+/** @param inode 0: of a node without xattrs and ACLs */
+export function flagsOf(
+  { nodes, xattrs, acls }: State,
+  asker: Asker,
+  inode: Inode,
+  eattr: number,
+  parent: Inode,
+): number {
   const mapall = (asker.sessionFlags & SessionFlag.MAPALL) !== 0
   let flags = eattr & Eattr.NODATACACHE ? MattrFlag.DIRECTMODE : MattrFlag.ALLOWDATACACHE
   if (eattr & (Eattr.NOOWNER | Eattr.NOATTRCACHE) || mapall) flags |= MattrFlag.NOACACHE

@@ -18,7 +18,7 @@ import { lengthOf } from '../../metadata/namespace/lists.ts'
 import { parentOf, parentOfEdge, pathOf, pathsOf, statsOf } from '../../metadata/namespace/tree.ts'
 import type { State } from '../../metadata/state.ts'
 import { type Inode, NodeType, ROOT } from '../../metadata/types.ts'
-import { type Attributes, attributes as attributesCodec, MattrFlag } from '../../protocol/attributes.ts'
+import { type Attributes, MattrFlag } from '../../protocol/attributes.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { type Message, name as nameCodec, u32, Writer } from '../../protocol/codec.ts'
 import { versionNumber } from '../../protocol/constants.ts'
@@ -26,6 +26,7 @@ import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import { attributesOf, lookupFlags } from './attributes.ts'
 import { NOBODY, type RequestContext } from './context.ts'
+import { RecordWriter } from './record-writer.ts'
 
 type Handler = (context: RequestContext, payload: Buffer) => void
 
@@ -277,9 +278,10 @@ function onReaddir(context: RequestContext, payload: Buffer): void {
   out.reuse()
   out.version = context.version
   // Without an object or a string for each entry: what matocl.direntPlus and matocl.dirent declare.
+  const records = new RecordWriter(state, asker, directory, context.version)
   const writeNode = (child: Inode) => {
     u32.write(out, context.shown(child))
-    if (plus) attributesCodec.write(out, attributesOf(state, asker, child, directory))
+    if (plus) records.write(out, child)
     else matocl.nodeType.write(out, state.nodes.type(child))
   }
   const entries: EntryWriter = {

@@ -10,6 +10,8 @@
 //   symlink                  count = bytes of the target; data = its place in the arena
 //   device                   data = rdev
 //   directory                data = row of the directory table
+
+import { putU32 } from '../../protocol/codec.ts'
 import { ByteArena } from '../../util/byte-arena.ts'
 import type { Memory } from '../../util/memory.ts'
 import { Records, WideField, WordField, wordField } from '../../util/records.ts'
@@ -169,6 +171,32 @@ export class NodeTable {
       length: (word(8) & 0xffffff) * 0x100000000 + word(7),
       links: word(9),
     }
+  }
+
+  /**
+   * Copies what an attribute record says of a file, big-endian and as it is stored: type:4 mode:12 uid:32 gid:32 atime:32
+   * mtime:32 ctime:32 links:32 length:64 winattr:8, and what the three times need besides (spec client-master 3.1).
+   *
+   * @returns false, and nothing is copied, for what is shown in another way: no file, extra attributes, times before 1970
+   *   or after 2106
+   */
+  copyPlainFile(inode: Inode, target: Buffer, at: number): boolean {
+    const page = this.#records.pageOf(inode) ?? NO_WORDS
+    const from = page === NO_WORDS ? 0 : this.#records.startOf(inode)
+    const word = (number: number) => page[from + number] as number
+    const head = word(0)
+    const areTimesPlain = (word(13) | word(14) | word(15)) >>> 30 === 0
+    if ((head & 0xff00ff) !== NodeType.FILE || !areTimesPlain) return false
+    const mode = word(1)
+    target[at] = (NodeType.FILE << 4) | ((mode >>> 8) & 0xf)
+    target[at + 1] = mode
+    for (let i = 0; i < 5; i++) putU32(target, at + 2 + 4 * i, word(2 + i))
+    putU32(target, at + 22, word(9))
+    putU32(target, at + 26, word(8) & 0xffffff)
+    putU32(target, at + 30, word(7))
+    target[at + 34] = head >>> 24
+    for (let i = 0; i < 3; i++) putU32(target, at + 35 + 4 * i, word(13 + i))
+    return true
   }
 
   isDirectory(inode: Inode): boolean {
