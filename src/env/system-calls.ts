@@ -8,9 +8,11 @@
 import koffi from 'koffi'
 import { assert } from '../util/assert.ts'
 
-const FIRST_RESULT = -1n
+const FIRST_RESULT = -1
 const RECORD_BYTES = 7 * 8
-const RESULT_AT = 5 * 8
+const [ARGUMENTS_AT, RESULT_AT, LEAST_AT] = [8, 5 * 8, 6 * 8]
+/** Of most sequences. */
+const FEW_CALLS = 6
 /** struct iovec of 64-bit Linux: address:64 length:64. */
 const VECTOR_BYTES = 16
 /** What one call takes. */
@@ -81,7 +83,8 @@ export interface CallResults {
 
 /** System calls to be made one after the other. */
 export class CallSequence {
-  readonly #records: bigint[] = []
+  #records: Buffer = Buffer.alloc(FEW_CALLS * RECORD_BYTES)
+  #count = 0
   /** What the calls read stays where it is until they are done. */
   readonly #kept: Buffer[] = []
 
@@ -91,12 +94,12 @@ export class CallSequence {
   }
 
   open(path: string, flags: number, mode: number): void {
-    this.#add(numbers.open, this.#address(Buffer.from(`${path}\0`)), BigInt(flags), BigInt(mode), 0n, 0)
+    this.#add(numbers.open, 0, this.#address(Buffer.from(`${path}\0`)), flags, mode)
   }
 
   /** @param fd of the file; undefined: the one that the first call opened */
   truncate(fd: number | undefined, size: number): void {
-    this.#add(numbers.ftruncate, descriptor(fd), BigInt(size), 0n, 0n, 0)
+    this.#add(numbers.ftruncate, 0, descriptor(fd), size)
   }
 
   /** All of at most PARTS_MAX buffers, one after the other. */
@@ -105,21 +108,20 @@ export class CallSequence {
     let bytes = 0
     for (const [i, part] of parts.entries()) {
       vector.writeBigUInt64LE(this.#address(part), i * VECTOR_BYTES)
-      vector.writeBigUInt64LE(BigInt(part.length), i * VECTOR_BYTES + 8)
+      put64(vector, i * VECTOR_BYTES + 8, part.length)
       bytes += part.length
     }
-    const at = this.#address(vector)
-    this.#add(numbers.pwritev, descriptor(fd), at, BigInt(parts.length), BigInt(position), bytes)
+    this.#add(numbers.pwritev, bytes, descriptor(fd), this.#address(vector), parts.length, position)
   }
 
   /** The calls after it are made whatever comes of it. @param fd as of truncate() */
   sync(fd: number | undefined): void {
-    this.#add(numbers.fsync, descriptor(fd), 0n, 0n, 0n, ANY_RESULT)
+    this.#add(numbers.fsync, ANY_RESULT, descriptor(fd))
   }
 
   /** The calls after it are made whatever comes of it. @param fd as of truncate() */
   close(fd: number | undefined): void {
-    this.#add(numbers.close, descriptor(fd), 0n, 0n, 0n, ANY_RESULT)
+    this.#add(numbers.close, ANY_RESULT, descriptor(fd))
   }
 
   #address(bytes: Buffer): bigint {
@@ -127,16 +129,18 @@ export class CallSequence {
     return koffi.address(bytes)
   }
 
-  #add(number: number, a: bigint, b: bigint, c: bigint, d: bigint, least: number): void {
-    this.#records.push(BigInt(number), a, b, c, d, 0n, BigInt(least))
+  #add(number: number, least: number, ...values: readonly (number | bigint)[]): void {
+    const at = this.#count++ * RECORD_BYTES
+    if (at === this.#records.length) this.#records = Buffer.concat([this.#records, Buffer.alloc(at)])
+    put64(this.#records, at, number)
+    put64(this.#records, at + LEAST_AT, least)
+    for (const [i, value] of values.entries()) put64(this.#records, at + ARGUMENTS_AT + 8 * i, value)
   }
 
   async run(): Promise<CallResults> {
     assert(run, 'there is a way to make several calls')
-    if (this.#records.length === 0) return { done: 0, of: () => -1 }
-    const records = Buffer.from(BigInt64Array.from(this.#records).buffer)
-    const count = records.length / RECORD_BYTES
-    const kept = this.#kept
+    const [records, count, kept] = [this.#records, this.#count, this.#kept]
+    if (count === 0) return { done: 0, of: () => -1 }
     going++
     return new Promise((resolve, reject) => {
       run.async(records, count, (error: Error | null, left: number) => {
@@ -149,4 +153,11 @@ export class CallSequence {
   }
 }
 
-const descriptor = (fd: number | undefined) => (fd === undefined ? FIRST_RESULT : BigInt(fd))
+const descriptor = (fd: number | undefined) => fd ?? FIRST_RESULT
+
+/** Two's complement, little-endian. @param value a whole number, at most 2^53 from 0; an address as bigint */
+function put64(target: Buffer, at: number, value: number | bigint): void {
+  if (typeof value === 'bigint') return void target.writeBigUInt64LE(value, at)
+  target.writeInt32LE(value | 0, at)
+  target.writeInt32LE(Math.floor(value / 0x100000000), at + 4)
+}
