@@ -78,6 +78,8 @@ for (const seed of SEEDS) {
       const digest = world.state.digest()
       world.kill()
       assert.equal((await world.recovered()).digest(), digest, 'everything that changed is in the log')
+      await world.start()
+      assert.deepEqual(world.failures, [])
     })
   })
 }

@@ -39,8 +39,6 @@ import { Writes } from './writes.ts'
 
 /** Seconds between looks for servers that never come back (spec master-behaviour 6.6). */
 const REMOVE_UNUSED_EVERY = 600
-/** More chunks than a master has made while a line of the log was written. */
-const IDS_LEFT_OUT = 65_536
 /** Chunks with copies to delete, for each server, that are very many. */
 const MANY_DELETIONS = 1000
 
@@ -172,14 +170,7 @@ export class ChunkManager implements ChunkService {
    */
   takeOver(isNew: boolean): void {
     const { chunks } = this.#ledger.state
-    // The last one may have told servers of chunks whose lines were lost with it: their ids are given to no others.
-    if (!isNew) {
-      const chunkId = chunks.nextChunkId + IDS_LEFT_OUT
-      this.#ledger.commit({ op: 'NEXTCHUNKID', ts: this.#ledger.now(), chunkId })
-    }
-    this.#ledger.whenCommitted(() => {
-      this.#writes.areNewIdsSafe = true
-    })
+    this.#writes.takeOver(isNew)
     const versionOf = (chunkId: ChunkId) => chunks.version.get(chunks.find(chunkId))
     for (const { chunkId, lease } of this.#aftermath.end(versionOf)) {
       const row = chunks.find(chunkId)

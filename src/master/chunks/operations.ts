@@ -144,7 +144,8 @@ export class Operations {
       operation.toldMs = this.#parts.clock.monotonicMs()
       for (const server of servers) if (operation.pending.has(server)) server.send(command(server))
     }
-    if (atOnce) tell()
+    // Who does not own the log any more tells nobody anything.
+    if (atOnce && !this.#ledger.hasEnded) tell()
     else this.#ledger.whenCommitted(tell)
   }
 

@@ -24,6 +24,8 @@ import type { Servers } from './servers.ts'
 import { wantedBy } from './wishes.ts'
 
 const MAX_COPIES_TOLD = 100
+/** At each start. So many ids may be told to servers beyond what is in the log. */
+const IDS_LEFT_OUT = 65_536
 /**
  * Who reads what a client was writing waits so long for that client to come back: longer than a failover takes. If the
  * client closed its connection to this master it is less (departures.ts).
@@ -66,8 +68,8 @@ interface Pending {
 
 export class Writes {
   readonly #parts: WriteParts
-  /** Whether a new chunk may be made while the log is written: its id is given to no other one, even if the line is lost. */
-  areNewIdsSafe = false
+  /** New chunks with ids below this one may be made while the log is written: see takeOver(). */
+  #freshBelow = 0
   /** Servers that a chunk is being written on, until its lock ends. */
   readonly #writtenOn = new Map<number, ChunkServer[]>()
 
@@ -85,6 +87,26 @@ export class Writes {
 
   #now(): number {
     return this.#parts.ledger.now()
+  }
+
+  /**
+   * This master serves from now on. The last one may have told servers of chunks whose lines were lost with it: their ids
+   * are left out. As each master does so, ids near one that is in the log are given to no other chunk, whatever is lost.
+   *
+   * @param isNew no master has served this file system before
+   */
+  takeOver(isNew: boolean): void {
+    const chunkId = this.#state.chunks.nextChunkId + IDS_LEFT_OUT
+    if (!isNew) this.#commit({ op: 'NEXTCHUNKID', ts: this.#now(), chunkId })
+    this.#keepFresh()
+  }
+
+  /** What is committed now is where the next master begins. */
+  #keepFresh(): void {
+    const end = this.#state.chunks.nextChunkId + IDS_LEFT_OUT
+    this.#parts.ledger.whenCommitted(() => {
+      this.#freshBelow = end
+    })
   }
 
   // --- reading
@@ -298,9 +320,10 @@ export class Writes {
         if (status !== Status.OK) this.#rollBack(request, row, 0)
         this.#answerWritten(row, status, pending)
       },
-      this.areNewIdsSafe,
+      chunkId < this.#freshBelow,
     )
     this.#locked(row, request, true)
+    this.#keepFresh()
   }
 
   #placementFor({ create, mode }: Pick<StorageClass, 'create' | 'mode'>, { near }: WriteRequest): PlacementRules {

@@ -15,11 +15,16 @@ const contents = (name: string) => Buffer.alloc(3000, `contents of ${name}, `)
 
 const idsOnDisks = (cluster: SimCluster) => new Set(copyFiles(cluster).map(({ chunkId }) => chunkId))
 
-/** @returns whether the power went between the making of a chunk and its line in the log */
-async function story(seed: number): Promise<boolean> {
+async function started(seed: number): Promise<SimCluster> {
   const cluster = new SimCluster(seed, { servers: 2, syncChunks: false, sync: { kind: 'commit' } })
   cluster.start()
   await cluster.until(() => cluster.isUp, LIMIT_MS, 'the start of the cluster')
+  return cluster
+}
+
+/** @returns whether the power went between the making of a chunk and its line in the log */
+async function story(seed: number): Promise<boolean> {
+  const cluster = await started(seed)
   const ready = async () => {
     await cluster.sleep(10_000)
     const session = await cluster.connect(cluster.addClientHost().env('client'))
@@ -68,4 +73,20 @@ test('a chunk whose line was lost with the power is in nobody’s way', async ()
   let lost = 0
   for (let seed = 1; seed <= SEEDS; seed++) if (await story(seed)) lost++
   assert.ok(lost > 0, 'the line was always there before the chunk')
+})
+
+test('a master whose log has another owner makes no chunks', async () => {
+  const cluster = await started(1)
+  const ready = async () => {
+    await cluster.sleep(10_000)
+    const session = await cluster.connect(cluster.addClientHost().env('client'))
+    const made = await session.create(ROOT, 'file', 0o644, 0, root)
+    return session.data(made.status === undefined ? made.inode : 0)
+  }
+  const data = await cluster.run(ready(), LIMIT_MS, 'a file')
+  cluster.master?.ledger.end()
+  assert.equal(await cluster.run(data.write(0, contents('file')), LIMIT_MS, 'a write'), 0)
+  void data.flush()
+  await cluster.run(cluster.sleep(5000), LIMIT_MS, 'some time')
+  assert.deepEqual(copyFiles(cluster), [])
 })
