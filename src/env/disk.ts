@@ -73,6 +73,11 @@ export interface Disk {
   list(path: string): Promise<string[]>
   stat(path: string): Promise<FileStat>
   syncFolder(path: string): Promise<void>
+  /**
+   * Whether sync() of a file that was made here by create() or `wx+` puts its name on the disk, too, so that syncFolder()
+   * is not needed for it. Names that came by rename() are another matter.
+   */
+  syncsNewNames(path: string): Promise<boolean>
   space(path: string): Promise<DiskSpace>
   /** An empty folder. @throws Error with code ENOTEMPTY, … */
   removeFolder(path: string): Promise<void>

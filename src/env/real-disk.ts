@@ -17,6 +17,7 @@ import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { openCached } from './cached-open.ts'
 import type { Disk, DiskFile, FileChange, FileStat, OpenMode } from './disk.ts'
+import { fileSystemType } from './file-system-type.ts'
 import { unlinkGently } from './gentle-unlink.ts'
 import { Pace } from './pace.ts'
 import { readMemory } from './page-cache.ts'
@@ -26,6 +27,12 @@ const FILE_MODE = 0o640
 /** Of `wx+`; Node does not tell the last one, O_CLOEXEC. */
 const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | 0o2000000
 const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | 0o2000000
+
+/**
+ * File systems of which the fsync of a new file puts its name on the disk: with its journal, or as ext4 does without one.
+ * (`test/interop/new-names.test.ts` cuts the power.)
+ */
+const SYNCS_NEW_NAMES = ['ext4', 'xfs']
 
 function fileStat(stats: Stats): FileStat {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'
@@ -260,6 +267,7 @@ export const realDisk: Disk = {
   list: path => readdir(path),
   stat: async path => fileStat(await stat(path)),
   syncFolder: path => (CallSequence.isPossible ? syncFolderAtOnce(path) : syncFolderInSteps(path)),
+  syncsNewNames: async path => SYNCS_NEW_NAMES.includes((await fileSystemType(path)) ?? ''),
   async space(path) {
     const { bsize, blocks, bfree, bavail } = await statfs(path)
     return { totalBytes: blocks * bsize, availableBytes: bavail * bsize, freeBytes: bfree * bsize }

@@ -157,6 +157,8 @@ export class SimDisk implements Disk {
   /** Taken by files of others. */
   othersBytes = 0
   maxDelayMs = 0.2
+  /** The sync of a new file is one of its name. */
+  keepsNewNames = false
   /** Hears of every operation of a program, before and after: for crashes at every point. */
   watcher: ((operation: DiskOperation, path: string, when: 'before' | 'after') => void) | undefined
   readonly #scheduler: Scheduler
@@ -312,6 +314,10 @@ export class SimDisk implements Disk {
     })
   }
 
+  async syncsNewNames(): Promise<boolean> {
+    return this.keepsNewNames
+  }
+
   async space(): Promise<DiskSpace> {
     const availableBytes = this.#freeBytes
     return { totalBytes: this.capacityBytes, availableBytes, freeBytes: availableBytes }
@@ -372,6 +378,13 @@ export class SimDisk implements Disk {
     }
     rename(this.#names, change)
     this.#pendingNames.push(change)
+  }
+
+  /** The name that a file was made with; what it is renamed to comes later. */
+  #syncNewName(inode: SimInode): void {
+    const at = this.#pendingNames.findIndex(change => change.inode === inode && change.removed === undefined)
+    const [change] = at < 0 ? [] : this.#pendingNames.splice(at, 1)
+    if (change) rename(this.#durableNames, change)
   }
 
   #unlinked(inode: SimInode): void {
@@ -447,6 +460,7 @@ export class SimDisk implements Disk {
       later('sync', () => {
         this.#failIf('syncs', path)
         inode.sync()
+        if (this.keepsNewNames) this.#syncNewName(inode)
       })
     const truncate = (size: number) =>
       later('truncate', () => {
@@ -538,6 +552,10 @@ class Door implements Disk {
 
   syncFolder(path: string): Promise<void> {
     return this.#disk.syncFolder(path, this.#isAlive)
+  }
+
+  syncsNewNames(): Promise<boolean> {
+    return this.#disk.syncsNewNames()
   }
 
   space(): Promise<DiskSpace> {

@@ -75,6 +75,8 @@ export class Folder {
   readonly #nameChanges = new Uint32Array(SUBFOLDERS).fill(1)
   readonly #nameChangesSynced = new Uint32Array(SUBFOLDERS)
   readonly #nameSyncs: SharedRun[] = []
+  /** See Disk. */
+  #syncsNewNames = false
   #firstTotalBytes = 0
 
   constructor(env: Env, line: FolderLine, index: number) {
@@ -149,6 +151,7 @@ export class Folder {
   /** Finds all chunks by their files' names. @throws Error of the system when the folder cannot be read */
   async scan(found: (chunk: FoundChunk) => void): Promise<void> {
     const disk = this.#disk
+    this.#syncsNewNames = await disk.syncsNewNames(this.root)
     const names = await disk.list(this.root)
     for (const name of names) {
       // What the original wrote at its last stop would be wrong from the first change on.
@@ -195,12 +198,17 @@ export class Folder {
     await disk.removeFolder(path).catch(() => undefined)
   }
 
-  /** A file of this sub-folder got a name, or another one. */
+  /** A file was made in this sub-folder. */
+  nameMade(subfolder: number): void {
+    if (!this.#syncsNewNames) this.namesChanged(subfolder)
+  }
+
+  /** A file of this sub-folder was renamed. */
   namesChanged(subfolder: number): void {
     this.#nameChanges[subfolder] = ((this.#nameChanges[subfolder] ?? 0) + 1) >>> 0
   }
 
-  /** Puts the names of a sub-folder on the disk, as they are now. @throws Error of the system */
+  /** Puts the names of a sub-folder on the disk, but those of new files that are to be synced. @throws Error of the system */
   async syncNames(subfolder: number): Promise<void> {
     if (this.#nameChanges[subfolder] === this.#nameChangesSynced[subfolder]) return
     this.#nameSyncs[subfolder] ??= new SharedRun(async () => {

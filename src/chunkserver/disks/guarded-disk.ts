@@ -111,6 +111,10 @@ export class GuardedDisk implements Disk {
     return this.ask(() => this.#disk.syncFolder(path))
   }
 
+  syncsNewNames(path: string): Promise<boolean> {
+    return this.ask(() => this.#disk.syncsNewNames(path))
+  }
+
   space(path: string): Promise<DiskSpace> {
     return this.ask(() => this.#disk.space(path))
   }

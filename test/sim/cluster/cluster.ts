@@ -103,6 +103,7 @@ export class SimCluster {
     this.masterHosts[0]?.disk.plant(`${DATA}/metadata.mfs`, Buffer.from('MFSM NEW'))
     this.servers = Array.from({ length: options.servers }, (_, i) => {
       const node = { host: this.#host(`10.1.1.${i + 1}`), server: undefined, folder: '/d1' }
+      node.host.disk.keepsNewNames = (seed + i) % 2 === 1
       for (const folder of ['/data', node.folder]) node.host.disk.plant(`${folder}/.there`, Buffer.alloc(0))
       return node
     })
