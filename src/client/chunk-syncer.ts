@@ -3,23 +3,21 @@
 import type { Env } from '../env/env.ts'
 import type { CopyLocation } from '../protocol/attributes.ts'
 import * as cltocs from '../protocol/cltocs.ts'
-import { isElkfsVersion } from '../protocol/constants.ts'
 import * as cstocl from '../protocol/cstocl.ts'
 import { Status, statusName } from '../protocol/status.ts'
 import { askServer } from './ask-server.ts'
+import type { ServerKinds } from './server-kinds.ts'
 import type { ServerConnection, ServerPool } from './server-pool.ts'
-
-const MSGID = 1
 
 export class ChunkSyncer {
   readonly #env: Env
   readonly #pool: ServerPool
-  /** Which connections lead to servers that know the message. */
-  readonly #ours = new WeakMap<ServerConnection, boolean>()
+  readonly #kinds: ServerKinds
 
-  constructor(env: Env, pool: ServerPool) {
+  constructor(env: Env, pool: ServerPool, kinds: ServerKinds) {
     this.#env = env
     this.#pool = pool
+    this.#kinds = kinds
   }
 
   /**
@@ -36,7 +34,7 @@ export class ChunkSyncer {
     let server: ServerConnection | undefined
     try {
       server = await this.#pool.connect(ip, port)
-      if (await this.#isOurs(server)) await this.#order(server, chunkId)
+      if (await this.#kinds.isOurs(server)) await order(server, chunkId)
       server.release()
       return true
     } catch (error) {
@@ -45,19 +43,10 @@ export class ChunkSyncer {
       return false
     }
   }
+}
 
-  async #isOurs(server: ServerConnection): Promise<boolean> {
-    const known = this.#ours.get(server)
-    if (known !== undefined) return known
-    const payload = await askServer(server, cltocs.getVersion.encode({ msgid: MSGID }), cstocl.version.code)
-    const isOurs = isElkfsVersion(cstocl.version.decode(payload).text.toString('latin1'))
-    this.#ours.set(server, isOurs)
-    return isOurs
-  }
-
-  async #order(server: ServerConnection, chunkId: number): Promise<void> {
-    const order = cltocs.syncChunk.encode({ chunkId, version: 0 })
-    const { status } = cstocl.syncStatus.decode(await askServer(server, order, cstocl.syncStatus.code))
-    if (status !== Status.OK) throw new Error(statusName(status))
-  }
+async function order(server: ServerConnection, chunkId: number): Promise<void> {
+  const packet = cltocs.syncChunk.encode({ chunkId, version: 0 })
+  const { status } = cstocl.syncStatus.decode(await askServer(server, packet, cstocl.syncStatus.code))
+  if (status !== Status.OK) throw new Error(statusName(status))
 }

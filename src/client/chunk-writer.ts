@@ -11,6 +11,7 @@ import * as matocl from '../protocol/matocl.ts'
 import { Status, statusName } from '../protocol/status.ts'
 import type { BufferPool } from '../util/buffer-pool.ts'
 import { crc32 } from '../util/crc32.ts'
+import type { BlockSender } from './block-sender.ts'
 import type { ChunkLocator, Located } from './chunk-locator.ts'
 import type { MasterSession } from './master-session.ts'
 import { patientPauseMs, pauseMs, type RetryOptions, reactionTo } from './retry.ts'
@@ -35,6 +36,7 @@ export interface WriteServices {
   master: MasterSession
   locator: ChunkLocator
   pool: ServerPool
+  blockSender: BlockSender
   retry: RetryOptions
   /** For what waits, of whole blocks. */
   blocks: BufferPool
@@ -44,47 +46,49 @@ export interface WriteServices {
   freed(bytes: number): void
 }
 
+/** Who is told of what a writer does, and asked what is wanted. */
+export interface WriterOwner {
+  /** Everything is written, or was given up. */
+  idle(): void
+  /** Bytes were given up for this reason. */
+  failed(errno: number): void
+  /**
+   * Bytes are with the servers of these copies now.
+   *
+   * @param synced resolves to whether they are on their disks, where that was asked for with them
+   */
+  written(located: Located, synced: Promise<boolean> | undefined): void
+  /** Somebody waits until everything is on the disks. */
+  wantsSync(): boolean
+}
+
 export class ChunkWriter {
   readonly #services: WriteServices
   readonly #inode: number
   readonly #index: number
+  readonly #owner: WriterOwner
   readonly #waiting: WaitingPieces
   /** Sent, not acknowledged by all copies yet; by write id. */
   readonly #inFlight = new Map<number, Piece>()
   /** The same by block: a second part of one waits, so that it comes to lie over the first. */
   readonly #busyBlocks = new Map<number, Piece>()
   #partsInFlight = 0
-  readonly #onIdle: () => void
-  readonly #failed: (errno: number) => void
-  readonly #written: (located: Located) => void
   #running = false
   #hurry = false
   #wake: (() => void) | undefined
   /** End of what the servers have and the master was not told yet, in the chunk. */
   #writtenTo = 0
+  /** Whether that is on their disks, if it was sent to be. */
+  #synced: Promise<boolean> | undefined
   /** The same with what waits and what is on its way. */
   #unknownTo = 0
 
-  /**
-   * @param onIdle everything is written, or was given up
-   * @param failed bytes were given up for this reason
-   * @param written bytes are with the servers of these copies now, but perhaps not on their disks
-   */
-  constructor(
-    services: WriteServices,
-    inode: number,
-    index: number,
-    onIdle: () => void,
-    failed: (errno: number) => void,
-    written: (located: Located) => void,
-  ) {
+  constructor(services: WriteServices, inode: number, index: number, owner: WriterOwner) {
     this.#services = services
     this.#waiting = new WaitingPieces(services.blocks)
     this.#inode = inode
     this.#index = index
-    this.#onIdle = onIdle
-    this.#failed = failed
-    this.#written = written
+    this.#owner = owner
   }
 
   get isIdle(): boolean {
@@ -140,7 +144,7 @@ export class ChunkWriter {
     let waits = 0
     while (!this.#waiting.isEmpty) {
       const endTurn = await this.#services.turn()
-      const outcome = await this.#chain().finally(endTurn)
+      const outcome = await this.#chain(failures === 0).finally(endTurn)
       if (outcome === 'done') {
         failures = waits = 0
         continue
@@ -162,7 +166,7 @@ export class ChunkWriter {
     }
     this.#running = false
     this.#hurry = false
-    this.#onIdle()
+    this.#owner.idle()
   }
 
   #giveUp(reason: number): void {
@@ -171,13 +175,17 @@ export class ChunkWriter {
     this.#waiting.clear()
     this.#unknownTo = 0
     this.#services.freed(bytes)
-    this.#failed(reason)
+    this.#owner.failed(reason)
   }
 
-  /** One WRITE_CHUNK, chain and WRITE_CHUNK_END. */
-  async #chain(): Promise<
-    'done' | { errno: number } | { patient: true } | { count: true; lastErrno: number; progress: boolean }
-  > {
+  /**
+   * One WRITE_CHUNK, what is sent, and WRITE_CHUNK_END.
+   *
+   * @param isFirst nothing has failed: what is little may go without a chain
+   */
+  async #chain(
+    isFirst: boolean,
+  ): Promise<'done' | { errno: number } | { patient: true } | { count: true; lastErrno: number; progress: boolean }> {
     const { master, locator, retry, env } = this.#services
     const [inode, index] = [this.#inode, this.#index]
     const flags = cltoma.ChunkOpFlag.CANUSERESERVESPACE
@@ -190,8 +198,10 @@ export class ChunkWriter {
     const { chunkId, version, copies } = answer
     // Bytes may be read as soon as the servers have them, also where a hole was until now.
     locator.learn(inode, index, { chunkId, version, copies }, answer.length)
-    const problem = copies.length > 0 ? await this.#send(chunkId, version, copies) : 'no copy of the chunk is there'
-    if (this.#writtenTo > 0) this.#written({ chunkId, version, copies })
+    const problem =
+      copies.length > 0 ? await this.#send({ chunkId, version, copies }, isFirst) : 'no copy of the chunk is there'
+    if (this.#writtenTo > 0) this.#owner.written({ chunkId, version, copies }, this.#synced)
+    this.#synced = undefined
     const end = this.#writtenTo === 0 ? 0 : this.#index * MFSCHUNKSIZE + this.#writtenTo
     const ended = await master.ask(
       cltoma.fuseWriteChunkEnd,
@@ -215,7 +225,47 @@ export class ChunkWriter {
   }
 
   /** Sends what waits until nothing does. @returns what went wrong; then everything unacknowledged waits again */
-  async #send(chunkId: number, version: number, copies: CopyLocation[]): Promise<string | undefined> {
+  async #send(located: Located, isFirst: boolean): Promise<string | undefined> {
+    const isLittle = isFirst && this.#services.blockSender.isPossible(located.copies) && (await this.#isOnlyOnePiece())
+    const piece = isLittle
+      ? this.#waiting.next(
+          () => false,
+          () => false,
+          false,
+        )
+      : undefined
+    return piece ? this.#sendBlock(located, piece) : this.#sendDown(located)
+  }
+
+  /** Whether one piece waits and somebody for its end. Until that is known it looks as if there were little. */
+  async #isOnlyOnePiece(): Promise<boolean> {
+    const { clock } = this.#services.env
+    for (;;) {
+      const [first, second] = this.#waiting.all()
+      if (!first || second) return false
+      if (this.#hurry) return true
+      if (first.sinceMs <= clock.monotonicMs() - LINGER_MS) return false
+      await this.#sleep()
+    }
+  }
+
+  /** To all copies at once. */
+  async #sendBlock({ chunkId, version, copies }: Located, piece: Piece): Promise<string | undefined> {
+    const { blockSender } = this.#services
+    const writeId = 1
+    this.#sending(writeId, piece)
+    const block = { chunkId, version, blockIndex: piece.block, offset: piece.from, data: piece.data }
+    const { written, synced } = blockSender.send(block, copies, this.#owner.wantsSync())
+    const problem = await written
+    if (problem === undefined) {
+      this.#acknowledged(writeId)
+      this.#synced = synced
+    } else this.#takeBack()
+    return problem
+  }
+
+  /** Down the chain of the copies. */
+  async #sendDown({ chunkId, version, copies }: Located): Promise<string | undefined> {
     const { pool, env } = this.#services
     const [first, ...rest] = copies as [CopyLocation, ...CopyLocation[]]
     let server: ServerConnection
@@ -287,9 +337,7 @@ export class ChunkWriter {
     for (let bytes = 0; this.#inFlight.size < WINDOW && bytes < room; writeId++) {
       const piece = this.#nextPiece()
       if (!piece) break
-      this.#inFlight.set(writeId, piece)
-      this.#busyBlocks.set(piece.block, piece)
-      if (!piece.isWhole) this.#partsInFlight++
+      this.#sending(writeId, piece)
       const { block, from, data } = piece
       const head = { chunkId, writeId, blockIndex: block, offset: from, crc: crc32(data) }
       packets.push(cltocs.writeData.encodeHead(head, data.length), data)
@@ -297,6 +345,12 @@ export class ChunkWriter {
     }
     if (packets.length > 0) server.writev(packets)
     return writeId
+  }
+
+  #sending(writeId: number, piece: Piece): void {
+    this.#inFlight.set(writeId, piece)
+    this.#busyBlocks.set(piece.block, piece)
+    if (!piece.isWhole) this.#partsInFlight++
   }
 
   /** What can be sent now: not two parts of one block at a time, and incomplete blocks only when nobody adds to them. */

@@ -8,6 +8,7 @@ import { clampSeconds, lowSeconds, moreOf, plainSeconds } from '../protocol/fine
 import * as matocl from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import { BufferPool } from '../util/buffer-pool.ts'
+import { BlockSender } from './block-sender.ts'
 import { ChunkLocator } from './chunk-locator.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ChunkSyncer } from './chunk-syncer.ts'
@@ -32,6 +33,7 @@ import { HoleFinder } from './holes.ts'
 import { MasterSession, type SessionOptions } from './master-session.ts'
 import { OpenInodes } from './open-inodes.ts'
 import { patientPauseMs, pauseMs, type RetryOptions } from './retry.ts'
+import { ServerKinds } from './server-kinds.ts'
 import { ServerPool } from './server-pool.ts'
 import { TimeReports } from './time-reports.ts'
 import { WireNames } from './wire-names.ts'
@@ -98,11 +100,13 @@ export class ClusterSession implements Cluster, MetaCluster {
     this.#times = new TimeReports(() => master.nowMs())
     const budget = new Budget(options.writeCacheBytes)
     const turns = new Turns(CHAINS_MAX)
+    const kinds = new ServerKinds()
     let readAhead = 0
     this.#services = {
       ...{ env, master, locator: this.#locator, pool: this.#pool, retry: options.retry },
       reader: new ChunkReader(env, this.#locator, this.#pool, options.retry),
-      syncer: new ChunkSyncer(env, this.#pool),
+      syncer: new ChunkSyncer(env, this.#pool, kinds),
+      blockSender: new BlockSender(this.#pool, kinds),
       holes: new HoleFinder(env, this.#locator, this.#pool),
       blocks: new BufferPool(MFSBLOCKSIZE, BLOCKS_KEPT),
       turn: () => turns.take(),

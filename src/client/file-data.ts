@@ -97,23 +97,21 @@ export class ClusterFileData implements FileData {
   #writer(index: number): ChunkWriter {
     const present = this.#writers.get(index)
     if (present) return present
-    const writer = new ChunkWriter(
-      this.#services,
-      this.#inode,
-      index,
-      () => {
+    const writer: ChunkWriter = new ChunkWriter(this.#services, this.#inode, index, {
+      idle: () => {
         if (this.#writers.get(index) === writer && writer.isIdle) this.#writers.delete(index)
         if (this.#writers.size === 0) for (const waiter of this.#idleWaiters.splice(0)) waiter()
       },
-      reason => {
+      failed: reason => {
         this.#error = reason
       },
-      located => {
+      written: (located, synced) => {
         this.#unsynced.set(index, located)
         // Beside what the master is still to be told.
-        if (this.#syncers > 0) void this.#syncChunk(index, located)
+        if (this.#syncers > 0) void this.#syncChunk(index, located, synced)
       },
-    )
+      wantsSync: () => this.#syncers > 0,
+    })
     this.#writers.set(index, writer)
     return writer
   }
@@ -159,11 +157,16 @@ export class ClusterFileData implements FileData {
     this.changed(0, 0)
   }
 
-  /** Puts the copies of a chunk on their disks, once for all who want that. @returns whether it is done */
-  #syncChunk(index: number, located: Located): Promise<boolean> {
+  /**
+   * Puts the copies of a chunk on their disks, once for all who want that.
+   *
+   * @param begun whether what is under way already will have done it
+   * @returns whether it is done
+   */
+  #syncChunk(index: number, located: Located, begun?: Promise<boolean>): Promise<boolean> {
     const going = this.#syncs.get(index)
     if (going?.located === located) return going.done
-    const done = this.#syncCopies(index, located).finally(() => {
+    const done = this.#syncCopies(index, located, begun).finally(() => {
       if (this.#syncs.get(index)?.located === located) this.#syncs.delete(index)
     })
     this.#syncs.set(index, { located, done })
@@ -171,8 +174,8 @@ export class ClusterFileData implements FileData {
   }
 
   /** A copy that could not be put on a disk must not count any more: the master is made to go on without it. */
-  async #syncCopies(index: number, located: Located): Promise<boolean> {
-    const done = await this.#services.syncer.sync(located.chunkId, located.copies)
+  async #syncCopies(index: number, located: Located, begun: Promise<boolean> | undefined): Promise<boolean> {
+    const done = (await begun) || (await this.#services.syncer.sync(located.chunkId, located.copies))
     if (this.#unsynced.get(index) !== located) return true
     if (done) this.#unsynced.delete(index)
     else {

@@ -15,6 +15,8 @@ const SILENCE_MS = 2000
 const TICK_MS = 250
 const NOP = Buffer.alloc(8)
 
+export const addressOf = (ip: number, port: number) => `${formatIpv4(ip)}:${port}`
+
 /** Who uses the connection now. */
 export interface ServerUser {
   packet(type: number, payload: Buffer): void
@@ -122,7 +124,7 @@ export class ServerPool {
 
   /** A kept connection or a new one. @throws Error of Node */
   async connect(ip: number, port: number): Promise<ServerConnection> {
-    const address = `${formatIpv4(ip)}:${port}`
+    const address = addressOf(ip, port)
     for (let kept = this.#kept.get(address)?.pop(); kept; kept = this.#kept.get(address)?.pop()) {
       if (!kept.isOver) return kept
     }

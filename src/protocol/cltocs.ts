@@ -71,6 +71,17 @@ const aboutChunk = { chunkId: u64n, version: u32 }
 export const syncChunk = message(0x7000, 'CLTOCS_SYNC_CHUNK', aboutChunk)
 /** Not in the original: when was the chunk last read as a whole and right? Answered with `cstocl.chunkTested`. */
 export const getChunkTested = message(0x7002, 'CLTOCS_GET_CHUNK_TESTED', aboutChunk)
+/**
+ * Not in the original: bytes within one block of one copy. Answered with `cstocl.writeStatus` of write id 0 when they are
+ * written and, if that went well and `sync` is not 0, with `cstocl.syncStatus` when the chunk is on the disk, bytes and
+ * name. Only for servers of ours, as `syncChunk`.
+ */
+export const writeBlock = dataMessage(
+  0x7004,
+  'CLTOCS_WRITE_BLOCK',
+  { ...aboutChunk, sync: u8, blockIndex: u16, offset: u16 },
+  25,
+)
 export const getChunkBlocks = message(250, 'ANTOCS_GET_CHUNK_BLOCKS', aboutChunk)
 export const getChunkChecksum = message(300, 'ANTOCS_GET_CHUNK_CHECKSUM', aboutChunk)
 export const getChunkChecksumTab = message(302, 'ANTOCS_GET_CHUNK_CHECKSUM_TAB', aboutChunk)

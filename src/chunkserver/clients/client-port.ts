@@ -12,6 +12,7 @@ import { answerQuery } from '../chunk-queries.ts'
 import type { ChunkStore } from '../disks/chunk-store.ts'
 import type { Jobs } from '../jobs.ts'
 import type { Counts } from '../statistics.ts'
+import { type BlockWrite, decodeBlockWrite, writeBlock } from './block-write.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { ReadJob } from './read-job.ts'
 import { type WriteHost, WriteSession } from './write-session.ts'
@@ -26,7 +27,7 @@ const READ_GROUP_BYTES = 8 * 65536
 const READ_BUFFERS_KEPT = 32
 const QUERIES_MAX = 64
 const NOP = Buffer.alloc(8)
-const DATA_HEADS = new Map([[cltocs.writeData.code, cltocs.writeData.headBytes]])
+const DATA_HEADS = new Map([cltocs.writeData, cltocs.writeBlock].map(({ code, headBytes }) => [code, headBytes]))
 
 /** Questions about the server itself: an answer, or undefined for a message that is none of these. */
 export type ServerQueries = (type: number, payload: Buffer) => Buffer | undefined
@@ -94,6 +95,8 @@ class ClientLink implements WriteHost {
   #heardMs: number
   #saidMs: number
   #queries = 0
+  /** Chunks of which single blocks are being written. */
+  readonly #blockWrites = new Set<BlockWrite>()
   /** Bytes in the way out when last looked, and since when they are. */
   #stuck = { bytes: 0, sinceMs: 0 }
   #usesNops = false
@@ -120,9 +123,7 @@ class ClientLink implements WriteHost {
         }
       },
       closed: error => {
-        if (this.#write && !this.#over && isEndOfPeer(error)) {
-          port.services.onCutShort(this.#write.chunkId, parseIpv4(connection.remoteAddress) ?? 0)
-        }
+        if (!this.#over && isEndOfPeer(error)) this.#tellCutShort()
         this.#over = true
         this.#read?.cancel()
         this.#write?.onClosed()
@@ -130,6 +131,13 @@ class ClientLink implements WriteHost {
         onClosed(this)
       },
     })
+  }
+
+  #tellCutShort(): void {
+    const ip = parseIpv4(this.connection.remoteAddress) ?? 0
+    for (const write of [this.#write, ...this.#blockWrites]) {
+      if (write) this.#port.services.onCutShort(write.chunkId, ip)
+    }
   }
 
   #nowMs(): number {
@@ -187,6 +195,7 @@ class ClientLink implements WriteHost {
   }
 
   #onData(packet: DataPacket): void {
+    if (packet.type === cltocs.writeBlock.code) return this.#onWriteBlock(packet)
     if (this.#write) return this.#write.onData(packet)
     // What was on its way when a write failed.
     this.#over = true
@@ -239,6 +248,29 @@ class ClientLink implements WriteHost {
       },
       error => this.#port.services.onFatal(error),
     )
+  }
+
+  #onWriteBlock(packet: DataPacket): void {
+    if (this.#over) return
+    if (this.#write || this.#read) throw new ProtocolError('a block to write during a read or a write')
+    if (++this.#queries > QUERIES_MAX) throw new ProtocolError('too many questions at a time')
+    const { store, jobs, counts, onFatal } = this.#port.services
+    const write = decodeBlockWrite(packet)
+    if (!jobs.begin()) {
+      this.#queries--
+      return this.send(cstocl.writeStatus.encode({ chunkId: write.chunkId, writeId: 0, status: Status.NOTDONE }))
+    }
+    this.#blockWrites.add(write)
+    const written = (status: Status) => {
+      this.#blockWrites.delete(write)
+      if (status === Status.OK) counts.hlopw++
+    }
+    writeBlock(store, write, answer => this.send(answer), written)
+      .catch(onFatal)
+      .finally(() => {
+        this.#queries--
+        jobs.end()
+      })
   }
 
   #onRead(payload: Buffer): void {

@@ -602,13 +602,22 @@ export class ChunkStore {
    */
   async sync(chunkId: number, version: number): Promise<void> {
     const open = await this.open(chunkId, version)
-    const folder = this.#folderOf(open.row)
     try {
-      await Promise.all([open.sync(), folder.syncNames(this.table.subfolder.get(open.row))])
-    } catch (error) {
-      throw open.gone ? new ChunkError(Status.NOCHUNK, chunkId, { cause: error }) : this.#failed(chunkId, folder, error)
+      await this.syncOpen(open)
     } finally {
       this.done(open)
+    }
+  }
+
+  /** As sync(), of a chunk that the caller has open. */
+  async syncOpen(open: OpenChunk): Promise<void> {
+    const { chunkId, row } = open
+    if (open.gone) throw new ChunkError(Status.NOCHUNK, chunkId)
+    const folder = this.#folderOf(row)
+    try {
+      await Promise.all([open.sync(), folder.syncNames(this.table.subfolder.get(row))])
+    } catch (error) {
+      throw open.gone ? new ChunkError(Status.NOCHUNK, chunkId, { cause: error }) : this.#failed(chunkId, folder, error)
     }
   }
 
@@ -661,7 +670,7 @@ export class ChunkStore {
         this.#env.clock,
       )
       const open = new OpenChunk(chunkId, 0, file, newLayout, table, this.#counts)
-      folder.namesChanged(subfolder)
+      folder.nameMade(subfolder)
       try {
         await this.#synced(folder, subfolder, file)
       } catch (error) {

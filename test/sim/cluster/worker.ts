@@ -357,9 +357,10 @@ export class Worker {
   }
 
   async #flushFile(file: FileModel): Promise<void> {
-    const error = await this.#session.data(file.inode).flush()
-    this.#note(`flush ${file.inode}: ${error}`)
-    if (error !== 0) this.#violated(`flushing inode ${file.inode} failed with errno ${error}`)
+    const how = this.#below(2) === 0 ? 'flush' : 'sync'
+    const error = await this.#session.data(file.inode)[how]()
+    this.#note(`${how} ${file.inode}: ${error}`)
+    if (error !== 0) this.#violated(`${how} of inode ${file.inode} failed with errno ${error}`)
     file.flushed()
     this.acknowledged++
   }
