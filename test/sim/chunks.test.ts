@@ -31,6 +31,24 @@ test('copies that were on a lost server are made anew, and are too many when it 
   assert.equal(cluster.deletions, cluster.copies)
 })
 
+test('a copy that somebody misses while it is being made is there when it is', async () => {
+  const cluster = await world(4, 3, () => {})
+  const inode = cluster.makeFile('written', 2)
+  assert.equal((await cluster.written(inode, 0)).status, Status.OK)
+  const [gone] = cluster.servers.filter(({ disk }) => disk.has(1)) as [LightServer]
+  const target = cluster.servers.find(({ disk }) => !disk.has(1)) as LightServer
+  gone.stop()
+  const missed = () => {
+    if (target.link && !target.disk.has(1)) cluster.manager.copyLost(target.link, 1)
+    cluster.scheduler.at(2, missed)
+  }
+  missed()
+  const before = cluster.copies
+  await cluster.scheduler.run(60_000)
+  assert.equal(cluster.goodCopies(1), 2)
+  assert.deepEqual([cluster.copies - before, cluster.messages.filter(text => text.includes('failed'))], [1, []])
+})
+
 test('a copy that was away while its chunk was written never counts as good again', async () => {
   const cluster = await world(2, 3, () => {})
   const inode = cluster.makeFile('written', 3)

@@ -57,7 +57,8 @@ export class Reports {
     const { copies, ledger } = this.#parts
     const row = ledger.state.chunks.find(chunkId)
     const copy = copies.find(row, server)
-    if (copy === 0) return
+    // What is being copied there is not lost: somebody has asked for it before it was there.
+    if (copy === 0 || copies.state(copy) === CopyState.COPYING) return
     copies.unsettle(row)
     copies.remove(row, copy)
   }
