@@ -346,8 +346,19 @@ export class PairArbiter implements Arbiter {
     if (!held || this.#held !== held) return false
     const log = { ...held, inSync }
     this.#held = log
-    await this.#write(log)
+    try {
+      await this.#write(log)
+    } catch (error) {
+      this.#lose(held, error as Error)
+    }
     return this.#held === log
+  }
+
+  /** Who can't say any more who is in sync with him must not lead. @param log what his disk says of that */
+  #lose(log: LogRecord, { message }: Error): void {
+    this.#record = log
+    this.#held = undefined
+    this.events?.lost(`the in-sync set cannot be recorded: ${message}`)
   }
 
   /** The other one must know that it is not in sync any more, or have been silent for so long that it must suppose it. */
