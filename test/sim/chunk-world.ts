@@ -283,7 +283,8 @@ export class LightServer {
       }
       case cltocs.getChunkChecksum.code: {
         const { chunkId, version } = cltocs.getChunkChecksum.decode(payload)
-        const checksum = this.has(chunkId, version) ? (this.contents.get(chunkId) ?? 0) : undefined
+        const isReadable = this.disk.get(chunkId) === version && !this.broken.has(chunkId)
+        const checksum = isReadable ? (this.contents.get(chunkId) ?? 0) : undefined
         return manager.checksumTold(link, chunkId, version, checksum)
       }
       default:

@@ -4,6 +4,7 @@
 //   writes        requests of clients         leases        locks, and who waits for them
 //   abandoned     writes that nobody ended        departures    clients that are gone
 //   operations    create, version, cut        reports       what servers tell
+//   returns       copies that were away
 //   repairer      what chunks need            replications, deletions: carrying it out
 import type { Env } from '../../env/env.ts'
 import type { ChunkId, Inode, SessionId } from '../../metadata/types.ts'
@@ -28,6 +29,7 @@ import { Rebalancer } from './rebalancer.ts'
 import { Repairer } from './repairer.ts'
 import { Replications } from './replications.ts'
 import { Reports } from './reports.ts'
+import { Returns } from './returns.ts'
 import { ServerList } from './server-list.ts'
 import { Servers } from './servers.ts'
 import { Sweep } from './sweep.ts'
@@ -54,6 +56,7 @@ export class ChunkManager implements ChunkService {
   readonly #writes: Writes
   readonly #abandoned: AbandonedWrites
   readonly #departures: Departures
+  readonly #returns: Returns
   readonly #reports: Reports
   readonly #foretold: Foretold
   readonly #sweep: Sweep
@@ -102,6 +105,12 @@ export class ChunkManager implements ChunkService {
       freed: row => this.#freed(row),
     })
     this.#abandoned = abandoned
+    const returns = new Returns({
+      ...{ clock: env.clock, log: env.log, ledger, copies },
+      isInUse: row => isBusy(row) || replications.isRunning(row) || leases.isLocked(row),
+      freed: row => this.#freed(row),
+    })
+    this.#returns = returns
     const departures = new Departures(env.clock)
     this.#departures = departures
     const isBusy = (row: number) => operations.isBusy(row) || abandoned.isSettling(row)
@@ -121,7 +130,8 @@ export class ChunkManager implements ChunkService {
     this.#options = options
     this.#list = new ServerList(ledger, servers, options, () => this.#serversChanged())
     const repairParts = {
-      ...{ servers, copies, leases, replications, deletions, isBusy, fixVersion: fix, report },
+      ...{ servers, copies, leases, replications, deletions, fixVersion: fix, report },
+      isBusy: (row: number) => isBusy(row) || returns.isComparing(row),
       tally: this.tally,
       isUnclear: (row: number, server: ChunkServer) =>
         operations.isUnanswered(row, server) || deletions.isRefused(row, server),
@@ -141,11 +151,19 @@ export class ChunkManager implements ChunkService {
     })
     this.#writes = new Writes({
       placement: { unique: options.unique, nearerThan: options.creationsNearerThan },
-      ...{ env, ledger, servers, copies, leases, operations, abandoned, departures, fixVersion: fix },
+      ...{ env, ledger, servers, copies, leases, operations, abandoned, departures, returns, fixVersion: fix },
       isBusy: row => isBusy(row) || replications.blocks(row),
       freed: row => this.#freed(row),
     })
-    this.#reports = new Reports({ log: env.log, ledger, servers, copies, leases, arrived: row => leases.wake(row) })
+    this.#reports = new Reports({
+      log: env.log,
+      ledger,
+      servers,
+      copies,
+      leases,
+      returns,
+      arrived: row => leases.wake(row),
+    })
     this.#foretold = new Foretold({
       ...{ clock: env.clock, copies, copiesAtOnce: options.sweptAtOnce, idOf: row => chunks.id(row) },
       present: (server, chunkId, version) => this.#reports.told(server, chunkId, version),
@@ -224,6 +242,7 @@ export class ChunkManager implements ChunkService {
   #freed(row: number): void {
     this.#repairer.changed(row)
     this.#leases.wake(row)
+    this.#returns.released()
   }
 
   #replicated(row: number, success: boolean): void {
@@ -249,6 +268,7 @@ export class ChunkManager implements ChunkService {
   /** The server announces that it is being stopped. */
   serverStops(server: ChunkServer): void {
     this.#list.stopsInOrder(server)
+    this.#returns.stops(server)
   }
 
   /** What is known of servers may make other work possible, or needed. */
@@ -311,6 +331,7 @@ export class ChunkManager implements ChunkService {
   /** Its copies are out of reach, and what it was doing has failed. */
   serverLeft(server: ChunkServer): void {
     this.#servers.leave(server)
+    this.#returns.left(server)
     this.#foretold.drop(server)
     this.#operations.serverLeft(server)
     this.#replications.serverLeft(server)
@@ -366,6 +387,7 @@ export class ChunkManager implements ChunkService {
   /** @param checksum undefined: it could not tell */
   checksumTold(server: ChunkServer, chunkId: ChunkId, version: number, checksum: number | undefined): void {
     this.#abandoned.checksumTold(server, chunkId, version, checksum)
+    this.#returns.checksumTold(server, chunkId, version, checksum)
   }
 
   // --- all chunks
@@ -433,12 +455,16 @@ export class ChunkManager implements ChunkService {
     }
     for (const row of this.#departures.abandoned(row => this.#writer(row))) this.#abandoned.mustSettle(row)
     this.#abandoned.tick()
+    this.#returns.tick()
     this.#leases.wakeAll()
     this.#operations.tick()
     this.#deletions.tick()
     this.#replications.tick()
     const settled = this.#servers.settle()
-    for (const { id } of settled) if (this.#servers.bury(id)) this.#sweep.startGone()
+    for (const { id } of settled) {
+      this.#returns.toldAll(id)
+      if (this.#servers.bury(id)) this.#sweep.startGone()
+    }
     this.#list.tick()
     this.#tickSlowly()
     const { knowAll } = this.#servers

@@ -23,9 +23,13 @@ export const CopyState = {
   COPYING: 6,
   /** It should have been deleted, and may be there all the same, as good as its version says. */
   DOUBTFUL: 7,
+  /** Its server was away since it was written, and may lack something of that: see returns.ts. */
+  UNCHECKED: 8,
 } as const
 export type CopyState = (typeof CopyState)[keyof typeof CopyState]
 
+/** States that are soon others. */
+const UNSTEADY: readonly CopyState[] = [CopyState.DELETING, CopyState.BUSY, CopyState.COPYING, CopyState.UNCHECKED]
 const STATE_BITS = 0x0f
 /** It lies on a disk that is marked for removal. */
 const MARKED = 0x80
@@ -39,7 +43,7 @@ export interface Survey {
   marked: ChunkServer[]
   /** Invalid, doubtful or of a wrong version. */
   stale: ChunkServer[]
-  /** Being deleted, busy or on their way. */
+  /** Being deleted, busy, on their way or being compared. */
   unsteady: ChunkServer[]
   /** Away, and expected back. */
   awaited: ChunkServer[]
@@ -200,9 +204,8 @@ export class Copies {
       if (server.presence === 'away') {
         if (state === CopyState.VALID && this.#servers.isAwaited(server)) survey.awaited.push(server)
       } else if (state === CopyState.VALID) (this.isMarked(copy) ? survey.marked : survey.valid).push(server)
-      else if (state === CopyState.DELETING || state === CopyState.BUSY || state === CopyState.COPYING) {
-        survey.unsteady.push(server)
-      } else survey.stale.push(server)
+      else if (UNSTEADY.includes(state)) survey.unsteady.push(server)
+      else survey.stale.push(server)
     }
     return survey
   }

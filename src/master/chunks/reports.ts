@@ -7,6 +7,7 @@ import type { Ledger } from '../ledger.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
 import type { Leases } from './leases.ts'
+import type { Returns } from './returns.ts'
 import type { Servers } from './servers.ts'
 
 /** A chunk that no file is known for is kept this long before its copies go (spec master-behaviour 0). */
@@ -21,6 +22,7 @@ export interface ReportParts {
   servers: Servers
   copies: Copies
   leases: Leases
+  returns: Returns
   /** A copy came: who waits for the chunk may try again. */
   arrived: (row: number) => void
 }
@@ -41,16 +43,19 @@ export class Reports {
 
   /** A server has a copy. `marked`: on a disk that is marked for removal. */
   present(server: ChunkServer, chunkId: ChunkId, version: number, marked: boolean): void {
-    const { copies, ledger } = this.#parts
+    const { copies, ledger, returns } = this.#parts
     const row = this.#rowOf(chunkId, version)
     if (row === 0) return
     const known = copies.find(row, server)
     // What is known of a copy stays; a server may tell of it late, before its answer to a later command.
     if (known !== 0) return copies.setMarked(row, known, marked)
     const isRight = version === ledger.state.chunks.version.get(row)
-    copies.add(row, server, isRight ? CopyState.VALID : CopyState.WRONG_VERSION, marked, isRight ? 0 : version)
+    const isDoubtful = isRight && returns.isDoubtful(server, chunkId, row)
+    const state = isDoubtful ? CopyState.UNCHECKED : isRight ? CopyState.VALID : CopyState.WRONG_VERSION
+    copies.add(row, server, state, marked, isRight ? 0 : version)
     copies.unsettle(row)
-    this.#parts.arrived(row)
+    if (isDoubtful) returns.doubt(row, chunkId, server)
+    else this.#parts.arrived(row)
   }
 
   lost(server: ChunkServer, chunkId: ChunkId): void {

@@ -20,6 +20,7 @@ import type { Copies } from './copies.ts'
 import type { Departures } from './departures.ts'
 import type { Leases, Waiter } from './leases.ts'
 import { type Operations, raised } from './operations.ts'
+import type { Returns } from './returns.ts'
 import type { Servers } from './servers.ts'
 import { wantedBy } from './wishes.ts'
 
@@ -45,6 +46,7 @@ export interface WriteParts {
   operations: Operations
   abandoned: AbandonedWrites
   departures: Departures
+  returns: Returns
   /** Whether something is done with the chunk that a request must wait for. */
   isBusy: (row: number) => boolean
   /** A chunk that was locked may be looked after again. */
@@ -187,7 +189,7 @@ export class Writes {
       if (row === 0) return this.#create(pending)
       why = this.#isLockedFor(row, request) && !this.#isOwnWrite(row, request) ? Status.LOCKED : Status.CHUNKBUSY
       if (why === Status.LOCKED || isBusy(row) || this.#mustSettle(row, request)) return leases.park(row, waiter)
-      if (this.#mustFix(row)) return leases.park(row, waiter)
+      if (this.#mustFix(row) || this.#isComparing(row)) return leases.park(row, waiter)
       const good = copies.good(row)
       if (good.length === 0 && this.#wasNeverWritten(row, inode, index)) {
         // Its creation was logged, but no server has carried it out.
@@ -223,6 +225,11 @@ export class Writes {
   #mustFix(row: number): boolean {
     const { copies, fixVersion, isBusy } = this.#parts
     return copies.good(row).length === 0 && fixVersion(row) && isBusy(row)
+  }
+
+  /** Whether a copy that has come back will soon be known to be good, or not. */
+  #isComparing(row: number): boolean {
+    return !this.#parts.leases.isLocked(row) && this.#parts.returns.isComparing(row)
   }
 
   #whyNone(): typeof Status.CHUNKLOST | typeof Status.CSNOTPRESENT {
@@ -285,6 +292,7 @@ export class Writes {
   /** The chunk was locked for the session: its servers are busy with it until it is let go. */
   #locked(row: number, { inode, index, session }: WriteRequest, isNew = false): void {
     this.#parts.leases.locked(row, session)
+    this.#parts.returns.written(this.#state.chunks.id(row))
     this.#parts.abandoned.begun(row, { inode, index, session, isNew })
     this.#parts.departures.writeChanged(row)
     this.#writeEnded(row)
@@ -296,6 +304,7 @@ export class Writes {
   /** Nobody writes the chunk any more. */
   #writeEnded(row: number): void {
     this.#parts.departures.writeChanged(row)
+    if (this.#writtenOn.has(row)) this.#parts.returns.written(this.#state.chunks.id(row))
     for (const server of this.#writtenOn.get(row) ?? []) server.writing--
     this.#writtenOn.delete(row)
   }

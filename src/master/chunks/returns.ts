@@ -1,0 +1,230 @@
+// Servers that come back. One that lost its power has lost what was written shortly before and was not on its disk yet, and
+// its copies look as good as before: they have the right version. So a copy of a chunk that was written while, or not long
+// before, its server left is compared with one that stayed, and counts again when both are the same. The original takes
+// it for good. Where none has stayed nobody knows which is right, and all are taken for good.
+//
+// This master knows what it has seen: the next one takes such copies for good.
+import type { Clock } from '../../env/env.ts'
+import type { Log } from '../../env/log.ts'
+import type { ChunkId } from '../../metadata/types.ts'
+import * as cltocs from '../../protocol/cltocs.ts'
+import type { Ledger } from '../ledger.ts'
+import type { ChunkServer } from './chunk-server.ts'
+import { type Copies, CopyState } from './copies.ts'
+
+/** What was written that long ago lies on the disk: Linux writes back after 30 s. A lease lasts for 120 s. */
+const RECENT_MS = 180_000
+const ASKED_AT_ONCE = 64
+/** Who does not tell a checksum within this time is asked again. */
+const ANSWER_WITHIN_MS = 10_000
+
+interface Doubt {
+  readonly row: number
+  readonly chunkId: ChunkId
+  /** Whose copy is doubted. */
+  readonly server: ChunkServer
+  /** Which the copy has, and the chunk had when its server came back. */
+  readonly version: number
+}
+
+interface Question extends Doubt {
+  readonly other: ChunkServer
+  readonly untilMs: number
+  readonly answers: Map<ChunkServer, number | undefined>
+}
+
+export interface ReturnParts {
+  clock: Clock
+  log: Log
+  ledger: Ledger
+  copies: Copies
+  /** Whether somebody writes to the chunk, or an operation on it is under way. */
+  isInUse: (row: number) => boolean
+  /** The chunk may be used and looked after again. */
+  freed: (row: number) => void
+}
+
+export class Returns {
+  readonly #parts: ReturnParts
+  /** Monotonic milliseconds of when chunks were written last, oldest first. */
+  readonly #written = new Map<ChunkId, number>()
+  /** By server that left, or is just telling what it has: copies that may lack something. */
+  readonly #doubted = new Map<number, Set<ChunkId>>()
+  /** Of the written ones, chunks of which no copy has stayed. */
+  readonly #unsure = new Set<ChunkId>()
+  /** Servers that said that they are being stopped, and leave nothing undone. */
+  readonly #stopping = new Set<ChunkServer>()
+  /** How many copies of a chunk are in doubt, by row. */
+  readonly #rows = new Map<number, number>()
+  #waiting: Doubt[] = []
+  /** Those of them that wait for others to be done with the chunk. */
+  #deferred: Doubt[] = []
+  #asked: Question[] = []
+
+  constructor(parts: ReturnParts) {
+    this.#parts = parts
+  }
+
+  /** A write of the chunk has begun or ended. */
+  written(chunkId: ChunkId): void {
+    const now = this.#parts.clock.monotonicMs()
+    this.#forget(chunkId)
+    this.#written.set(chunkId, now)
+    for (const [oldest, writtenMs] of this.#written) {
+      if (now - writtenMs < RECENT_MS) return
+      this.#forget(oldest)
+    }
+  }
+
+  #forget(chunkId: ChunkId): void {
+    this.#written.delete(chunkId)
+    this.#unsure.delete(chunkId)
+  }
+
+  /** The server is being stopped: the system has what it wrote, and keeps it. */
+  stops(server: ChunkServer): void {
+    this.#stopping.add(server)
+  }
+
+  left(server: ChunkServer): void {
+    this.#drop(server)
+    if (this.#stopping.delete(server)) return
+    const { clock, copies, ledger } = this.#parts
+    const since = clock.monotonicMs() - RECENT_MS
+    const doubted = this.#doubted.get(server.id) ?? new Set()
+    for (const [chunkId, writtenMs] of this.#written) {
+      if (writtenMs > since && copies.find(ledger.state.chunks.find(chunkId), server) !== 0) doubted.add(chunkId)
+    }
+    if (doubted.size > 0) this.#doubted.set(server.id, doubted)
+  }
+
+  #drop(server: ChunkServer): void {
+    const all: Doubt[] = [...this.#asked, ...this.#waiting, ...this.#deferred]
+    const isLeft = (doubt: Doubt) => doubt.server !== server
+    const asked = this.#asked.filter(isLeft)
+    this.#asked = asked.filter(({ other }) => other !== server)
+    // Where it was the measure, another copy is.
+    this.#waiting = [...asked.filter(({ other }) => other === server), ...this.#waiting.filter(isLeft)]
+    this.#deferred = this.#deferred.filter(isLeft)
+    for (const doubt of all) if (!isLeft(doubt)) this.#close(doubt)
+    this.#resume()
+  }
+
+  /** Everything that the server has is told. */
+  toldAll(serverId: number): void {
+    this.#doubted.delete(serverId)
+  }
+
+  /** Whether the copy that a server has just told of is to be compared before it counts. Once. */
+  isDoubtful(server: ChunkServer, chunkId: ChunkId, row: number): boolean {
+    const isDoubted = this.#doubted.get(server.id)?.delete(chunkId) ?? false
+    if (!isDoubted || this.#unsure.has(chunkId)) return false
+    const hasMeasure = this.#parts.copies.good(row).length > 0
+    if (!hasMeasure && this.#written.has(chunkId)) this.#unsure.add(chunkId)
+    return hasMeasure
+  }
+
+  /** The copy is in the table as UNCHECKED. */
+  doubt(row: number, chunkId: ChunkId, server: ChunkServer): void {
+    this.#rows.set(row, (this.#rows.get(row) ?? 0) + 1)
+    this.#waiting.push({ row, chunkId, server, version: this.#parts.ledger.state.chunks.version.get(row) })
+    this.#pump()
+  }
+
+  /** The doubt is no more. Who waited for that may go on. */
+  #close({ row }: Doubt): void {
+    const left = (this.#rows.get(row) ?? 0) - 1
+    if (left > 0) return void this.#rows.set(row, left)
+    this.#rows.delete(row)
+    this.#parts.freed(row)
+  }
+
+  /** Whether it is still to be found out of a copy of the chunk whether it is good. */
+  isComparing(row: number): boolean {
+    return this.#rows.has(row)
+  }
+
+  /** Nobody works with some chunk any more. */
+  released(): void {
+    if (this.#deferred.length > 0) this.#resume()
+  }
+
+  /** Once a second. */
+  tick(): void {
+    const now = this.#parts.clock.monotonicMs()
+    const late = this.#asked.filter(({ untilMs }) => untilMs <= now)
+    for (const question of late) this.#decide(question)
+    this.#resume()
+  }
+
+  #resume(): void {
+    this.#waiting.push(...this.#deferred)
+    this.#deferred = []
+    this.#pump()
+  }
+
+  #pump(): void {
+    while (this.#asked.length < ASKED_AT_ONCE && this.#waiting.length > 0) this.#ask(this.#waiting.shift() as Doubt)
+  }
+
+  #ask(doubt: Doubt): void {
+    const { clock, copies, ledger, isInUse } = this.#parts
+    const { row, chunkId, server, version } = doubt
+    if (!this.#isOpen(doubt)) return this.#close(doubt)
+    // Somebody has written to the others since.
+    if (ledger.state.chunks.version.get(row) !== version) return this.#settle(doubt, CopyState.WRONG_VERSION)
+    const [other] = copies.good(row)
+    // There is no better one.
+    if (!other) return this.#settle(doubt, CopyState.VALID)
+    if (isInUse(row)) return void this.#deferred.push(doubt)
+    const untilMs = clock.monotonicMs() + ANSWER_WITHIN_MS
+    this.#asked.push({ ...doubt, other, untilMs, answers: new Map() })
+    const question = cltocs.getChunkChecksum.encode({ chunkId, version })
+    ledger.whenCommitted(() => {
+      for (const each of [server, other]) each.send(question)
+    })
+  }
+
+  /** Whether the copy is still there and unchecked. */
+  #isOpen({ row, chunkId, server }: Doubt): boolean {
+    const { copies, ledger } = this.#parts
+    if (ledger.state.chunks.find(chunkId) !== row) return false
+    const copy = copies.find(row, server)
+    return copy !== 0 && copies.state(copy) === CopyState.UNCHECKED
+  }
+
+  /** @param checksum undefined: the server can't tell */
+  checksumTold(server: ChunkServer, chunkId: ChunkId, version: number, checksum: number | undefined): void {
+    for (const question of this.#asked.filter(asked => asked.chunkId === chunkId && asked.version === version)) {
+      if (server !== question.server && server !== question.other) continue
+      question.answers.set(server, checksum)
+      if (question.answers.size === 2) this.#decide(question)
+    }
+  }
+
+  #decide(question: Question): void {
+    this.#asked = this.#asked.filter(asked => asked !== question)
+    const { ledger, isInUse } = this.#parts
+    const { row, version, server, other, answers } = question
+    const measure = answers.get(other)
+    // A measure that can't tell is found damaged soon, and who writes now writes to the others only.
+    const isVain = !answers.has(server) || measure === undefined || isInUse(row)
+    if (isVain || ledger.state.chunks.version.get(row) !== version) this.#deferred.push(question)
+    else this.#settle(question, answers.get(server) === measure ? CopyState.VALID : CopyState.INVALID)
+    this.#pump()
+  }
+
+  #settle(doubt: Doubt, state: CopyState): void {
+    if (this.#isOpen(doubt)) this.#judge(doubt, state)
+    this.#close(doubt)
+  }
+
+  #judge({ row, chunkId, server, version }: Doubt, state: CopyState): void {
+    const { copies, log } = this.#parts
+    if (state === CopyState.INVALID) {
+      const name = chunkId.toString(16)
+      log.notice(`chunk ${name}: ${server.name} lacks what was written before it left: its copy is replaced`)
+    }
+    copies.setState(row, copies.find(row, server), state, state === CopyState.WRONG_VERSION ? version : 0)
+  }
+}

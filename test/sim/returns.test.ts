@@ -1,0 +1,237 @@
+// Servers that lost their power, and with it what was written shortly before: their copies count again only when they are as
+// those that stayed.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as cltocs from '../../src/protocol/cltocs.ts'
+import * as matocs from '../../src/protocol/matocs.ts'
+import { Status } from '../../src/protocol/status.ts'
+import { ChunkWorld, type LightServer } from './chunk-world.ts'
+
+const CHUNK = 1
+const AWAY_MS = 5000
+const SAW_LOSS = /lacks what was written before it left: its copy is replaced/
+
+/** A chunk of two copies, written twice, and the servers that have it. */
+async function written() {
+  const world = await new ChunkWorld(1, Array(2).fill({ room: 1000 })).begin()
+  const inode = world.makeFile('f', 2)
+  for (let i = 0; i < 2; i++) assert.equal((await world.written(inode, 0)).status, Status.OK)
+  const [one, two] = world.servers.filter(({ disk }) => disk.has(CHUNK)) as [LightServer, LightServer]
+  return { world, inode, one, two }
+}
+
+/** The server stops, and forgets the last write if its power was cut. */
+function stop(server: LightServer, lost: boolean): void {
+  server.stop()
+  if (lost) server.contents.set(CHUNK, 1)
+}
+
+async function away(world: ChunkWorld, server: LightServer, lost: boolean, ms = AWAY_MS): Promise<void> {
+  stop(server, lost)
+  await world.scheduler.run(ms)
+  server.start()
+}
+
+const contentsOf = (world: ChunkWorld) =>
+  world.servers.filter(({ disk }) => disk.has(CHUNK)).map(({ contents }) => contents.get(CHUNK))
+
+/** Both copies are there in the end, and have what was written. */
+async function assertWhole(world: ChunkWorld): Promise<void> {
+  await world.untilQuiet(600)
+  assert.deepEqual(world.unfinished(), [])
+  assert.deepEqual(contentsOf(world), [world.contents.get(CHUNK), world.contents.get(CHUNK)])
+}
+
+/** Servers that clients are told to read from. */
+function readers(world: ChunkWorld, inode: number): number[] {
+  let ips: number[] = []
+  world.manager.read(inode, 0, answer => {
+    if (answer.status === Status.OK) ips = answer.copies.map(({ ip }) => ip)
+  })
+  return ips
+}
+
+test('nobody reads a copy that lacks the last write, and it is replaced', async () => {
+  const { world, inode, one, two } = await written()
+  await away(world, one, true)
+  const told = new Set<number>()
+  for (let i = 0; i < 500; i++) {
+    await world.scheduler.run(1)
+    for (const ip of readers(world, inode)) told.add(ip)
+    if (one.contents.get(CHUNK) === 2 || !one.disk.has(CHUNK)) break
+  }
+  assert.deepEqual([...told], [two.ip])
+  await assertWhole(world)
+  assert.match(world.messages.join('\n'), SAW_LOSS)
+})
+
+test('a copy that lacks nothing counts again at once, and no other one is made', async () => {
+  const { world, inode, one } = await written()
+  const before = world.copies
+  await away(world, one, false, 500)
+  await world.scheduler.run(200)
+  assert.equal(readers(world, inode).length, 2)
+  await assertWhole(world)
+  assert.equal(world.copies, before)
+  assert.doesNotMatch(world.messages.join('\n'), SAW_LOSS)
+})
+
+for (const [why, prepare] of Object.entries<(world: ChunkWorld, server: LightServer) => Promise<void>>({
+  'its server was stopped in order': async (world, server) => world.manager.serverStops(server.link as never),
+  'it was written long ago': world => world.scheduler.run(200_000),
+})) {
+  test(`a copy is taken as it is where ${why}`, async () => {
+    const { world, one, two } = await written()
+    const asked: number[] = []
+    await prepare(world, one)
+    await away(world, one, false)
+    const send = (one.link as unknown as { send: (packet: Buffer) => void }).send
+    for (const server of [one, two]) {
+      Object.assign(server.link as object, {
+        send: (packet: Buffer) => {
+          asked.push(packet.readUInt32BE(0))
+          send(packet)
+        },
+      })
+    }
+    await world.scheduler.run(20_000)
+    assert.ok(!asked.includes(cltocs.getChunkChecksum.code))
+  })
+}
+
+test('where both servers were away nobody knows which copy is right, and none is deleted', async () => {
+  const { world, one, two } = await written()
+  stop(one, true)
+  stop(two, false)
+  await world.scheduler.run(AWAY_MS)
+  one.start()
+  await world.scheduler.run(2000)
+  two.start()
+  await world.untilQuiet(600)
+  assert.deepEqual([contentsOf(world), world.deletions], [[1, 2], 0])
+})
+
+test('where the copy that stayed is lost meanwhile the other one counts', async () => {
+  const { world, inode, one, two } = await written()
+  stop(one, true)
+  await world.scheduler.run(AWAY_MS)
+  two.hang(60_000)
+  one.start()
+  await world.scheduler.run(1000)
+  assert.deepEqual(readers(world, inode), [two.ip])
+  two.stop()
+  assert.deepEqual(readers(world, inode), [one.ip])
+})
+
+test('a server that does not answer is asked again until it does', async () => {
+  const { world, inode, one } = await written()
+  stop(one, true)
+  await world.scheduler.run(AWAY_MS)
+  one.start()
+  one.hang(35_000)
+  await world.scheduler.run(34_000)
+  assert.equal(readers(world, inode).length, 1)
+  assert.doesNotMatch(world.messages.join('\n'), SAW_LOSS)
+  await assertWhole(world)
+  assert.match(world.messages.join('\n'), SAW_LOSS)
+})
+
+test('a copy that comes back in the middle of a write waits for its end', async () => {
+  const { world, inode, one } = await written()
+  let id = 0
+  world.manager.write({ inode, index: 0, session: 1, continues: false }, answer => {
+    if (answer.status === Status.OK) id = answer.chunkId
+  })
+  await world.scheduler.run(50)
+  assert.equal(id, CHUNK)
+  await away(world, one, true, 1000)
+  await world.scheduler.run(3000)
+  assert.equal(world.manager.goodCopies(world.ledger.state.chunks.find(CHUNK)), 1)
+  let safe = false
+  world.manager.unlock(CHUNK, 1)
+  world.manager.whenSafe(CHUNK, () => {
+    safe = true
+  })
+  assert.ok(!safe)
+  await world.scheduler.run(10_000)
+  assert.ok(safe)
+  await assertWhole(world)
+})
+
+test('who writes next waits until it is known which copies are good', async () => {
+  const { world, inode, one } = await written()
+  one.refuses.set(matocs.setVersion.code, Status.IO)
+  stop(one, false)
+  await world.scheduler.run(AWAY_MS)
+  one.start()
+  await world.scheduler.until(
+    () => world.manager.presentCopies(world.ledger.state.chunks.find(CHUNK)) === 2,
+    5000,
+    'it',
+  )
+  one.refuses.clear()
+  const answer = await world.written(inode, 0)
+  assert.ok(answer.status === Status.OK)
+  assert.equal(answer.copies.length, 2)
+  await assertWhole(world)
+})
+
+const [SERVERS, FILES, CUTS] = [4, 12, 25]
+/** Linux writes back after 30 s. */
+const WRITTEN_BACK_MS = 35_000
+
+/** One power cut after the other while files are written. @returns how many copies lacked something */
+async function cuts(seed: number): Promise<number> {
+  const world = await new ChunkWorld(seed, Array(SERVERS).fill({ room: 1000 })).begin()
+  const { scheduler, servers } = world
+  const writtenMs = new Map<number, number>()
+  const inodes = Array.from({ length: FILES }, (_, i) => world.makeFile(`f${i}`, 2))
+  const write = async (inode: number) => {
+    const answer = await world.write(inode, 0)
+    assert.equal(answer.status, Status.OK)
+    if (answer.status === Status.OK) writtenMs.set(answer.chunkId, scheduler.nowMs)
+  }
+  const read = () => {
+    for (const inode of inodes) {
+      world.manager.read(inode, 0, answer => {
+        if (answer.status !== Status.OK) return assert.fail(`seed ${seed}: status ${answer.status}`)
+        for (const { ip } of answer.copies) {
+          const { contents } = servers.find(server => server.ip === ip) as LightServer
+          assert.equal(contents.get(answer.chunkId), world.contents.get(answer.chunkId), `seed ${seed}`)
+        }
+      })
+    }
+  }
+  const live = async (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 50) {
+      if (scheduler.between(0, 20) === 0) void write(inodes[scheduler.between(0, FILES - 1)] as number)
+      await scheduler.run(50)
+      read()
+    }
+  }
+  let lost = 0
+  for (let i = 0; i < CUTS; i++) {
+    await live(scheduler.between(500, 20_000))
+    const server = servers[scheduler.between(0, SERVERS - 1)] as LightServer
+    server.stop()
+    for (const [chunkId, content] of server.contents) {
+      const isYoung = scheduler.nowMs - (writtenMs.get(chunkId) ?? 0) < WRITTEN_BACK_MS
+      if (!isYoung || content < 2 || scheduler.between(0, 2) === 0) continue
+      server.contents.set(chunkId, content - 1)
+      lost++
+    }
+    await live(scheduler.between(500, 20_000))
+    server.start()
+    // So that the next one does not take the only copy.
+    await world.untilQuiet(600, 2)
+  }
+  await world.untilQuiet(600)
+  assert.deepEqual(world.unfinished(), [], `seed ${seed}`)
+  return lost
+}
+
+test('nothing that was lost with the power of one server after the other is ever read, and all copies are whole', async () => {
+  let lost = 0
+  for (let seed = 1; seed <= 6; seed++) lost += await cuts(seed)
+  assert.ok(lost > 50, `${lost}`)
+})
