@@ -43,7 +43,7 @@ export class BlockSender {
   send(block: Block, copies: readonly CopyLocation[], sync: boolean): Sent {
     const { data, ...place } = block
     const head = cltocs.writeBlock.encodeHead({ ...place, sync: sync ? 1 : 0, crc: crc32(data) }, data.length)
-    const transfers = copies.map(copy => new Transfer([head, data], sync, this.#connect(copy)))
+    const transfers = copies.map(copy => new Transfer(block.chunkId, [head, data], sync, this.#connect(copy)))
     const written = Promise.all(transfers.map(({ written }) => written))
     const synced = Promise.all(transfers.map(({ synced }) => synced))
     return {
@@ -71,9 +71,12 @@ class Transfer {
   readonly synced: Promise<boolean>
   #tellWritten: (problem: string | undefined) => void = () => {}
   #tellSynced: (done: boolean) => void = () => {}
+  readonly #chunkId: number
   readonly #sync: boolean
+  #isWritten = false
 
-  constructor(packet: readonly Buffer[], sync: boolean, connecting: Promise<ServerConnection>) {
+  constructor(chunkId: number, packet: readonly Buffer[], sync: boolean, connecting: Promise<ServerConnection>) {
+    this.#chunkId = chunkId
     this.#sync = sync
     this.written = new Promise(resolve => {
       this.#tellWritten = resolve
@@ -96,15 +99,16 @@ class Transfer {
   }
 
   #onPacket(server: ServerConnection, type: number, payload: Buffer): void {
-    if (type === cstocl.writeStatus.code) {
-      const { status } = cstocl.writeStatus.decode(payload)
-      if (status === Status.OK && this.#sync) return this.#tellWritten(undefined)
-      server.release()
-      this.#end(status === Status.OK ? undefined : `${server.address}: ${statusName(status)}`)
-    } else if (type === cstocl.syncStatus.code) {
-      this.#tellSynced(cstocl.syncStatus.decode(payload).status === Status.OK)
-      server.release()
-    } else server.destroy(new Error(`unexpected message ${type}`))
+    const wanted = this.#isWritten ? cstocl.syncStatus : cstocl.writeStatus
+    if (type !== wanted.code) return server.destroy(new Error(`unexpected message ${type}`))
+    const { chunkId, status } = wanted.decode(payload)
+    if (chunkId !== this.#chunkId) return server.destroy(new Error('status of another chunk'))
+    if (this.#isWritten) this.#tellSynced(status === Status.OK)
+    else if (status === Status.OK && this.#sync) {
+      this.#isWritten = true
+      return this.#tellWritten(undefined)
+    } else this.#end(status === Status.OK ? undefined : `${server.address}: ${statusName(status)}`)
+    server.release()
   }
 
   /** Nothing more comes. What was told before stays so. */

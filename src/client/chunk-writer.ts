@@ -78,10 +78,10 @@ export class ChunkWriter {
   #wake: (() => void) | undefined
   /** End of what the servers have and the master was not told yet, in the chunk. */
   #writtenTo = 0
-  /** Whether that is on their disks, if it was sent to be. */
-  #synced: Promise<boolean> | undefined
   /** The same with what waits and what is on its way. */
   #unknownTo = 0
+  /** Whether what was written is on the disks, if it was sent to be. */
+  #synced: Promise<boolean> | undefined
 
   constructor(services: WriteServices, inode: number, index: number, owner: WriterOwner) {
     this.#services = services
@@ -226,25 +226,22 @@ export class ChunkWriter {
 
   /** Sends what waits until nothing does. @returns what went wrong; then everything unacknowledged waits again */
   async #send(located: Located, isFirst: boolean): Promise<string | undefined> {
-    const isLittle = isFirst && this.#services.blockSender.isPossible(located.copies) && (await this.#isOnlyOnePiece())
-    const piece = isLittle
-      ? this.#waiting.next(
-          () => false,
-          () => false,
-          false,
-        )
-      : undefined
+    const mayBeLittle = isFirst && this.#services.blockSender.isPossible(located.copies)
+    const piece = mayBeLittle ? await this.#takeLast() : undefined
     return piece ? this.#sendBlock(located, piece) : this.#sendDown(located)
   }
 
-  /** Whether one piece waits and somebody for its end. Until that is known it looks as if there were little. */
-  async #isOnlyOnePiece(): Promise<boolean> {
+  /** The piece that waits alone, if somebody waits for it; undefined as soon as it is known that there is more. */
+  async #takeLast(): Promise<Piece | undefined> {
     const { clock } = this.#services.env
     for (;;) {
-      const [first, second] = this.#waiting.all()
-      if (!first || second) return false
-      if (this.#hurry) return true
-      if (first.sinceMs <= clock.monotonicMs() - LINGER_MS) return false
+      const piece = this.#waiting.only
+      if (!piece) return undefined
+      if (this.#hurry) {
+        this.#waiting.clear()
+        return piece
+      }
+      if (piece.sinceMs <= clock.monotonicMs() - LINGER_MS) return undefined
       await this.#sleep()
     }
   }

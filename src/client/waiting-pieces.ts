@@ -138,6 +138,12 @@ export class WaitingPieces {
     return false
   }
 
+  /** The piece that waits alone; undefined where there are others, or none. */
+  get only(): Piece | undefined {
+    const [piece, another] = this.all()
+    return another ? undefined : piece
+  }
+
   *all(): Generator<Piece> {
     for (const pieces of this.#byBlock.values()) yield* pieces
   }

@@ -205,6 +205,7 @@ const outcomes: { name: string; script: Script; sync?: boolean; problem?: RegExp
   { name: 'one can not sync', script: { ...WELL, synced: Status.IO }, synced: false },
   { name: 'one falls silent', script: {}, problem: /10\.9\.9\.3:9422 is silent/, synced: false },
   { name: 'one falls silent before the sync', script: { written: Status.OK }, synced: false },
+  { name: 'one answers out of order', script: { synced: Status.OK }, problem: /unexpected message/, synced: false },
   {
     name: 'one is of the original',
     script: { version: '3.0.117' },

@@ -158,6 +158,35 @@ test('a copy that comes back in the middle of a write waits for its end', async 
   await assertWhole(world)
 })
 
+test('very many copies come back, some of them in the middle of writes, and all of them count in the end', async () => {
+  const world = await new ChunkWorld(1, Array(2).fill({ room: 10_000 })).begin()
+  const inodes = Array.from({ length: 60 }, (_, i) => world.makeFile(`f${i}`, 2))
+  for (const inode of inodes) {
+    await Promise.all([world.scheduler.run(50), ...Array.from({ length: 50 }, (_, index) => world.write(inode, index))])
+  }
+  const locked: number[] = []
+  for (const inode of inodes) {
+    for (let index = 0; index < 50; index += 3) {
+      world.manager.write({ inode, index, session: 1, continues: false }, answer => {
+        if (answer.status === Status.OK) locked.push(answer.chunkId)
+      })
+    }
+  }
+  await world.scheduler.run(1000)
+  assert.equal(locked.length, 60 * 17)
+  const [one] = world.servers as [LightServer]
+  const before = world.copies
+  one.stop()
+  await world.scheduler.run(500)
+  one.start()
+  await world.scheduler.run(5000)
+  const good = () => [...world.ledger.state.chunks.rows()].filter(row => world.manager.goodCopies(row) === 2).length
+  assert.equal(good(), 60 * 50 - locked.length)
+  for (const chunkId of locked) world.manager.unlock(chunkId, 1)
+  await world.scheduler.run(5000)
+  assert.deepEqual([good(), world.copies - before], [60 * 50, 0])
+})
+
 test('who writes next waits until it is known which copies are good', async () => {
   const { world, inode, one } = await written()
   one.refuses.set(matocs.setVersion.code, Status.IO)

@@ -242,7 +242,7 @@ export class ChunkManager implements ChunkService {
   #freed(row: number): void {
     this.#repairer.changed(row)
     this.#leases.wake(row)
-    this.#returns.released()
+    this.#returns.released(row)
   }
 
   #replicated(row: number, success: boolean): void {

@@ -56,10 +56,13 @@ export class Returns {
   readonly #stopping = new Set<ChunkServer>()
   /** How many copies of a chunk are in doubt, by row. */
   readonly #rows = new Map<number, number>()
+  /** To be asked about, from #next on. */
   #waiting: Doubt[] = []
-  /** Those of them that wait for others to be done with the chunk. */
+  #next = 0
+  /** Those that wait for others to be done with the chunk. */
   #deferred: Doubt[] = []
   #asked: Question[] = []
+  #isPumping = false
 
   constructor(parts: ReturnParts) {
     this.#parts = parts
@@ -99,12 +102,14 @@ export class Returns {
   }
 
   #drop(server: ChunkServer): void {
-    const all: Doubt[] = [...this.#asked, ...this.#waiting, ...this.#deferred]
+    const waiting = this.#waiting.slice(this.#next)
+    const all: Doubt[] = [...this.#asked, ...waiting, ...this.#deferred]
     const isLeft = (doubt: Doubt) => doubt.server !== server
     const asked = this.#asked.filter(isLeft)
     this.#asked = asked.filter(({ other }) => other !== server)
     // Where it was the measure, another copy is.
-    this.#waiting = [...asked.filter(({ other }) => other === server), ...this.#waiting.filter(isLeft)]
+    this.#waiting = [...asked.filter(({ other }) => other === server), ...waiting.filter(isLeft)]
+    this.#next = 0
     this.#deferred = this.#deferred.filter(isLeft)
     for (const doubt of all) if (!isLeft(doubt)) this.#close(doubt)
     this.#resume()
@@ -144,9 +149,13 @@ export class Returns {
     return this.#rows.has(row)
   }
 
-  /** Nobody works with some chunk any more. */
-  released(): void {
-    if (this.#deferred.length > 0) this.#resume()
+  /** Nobody works with the chunk any more. */
+  released(row: number): void {
+    if (!this.#rows.has(row)) return
+    const isOf = (doubt: Doubt) => doubt.row === row
+    this.#waiting.push(...this.#deferred.filter(isOf))
+    this.#deferred = this.#deferred.filter(doubt => !isOf(doubt))
+    this.#pump()
   }
 
   /** Once a second. */
@@ -164,7 +173,16 @@ export class Returns {
   }
 
   #pump(): void {
-    while (this.#asked.length < ASKED_AT_ONCE && this.#waiting.length > 0) this.#ask(this.#waiting.shift() as Doubt)
+    // What is found out lets others go on, who come by here again.
+    if (this.#isPumping) return
+    this.#isPumping = true
+    while (this.#asked.length < ASKED_AT_ONCE && this.#next < this.#waiting.length) {
+      this.#ask(this.#waiting[this.#next++] as Doubt)
+    }
+    this.#isPumping = false
+    if (this.#next < this.#waiting.length) return
+    this.#waiting = []
+    this.#next = 0
   }
 
   #ask(doubt: Doubt): void {
