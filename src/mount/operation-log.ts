@@ -33,6 +33,9 @@ interface OperationRecord {
   show: (result: never) => string
 }
 
+/** The files in which the records are read. */
+export const LogFile = { OPLOG: 0x7ffffff1, OPHISTORY: 0x7ffffff2 } as const
+
 /** Records kept for .ophistory: about 1.5 MB of text. */
 const HISTORY_MAX = 10_000
 
@@ -234,6 +237,8 @@ export class ObservedFileSystem implements FileSystem {
 
   read(request: Request, inode: number, handle: number, offset: number, size: number): Answer<Buffer | Buffer[]> {
     const answer = this.#inner.read(request, inode, handle, offset, size)
+    // Whoever reads the log would have no end of lines about that.
+    if (inode === LogFile.OPLOG || inode === LogFile.OPHISTORY) return answer
     const describe = () => `(${inode},${size},${offset}) ${showHandle(handle)}`
     return this.#see(request, 'read', answer, describe, nothing, keepBytes)
   }

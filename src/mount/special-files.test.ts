@@ -115,3 +115,15 @@ test('.oplog waits for the next operation, and says # when there is none', async
   timers.at(-1)?.()
   assert.equal(String(await quiet), '#\n')
 })
+
+test('reading the log is not logged: it would have no end', async () => {
+  const { observed, log, files } = setup()
+  await observed.lookup(by(0), 1, 'before')
+  const { end } = log
+  for (const name of ['.oplog', '.ophistory']) {
+    await observed.read(by(0), files.lookup(name).attributes.inode, 1, 0, 1000)
+  }
+  assert.equal(log.end, end)
+  await observed.read(by(0), files.lookup('.stats').attributes.inode, 1, 0, 1000)
+  assert.equal(log.end, end + 1)
+})

@@ -6,7 +6,7 @@ import type { Clock } from '../env/env.ts'
 import type { Answer, Attributes, Entry, Errno, Opened, Request } from './file-system.ts'
 import { OpenAnswerFlag, ROOT_ID } from './fuse/abi.ts'
 import * as errno from './fuse/errno.ts'
-import type { OperationLog } from './operation-log.ts'
+import { LogFile, type OperationLog } from './operation-log.ts'
 import type { Statistics } from './statistics.ts'
 
 /** Inodes from here on are ours. */
@@ -144,8 +144,8 @@ export class SpecialFiles {
 function declare({ masterInfo, params, statistics, log, clock }: SpecialFilesSources): SpecialFile[] {
   return [
     { name: '.stats', inode: 0x7ffffff0, mode: 0o644, size: 0, open: () => statisticsFile(statistics) },
-    { name: '.oplog', inode: 0x7ffffff1, mode: 0o400, size: 0, open: () => logFile(log, log.end, clock) },
-    { name: '.ophistory', inode: 0x7ffffff2, mode: 0o400, size: 0, open: () => logFile(log, log.start, clock) },
+    { name: '.oplog', inode: LogFile.OPLOG, mode: 0o400, size: 0, open: () => logFile(log, log.end, clock) },
+    { name: '.ophistory', inode: LogFile.OPHISTORY, mode: 0o400, size: 0, open: () => logFile(log, log.start, clock) },
     { name: '.mooseart', inode: 0x7ffffff3, mode: 0o644, size: 0, open: () => textFile(PICTURE) },
     { name: '.random', inode: 0x7ffffff4, mode: 0o444, size: 0, open: () => randomFile },
     { name: '.params', inode: 0x7ffffff5, mode: 0o400, size: 0, open: () => textFile(params()) },
