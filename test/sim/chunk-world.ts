@@ -87,6 +87,8 @@ export interface LightServerOptions {
   ip?: number
   /** Told another master's follower what it has, which leads now: all is known when it comes. */
   isEarly?: boolean
+  /** It is one of MooseFS. */
+  isOriginal?: boolean
 }
 
 /** A chunkserver with nothing but a list of chunks. */
@@ -137,6 +139,7 @@ export class LightServer {
     const identity = { id: this.id, ip: this.ip, port: 9422, version: 0x030075 }
     const link = manager.serverJoined(identity, packet => this.#onCommand(link, packet))
     this.link = link
+    link.isOurs = this.options.isOriginal !== true
     link.labels = this.options.labels ?? 0
     this.#tellSpace()
     if (this.options.isEarly) return this.#foretell(link)

@@ -79,6 +79,10 @@ test('a copy that lacks nothing counts again at once, and no other one is made',
 for (const [why, prepare] of Object.entries<(world: ChunkWorld, server: LightServer) => Promise<void>>({
   'its server was stopped in order': async (world, server) => world.manager.serverStops(server.link as never),
   'it was written long ago': world => world.scheduler.run(200_000),
+  'servers are of the original': async world => {
+    for (const { link } of world.servers) if (link) link.isOurs = false
+    for (const { options } of world.servers) options.isOriginal = true
+  },
 })) {
   test(`a copy is taken as it is where ${why}`, async () => {
     const { world, one, two } = await written()

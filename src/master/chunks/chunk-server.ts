@@ -35,6 +35,8 @@ export class ChunkServer {
   readonly version: number
   readonly send: (packet: Buffer) => void
   presence: Presence = 'connected'
+  /** It is known to be of our kind. */
+  isOurs = false
   /** It has told all the chunks that it knew when it connected. */
   registered = false
   /** What it told is complete: nothing new came for some seconds after the registration. */

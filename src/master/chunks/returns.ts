@@ -3,6 +3,9 @@
 // before, its server left is compared with one that stayed, and counts again when both are the same. The original takes
 // it for good. Where none has stayed nobody knows which is right, and all are taken for good.
 //
+// Only servers of ours are asked: those of the original have another checksum of the same bytes after a restart, and some
+// ended with a segmentation fault when they were asked about many chunks at a time.
+//
 // This master knows what it has seen: the next one takes such copies for good.
 import type { Clock } from '../../env/env.ts'
 import type { Log } from '../../env/log.ts'
@@ -91,7 +94,7 @@ export class Returns {
 
   left(server: ChunkServer): void {
     this.#drop(server)
-    if (this.#stopping.delete(server)) return
+    if (this.#stopping.delete(server) || !server.isOurs) return
     const { clock, copies, ledger } = this.#parts
     const since = clock.monotonicMs() - RECENT_MS
     const doubted = this.#doubted.get(server.id) ?? new Set()
@@ -123,10 +126,15 @@ export class Returns {
   /** Whether the copy that a server has just told of is to be compared before it counts. Once. */
   isDoubtful(server: ChunkServer, chunkId: ChunkId, row: number): boolean {
     const isDoubted = this.#doubted.get(server.id)?.delete(chunkId) ?? false
-    if (!isDoubted || this.#unsure.has(chunkId)) return false
-    const hasMeasure = this.#parts.copies.good(row).length > 0
+    if (!isDoubted || !server.isOurs || this.#unsure.has(chunkId)) return false
+    const hasMeasure = this.#measureOf(row) !== undefined
     if (!hasMeasure && this.#written.has(chunkId)) this.#unsure.add(chunkId)
     return hasMeasure
+  }
+
+  /** A server whose copy is good, and that can be asked. */
+  #measureOf(row: number): ChunkServer | undefined {
+    return this.#parts.copies.good(row).find(({ isOurs }) => isOurs)
   }
 
   /** The copy is in the table as UNCHECKED. */
@@ -186,12 +194,12 @@ export class Returns {
   }
 
   #ask(doubt: Doubt): void {
-    const { clock, copies, ledger, isInUse } = this.#parts
+    const { clock, ledger, isInUse } = this.#parts
     const { row, chunkId, server, version } = doubt
     if (!this.#isOpen(doubt)) return this.#close(doubt)
     // Somebody has written to the others since.
     if (ledger.state.chunks.version.get(row) !== version) return this.#settle(doubt, CopyState.WRONG_VERSION)
-    const [other] = copies.good(row)
+    const other = this.#measureOf(row)
     // There is no better one.
     if (!other) return this.#settle(doubt, CopyState.VALID)
     if (isInUse(row)) return void this.#deferred.push(doubt)

@@ -194,6 +194,7 @@ class ServerLink {
   /** A server of ours obeys no master of an epoch that is over, and tells followers in advance what it has. */
   #onGetConfig({ msgid, option }: { msgid: number; option: string }): void {
     const { epoch, followers } = this.#options
+    if (option === EPOCH_OPTION && this.#server) this.#server.isOurs = true
     const value = option === EPOCH_OPTION ? String(epoch) : option === FOLLOWERS_OPTION ? followers().join(' ') : ''
     this.#send(cstocl.configValue.encode({ msgid, value }))
   }
@@ -256,6 +257,8 @@ class ServerLink {
     const identity = { id, ...address, version: begin.version }
     const server = this.#manager.serverJoined(identity, packet => this.#send(packet))
     this.#server = server
+    // None but ours tells anything early.
+    server.isOurs = this.#early !== undefined
     this.#onSpace(server, begin)
     return server
   }
