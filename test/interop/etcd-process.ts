@@ -1,6 +1,6 @@
 // Debian's etcd as a process of its own on loopback, for tests.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -47,6 +47,14 @@ export class EtcdProcess {
     }
     await started.stop()
     throw new Error('etcd does not answer')
+  }
+
+  /** It answers nothing from now on, until SIGCONT. The signal is only under way when kill() returns. */
+  async suspend(): Promise<void> {
+    this.process.kill('SIGSTOP')
+    const tasks = `/proc/${this.process.pid}/task`
+    const isStopped = (task: string) => readFileSync(`${tasks}/${task}/stat`, 'latin1').split(') ').at(-1)?.[0] === 'T'
+    while (!readdirSync(tasks).every(isStopped)) await sleep(5)
   }
 
   async stop(): Promise<void> {

@@ -56,7 +56,7 @@ test('changes of etcd are guarded, leased keys end with their lease, and a watch
 
 test('etcd that does not answer is an error that names it', () =>
   withEtcd(async (_gateway, etcd) => {
-    etcd.process.kill('SIGSTOP')
+    await etcd.suspend()
     const gateway = new Gateway({ endpoints: [etcd.url], timeoutMs: 300 })
     await assert.rejects(gateway.read(['/t/a']), {
       name: 'EtcdError',
