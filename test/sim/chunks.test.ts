@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChunkAnswer } from '../../src/master/chunks/chunk-service.ts'
+import * as cltocs from '../../src/protocol/cltocs.ts'
 import { Status } from '../../src/protocol/status.ts'
 import { playFailures } from './chunk-failures.ts'
 import { ChunkWorld, type LightServer, worldOptions } from './chunk-world.ts'
@@ -48,6 +49,50 @@ test('a copy that somebody misses while it is being made is there when it is', a
   assert.equal(cluster.goodCopies(1), 2)
   assert.deepEqual([cluster.copies - before, cluster.messages.filter(text => text.includes('failed'))], [1, []])
 })
+
+for (const isOriginal of [true, false]) {
+  const whose = isOriginal ? 'the original' : 'ours'
+  test(`what a dead client left in many chunks is settled, with ${isOriginal ? 'one question' : 'questions'} at a time to a server of ${whose}`, async () => {
+    const cluster = await new ChunkWorld(5, Array(3).fill({ room, isOriginal })).begin()
+    const [open, most] = [new Map<LightServer, number>(), new Map<LightServer, number>()]
+    const count = (server: LightServer, by: number) => {
+      const now = (open.get(server) ?? 0) + by
+      open.set(server, now)
+      most.set(server, Math.max(now, most.get(server) ?? 0))
+    }
+    const { checksumTold } = cluster.manager
+    cluster.manager.checksumTold = (...args) => {
+      count(cluster.servers.find(({ link }) => link === args[0]) as LightServer, -1)
+      checksumTold.apply(cluster.manager, args)
+    }
+    for (const server of cluster.servers) {
+      const { link } = server
+      if (!link) continue
+      const { send } = link
+      const counted = (packet: Buffer) => {
+        if (packet.readUInt32BE(0) === cltocs.getChunkChecksum.code) count(server, 1)
+        send(packet)
+      }
+      Object.assign(link, { send: counted })
+    }
+    const rows = () => [...cluster.ledger.state.chunks.rows()]
+    for (let i = 0; i < 100; i++) {
+      const inode = cluster.makeFile(`left${i}`, 2)
+      cluster.manager.write({ inode, index: 0, session: 1, continues: false }, () => {})
+    }
+    await cluster.scheduler.run(1000)
+    assert.equal(rows().length, 100)
+    cluster.manager.sessionEnded(1)
+    await cluster.scheduler.run(LEASE_MS + 10_000)
+    const { chunks } = cluster.ledger.state
+    assert.deepEqual(
+      rows().filter(row => chunks.lockedTo.get(row) !== 0),
+      [],
+    )
+    for (const times of most.values()) assert.ok(isOriginal ? times === 1 : times > 10, `${times} at a time`)
+    assert.equal(most.size, 3)
+  })
+}
 
 test('a copy that was away while its chunk was written never counts as good again', async () => {
   const cluster = await world(2, 3, () => {})

@@ -10,7 +10,7 @@
 //
 // Copies are alike when their servers tell the same checksum. When they do not, one of them gets a new version, so that
 // the others count for nothing and are made anew; whatever was acknowledged is on every one of them. All of it is done
-// with commands that the original's chunkservers know.
+// with commands that the original's chunkservers know: one after the other, for they do not survive many such questions at a time.
 //
 // That a write was not ended is durable: its chunk stays locked to a moment that is over. Whose it was lies behind its
 // line in the changelog.
@@ -72,6 +72,8 @@ export class AbandonedWrites {
   /** Chunks that are being settled; whether their writes are over for good. */
   readonly #settling = new Map<number, boolean>()
   readonly #comparisons = new Map<number, Comparison>()
+  /** Chunks whose comparison waits for others. */
+  #turns: number[] = []
   /** Chunks whose copies were made alike while the lease went on. */
   readonly #alike = new Set<number>()
 
@@ -248,6 +250,7 @@ export class AbandonedWrites {
     const { chunks } = this.#state
     const servers = copies.good(row)
     if (servers.length === 0) return this.#again(row)
+    if (servers.length > 1 && this.#mustWait(servers)) return void this.#turns.push(row)
     const pending = new Set(servers.length > 1 ? servers : [])
     const untilMs = clock.monotonicMs() + CHECKSUM_WITHIN_MS
     const comparison = { untilMs, pending, sums: new Map(servers.map(server => [server, undefined])) }
@@ -257,6 +260,18 @@ export class AbandonedWrites {
       for (const server of [...pending]) server.send(question)
     })
     if (pending.size === 0) this.#compared(row, comparison)
+  }
+
+  /** A server of the original that is asked about many chunks at a time dies of it: it gets one question after the other. */
+  #mustWait(servers: readonly ChunkServer[]): boolean {
+    const comparisons = [...this.#comparisons.values()]
+    return servers.some(server => !server.isOurs && comparisons.some(({ pending }) => pending.has(server)))
+  }
+
+  #takeTurns(): void {
+    const rows = this.#turns
+    this.#turns = []
+    for (const row of rows) this.#compare(row)
   }
 
   /** @param checksum undefined: the server can't tell */
@@ -275,10 +290,16 @@ export class AbandonedWrites {
       comparison.pending.delete(server)
       if (comparison.pending.size === 0) this.#compared(row, comparison)
     }
+    this.#takeTurns()
   }
 
-  #compared(row: number, { sums }: Comparison): void {
+  #compared(row: number, comparison: Comparison): void {
     this.#comparisons.delete(row)
+    this.#judge(row, comparison)
+    this.#takeTurns()
+  }
+
+  #judge(row: number, { sums }: Comparison): void {
     const [winner, ...others] = [...sums.keys()]
     if (!winner) return this.#again(row)
     const sum = sums.get(winner)
