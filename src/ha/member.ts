@@ -320,7 +320,8 @@ export class Member {
 
   #follow(leader: LeaderRecord): void {
     // Somebody else has had the chance. Where an address decides, it must have the time to go there.
-    if (this.#arbiter.isAutomatic) this.#holdOffUntilMs = 0
+    const addressMs = this.#arbiter.isAutomatic ? 0 : WITHDRAWN_MS
+    this.#holdOffUntilMs = Math.min(this.#holdOffUntilMs, this.#env.clock.monotonicMs() + addressMs)
     this.#setLeader(leader)
     this.#setWaiting(undefined)
     const { member, epoch } = leader

@@ -18,6 +18,8 @@ export type ChunkHost = 'chunk1' | 'chunk2'
 export const chunkHosts: readonly ChunkHost[] = ['chunk1', 'chunk2']
 export const masterHosts: readonly MasterHost[] = ['cobbler1', 'cobbler2']
 const DISK_MIB = 256
+/** Where five machines and a load share two cores, keepalived and mfsha take seconds to say that a follower shall lead. */
+const PAIR_TIMEOUT_MS = 10_000
 /** Has no etcd: a witness needs none. */
 const WITNESS_HOST: ChunkHost = 'chunk2'
 const WITNESS = 'witness'
@@ -225,6 +227,7 @@ export class Lab {
       `HA_VIRTUAL_ADDRESS=${VIRTUAL_ADDRESS}`,
       'HA_AUTH_CODE=lab',
       `HA_ETCD=${etcd.join(',')}`,
+      ...(this.#mode === 'keepalived' ? [`HA_FOLLOWER_TIMEOUT=${PAIR_TIMEOUT_MS}`] : []),
     ])
   }
 
@@ -281,7 +284,7 @@ export class Lab {
   }
 
   #mfshaCommand = (host: MasterHost) =>
-    `${process.execPath} ${source('cli/mfsha.ts')} -c ${join(this.folder, `${host}.cfg`)}`
+    `${join(import.meta.dirname, '../../bin/mfsha')} -c ${join(this.folder, `${host}.cfg`)}`
 
   /** Where the chunks of a chunkserver lie. */
   diskOf = (host: ChunkHost) => join(this.folder, `${host}-disk`)
