@@ -9,6 +9,7 @@ import { systemNames } from '../daemon/user.ts'
 import type { Env } from '../env/env.ts'
 import { realClock } from '../env/real.ts'
 import { emergencyPaths, storeCheckpoint } from '../journal/checkpoint-files.ts'
+import { settleTail } from '../journal/commit-tail.ts'
 import { RecoveryError, type RecoveryListener, recover } from '../journal/recovery.ts'
 import { type Exports, parseExports } from '../master/clients/exports.ts'
 import { ClusterMaster, type StartGuard } from '../master/ha/cluster-master.ts'
@@ -144,6 +145,8 @@ async function restore({ env, config, command }: DaemonContext<MasterConfig>): P
   const now = Math.floor(realClock.nowMs() / 1000)
   const switches = recoverySwitches({ env, command })
   try {
+    const putBack = await settleTail(env.disk, config.DATA_PATH)
+    if (putBack) env.log.warning(putBack)
     const { state, checkpoint, replayed, notes } = await recover(env.disk, config.DATA_PATH, {
       now,
       ignoresFlaws: switches.ignoresFlaws,

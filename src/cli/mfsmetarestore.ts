@@ -1,13 +1,15 @@
 // The command mfsmetarestore: metadata and changelogs into one metadata file. The original gave it up for `mfsmaster -a`;
 // the recipes that call it work here, and it can go back to any moment that the files still cover.
-import { existsSync, renameSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import { DATA_ROOT } from '../config/common.ts'
 import { lockFilePath, lockOwner } from '../daemon/lock-file.ts'
 import { realClock } from '../env/real.ts'
 import { realDisk } from '../env/real-disk.ts'
 import { changelogPattern } from '../journal/changelog-files.ts'
 import { CHECKPOINT, inspectCheckpoint } from '../journal/checkpoint-files.ts'
+import { TAIL_NAME, tailLines } from '../journal/commit-tail.ts'
 import { checkpointPattern, RecoveryError } from '../journal/recovery.ts'
 import { type Restored, type RestoreProgress, restore, type Until, writeState } from '../journal/restore.ts'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
@@ -186,15 +188,27 @@ function refuseRunningMaster({ folder, output, dryRun }: Task): void {
   )
 }
 
+/** A changelog of what may be missing at the end of the folder's own after a power cut, in a temporary folder. */
+async function tailAsChangelog(folder: string): Promise<string | undefined> {
+  const lines = await tailLines(realDisk, folder)
+  if (!lines) return undefined
+  const path = join(mkdtempSync(join(tmpdir(), 'mfsmetarestore-')), TAIL_NAME)
+  writeFileSync(path, lines)
+  return path
+}
+
 async function run(task: Task): Promise<void> {
   refuseRunningMaster(task)
   const progress = new Progress()
   const now = Math.floor(realClock.nowMs() / 1000)
-  const { checkpoints, changelogs, until, bestPossible } = task
+  const { folder, checkpoints, until, bestPossible } = task
+  const tail = folder === undefined ? undefined : await tailAsChangelog(folder)
+  const changelogs = tail === undefined ? task.changelogs : [...task.changelogs, tail]
   const input = { checkpoints, changelogs, until, bestPossible }
-  const restored = await restore(realDisk, input, now, progressOf(task.verbosity, progress)).finally(() =>
-    progress.clear(),
-  )
+  const restored = await restore(realDisk, input, now, progressOf(task.verbosity, progress)).finally(() => {
+    progress.clear()
+    if (tail !== undefined) rmSync(dirname(tail), { recursive: true })
+  })
   report(restored, task)
   if (task.dryRun) process.stdout.write('dry run: nothing was written\n')
   else await write(task, restored)

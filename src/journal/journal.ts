@@ -11,13 +11,14 @@ import type { Clock, Timer } from '../env/env.ts'
 import { changelogName, rotateChangelogs, sumsName } from './changelog-files.ts'
 import { changeIdOf } from './changelog-reader.ts'
 import { SumsWriter } from './changelog-sums.ts'
+import { beginningOf, CommitTail } from './commit-tail.ts'
 
 /**
  * When a line counts as durable: with `commit` on the disk; with `interval` and `none` in the hands of the system, so
  * that the death of the master loses nothing, but that of the machine what was not synced: by `interval` every so many
  * milliseconds, by `none` only when a changelog is finished.
  */
-export type SyncMode = { kind: 'commit' } | { kind: 'interval'; ms: number } | { kind: 'none' }
+export type SyncMode = { kind: 'commit'; tailBytes?: number } | { kind: 'interval'; ms: number } | { kind: 'none' }
 
 export interface JournalOptions {
   sync: SyncMode
@@ -69,9 +70,12 @@ export class Journal {
   #scheduled = false
   #unsynced = false
   #failed: JournalError | undefined
+  #closing: Promise<void> | undefined
   /** Those of rotate() and close() who must hear of a failure. */
   #waitingForEnd: ((error: JournalError) => void)[] = []
   #syncTimer: Timer | undefined
+  /** Where commits go while the changelog follows; undefined: they go to the changelog. */
+  #tail: CommitTail | undefined
   #sumsTimer: Timer | undefined
   readonly #sums: SumsWriter
   /** The last change that was written. */
@@ -148,7 +152,12 @@ export class Journal {
   }
 
   /** Waits for everything appended and closes the file. @throws JournalError when the journal has failed. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#stopTimers()
     if (this.#failed) throw this.#failed
     if (this.#writing || this.#batches.length > 0) {
@@ -158,6 +167,7 @@ export class Journal {
       })
     }
     await this.#syncAndClose()
+    await this.#tail?.remove()
   }
 
   #schedule(): void {
@@ -207,12 +217,12 @@ export class Journal {
     // A batch that is not sealed is what was appended up to now.
     const digest = batch.rotated ? batch.digest : this.#digestAfter(batch)
     this.observer?.writing(bytes, batch.lines.length)
-    this.#file ??= await this.#open()
+    this.#file ??= await this.#open(batch.lines[0] as string)
     const offset = this.#position
     await (bytes.length > LITTLE_BYTES ? this.#file.write(bytes, offset) : this.#file.writeLittle(bytes, offset))
     this.#position += bytes.length
     const isDurable = this.#options.sync.kind === 'commit'
-    if (isDurable) await this.#file.syncLittle()
+    if (isDurable) await this.#commit(bytes, offset)
     else this.#unsynced = true
     this.observer?.durable(batch.lines.length)
     const first = changeIdOf(batch.lines[0] as string) ?? 0
@@ -221,7 +231,25 @@ export class Journal {
     this.#sumsTimer ??= this.#clock.after(SUMS_EVERY_MS, () => {
       this.#sumsTimer = undefined
       this.#sums.flush()
+      void this.#followTail()
     })
+  }
+
+  async #commit(lines: Buffer, offset: number): Promise<void> {
+    const tail = this.#tail
+    if (lines.length <= LITTLE_BYTES && tail?.hasRoomFor(lines)) return tail.commit(lines, offset)
+    await this.#file?.syncLittle()
+    tail?.restart()
+  }
+
+  /** What the tail holds the changelog holds, too, a second later. */
+  async #followTail(): Promise<void> {
+    if (!this.#tail || !this.#file) return
+    try {
+      await this.#file.sync()
+    } catch (cause) {
+      this.#fail(cause)
+    }
   }
 
   /** Undefined when the state is elsewhere, which only tests have. */
@@ -230,12 +258,21 @@ export class Journal {
     return state && state.version - 1 === changeIdOf(lines.at(-1) ?? '') ? state.digest : undefined
   }
 
-  async #open(): Promise<DiskFile> {
+  async #open(firstLine: string): Promise<DiskFile> {
     const path = `${this.#folder}/${changelogName(0)}`
     const file = await this.#disk.open(path, 'a+')
     this.#position = (await file.stat()).size
     if (this.#position === 0) await this.#disk.syncFolder(this.#folder)
+    const { sync } = this.#options
+    if (sync.kind === 'commit') await this.#beginTail(file, firstLine, sync.tailBytes)
     return file
+  }
+
+  async #beginTail(file: DiskFile, firstLine: string, bytes?: number): Promise<void> {
+    const isNew = this.#position === 0
+    if (!isNew) await file.sync()
+    this.#tail ??= await CommitTail.create(this.#disk, this.#folder, bytes)
+    this.#tail?.begin(isNew ? changeIdOf(firstLine) : (await beginningOf(file)).first)
   }
 
   async #syncQuietly(): Promise<void> {
@@ -275,6 +312,7 @@ export class Journal {
     this.#inFlight = []
     for (const reject of this.#waitingForEnd) reject(this.#failed)
     this.#waitingForEnd = []
+    void this.#tail?.close().catch(() => {})
     this.#onFailure(this.#failed)
   }
 }

@@ -12,6 +12,7 @@ import {
   storeEmergency,
   writeCheckpointFile,
 } from '../journal/checkpoint-files.ts'
+import { settleTail } from '../journal/commit-tail.ts'
 import { Journal, type JournalError } from '../journal/journal.ts'
 import { makeReady, recover } from '../journal/recovery.ts'
 import type { State } from '../metadata/state.ts'
@@ -81,6 +82,8 @@ export class Master {
    */
   static async start(env: Env, options: MasterOptions, onFailure: (error: JournalError) => void): Promise<Master> {
     const now = Math.floor(env.clock.nowMs() / 1000)
+    const putBack = await settleTail(env.disk, options.dataFolder)
+    if (putBack) env.log.warning(putBack)
     const recovered = await recover(env.disk, options.dataFolder, {
       now,
       ignoresFlaws: options.ignoresFlaws ?? false,

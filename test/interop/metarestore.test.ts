@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { vector } from '../golden/metadata.ts'
 import { whyNot } from './cluster.ts'
 import { installPackages } from './packages.ts'
@@ -77,6 +78,36 @@ test('a dry run writes nothing', () =>
     assert.match(stdout, /result: version 9.*\ndry run: nothing was written\n$/)
     assert.deepEqual(contents(), files)
   }))
+
+/** As the master leaves it when the power goes: the changelog that begins with `first`, from `offset` on. */
+function commitTail(first: number, offset: number, text: string): string {
+  const record = Buffer.alloc(28 + text.length)
+  record.write('ELKT', 0, 'latin1')
+  record.writeUInt32BE(text.length, 8)
+  record.writeBigUInt64BE(BigInt(first), 12)
+  record.writeBigUInt64BE(BigInt(offset), 20)
+  record.write(text, 28, 'latin1')
+  record.writeUInt32BE(crc32(record.subarray(8)), 4)
+  return record.toString('latin1')
+}
+
+test('what a power cut took from the newest changelog is taken from changelog.tail, and no file is changed', () => {
+  const cut = {
+    ...files,
+    'changelog.0.mfs': `${lines(6, 6)}7: 7|CREA`,
+    'changelog.tail': commitTail(6, lines(6, 6).length, lines(7, 9)),
+  }
+  withFolder(cut, ({ contents, restore }) => {
+    const { status, stdout, stderr } = restore('-an', '-d', '.')
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /result: version 10, /)
+    assert.deepEqual(contents(), cut)
+    assert.equal(restore('-a', '-d', '.').status, 0)
+    const { 'metadata.mfs': made, ...rest } = contents()
+    assert.ok(made)
+    assert.deepEqual(rest, cut)
+  })
+})
 
 test('--until goes back, by change and by time, into a file of its own', () =>
   withFolder(files, ({ contents, restore, diff }) => {

@@ -6,6 +6,7 @@ import type { RecordStore } from '../../ha/pair-arbiter.ts'
 import type { CheckpointTarget, ReplicaStore } from '../../ha/replica.ts'
 import { changelogName } from '../../journal/changelog-files.ts'
 import { CHECKPOINT_BACK, settleCheckpoints } from '../../journal/checkpoint-files.ts'
+import { settleTail } from '../../journal/commit-tail.ts'
 import type { JournalError, JournalOptions } from '../../journal/journal.ts'
 import { checkpointPattern, makeReady, type Recovered, recover } from '../../journal/recovery.ts'
 import { openIfThere } from '../../replica/changelog-batches.ts'
@@ -107,6 +108,8 @@ export class DataFolder implements ReplicaStore {
   /** What the files hold; undefined when there are none. */
   async #recover(): Promise<Recovered | undefined> {
     const { disk, clock, log } = this.#env
+    const putBack = await settleTail(disk, this.#folder)
+    if (putBack) log.warning(putBack)
     if (!(await disk.list(this.#folder)).some(isOfLog)) return undefined
     const recovered = await recover(disk, this.#folder, { now: Math.floor(clock.nowMs() / 1000) })
     for (const note of recovered.notes) log.warning(note)

@@ -61,7 +61,7 @@ const opened = async (cluster: SimCluster, inode: number): Promise<ClusterSessio
 }
 
 /** At these the copies differ. */
-const MOMENTS = [3, 6, 7]
+const MOMENTS = [5.4, 5.5, 5.6]
 
 // As seeds 1, 3027 and 3046 (everything and clients) saw it.
 test('what a dead client left is the same on all copies in the end', async () => {

@@ -66,7 +66,12 @@ class CrashRun {
   constructor(plan: CrashPlan) {
     this.#plan = plan
     // One old changelog is kept, so that some are removed.
-    const options = { servers: 0, syncChunks: false, sync: { kind: 'commit' }, master: { backLogs: 1 } } as const
+    const options = {
+      servers: 0,
+      syncChunks: false,
+      sync: { kind: 'commit', tailBytes: 4096 },
+      master: { backLogs: 1 },
+    } as const
     this.cluster = new SimCluster(plan.seed, options)
     this.cluster.masterHost.disk.watcher = (operation, path, when) => {
       if (points.has(`${when} ${operation}`)) this.#point(`${when} ${operation} of ${path}`)

@@ -119,7 +119,7 @@ class Simulation {
     this.cluster = new (pair ? PairCluster : SimCluster)(seed, {
       servers: SERVERS,
       syncChunks: draw() < 0.5,
-      sync: { kind: 'commit' },
+      sync: { kind: 'commit', tailBytes: 4096 },
     })
     this.shared = new SharedFiles(this.cluster)
     for (let i = 0; i < CLIENTS; i++) this.clients.push(new ClientProgram(this, String.fromCharCode(97 + i)))

@@ -304,7 +304,7 @@ export class SimMaster {
       if (life === this.#life) void this.#fail(error)
     }
     const metaloggers = { env, host: '*', port: METALOGGER_PORT, preserveSeconds: 1800 }
-    const store = new DataFolder(env, DATA, { sync: { kind: 'commit' }, metaloggers }, fail)
+    const store = new DataFolder(env, DATA, { sync: { kind: 'commit', tailBytes: 4096 }, metaloggers }, fail)
     const replica = await store.open()
     if (life !== this.#life) return
     const lease: LeaseOptions = {
