@@ -9,7 +9,7 @@ import { realClock } from '../env/real.ts'
 import { realDisk } from '../env/real-disk.ts'
 import { changelogPattern } from '../journal/changelog-files.ts'
 import { CHECKPOINT, inspectCheckpoint } from '../journal/checkpoint-files.ts'
-import { TAIL_NAME, tailLines } from '../journal/commit-tail.ts'
+import { foreignTail, inspectTail, TAIL_NAME } from '../journal/commit-tail.ts'
 import { checkpointPattern, RecoveryError } from '../journal/recovery.ts'
 import { type Restored, type RestoreProgress, restore, type Until, writeState } from '../journal/restore.ts'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
@@ -188,12 +188,13 @@ function refuseRunningMaster({ folder, output, dryRun }: Task): void {
   )
 }
 
-/** A changelog of what may be missing at the end of the folder's own after a power cut, in a temporary folder. */
+/** A changelog of what a power cut took from the folder's newest one, in a temporary folder; undefined: it lacks nothing. */
 async function tailAsChangelog(folder: string): Promise<string | undefined> {
-  const lines = await tailLines(realDisk, folder)
-  if (!lines) return undefined
+  const tail = await inspectTail(realDisk, folder)
+  if (tail?.standing === 'foreign') say(`${foreignTail(folder)}. They are not used`)
+  if (tail?.standing !== 'lacking') return undefined
   const path = join(mkdtempSync(join(tmpdir(), 'mfsmetarestore-')), TAIL_NAME)
-  writeFileSync(path, lines)
+  writeFileSync(path, tail.lines)
   return path
 }
 

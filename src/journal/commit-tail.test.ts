@@ -7,8 +7,10 @@ import { test } from 'node:test'
 import type { Disk } from '../env/disk.ts'
 import { realClock } from '../env/real.ts'
 import { realDisk } from '../env/real-disk.ts'
-import { CommitTail, settleTail, TAIL_NAME, tailLines } from './commit-tail.ts'
+import { CommitTail, inspectTail, settleTail, TAIL_NAME } from './commit-tail.ts'
 import { Journal } from './journal.ts'
+
+const tailLines = async (disk: Disk, folder: string) => (await inspectTail(disk, folder))?.lines
 
 const lineOf = (id: number) => `${id}: 1700000000|ACCESS(${id})\n`
 const bytesOf = (...ids: number[]) => Buffer.from(ids.map(lineOf).join(''))

@@ -96,8 +96,8 @@ export class CommitTail {
     const record = this.#record.subarray(0, length)
     record.writeUInt32BE(MAGIC, 0)
     record.writeUInt32BE(lines.length, 8)
-    writeNumber(record, this.#first ?? 0, 12)
-    writeNumber(record, offset, 20)
+    record.writeBigUInt64BE(BigInt(this.#first ?? 0), 12)
+    record.writeBigUInt64BE(BigInt(offset), 20)
     lines.copy(record, HEADER_BYTES)
     record.writeUInt32BE(crc32(record.subarray(8)), 4)
     return record
@@ -116,13 +116,6 @@ export class CommitTail {
   }
 }
 
-function writeNumber(target: Buffer, value: number, at: number): void {
-  target.writeUInt32BE(Math.floor(value / 2 ** 32), at)
-  target.writeUInt32BE(value >>> 0, at + 4)
-}
-
-const readNumber = (source: Buffer, at: number) => source.readUInt32BE(at) * 2 ** 32 + source.readUInt32BE(at + 4)
-
 /** Lines that were acknowledged, and where they belong. */
 interface Tail {
   /** Of the changelog. */
@@ -137,7 +130,10 @@ function parseTail(bytes: Buffer): Tail | undefined {
   for (let at = 0; at + HEADER_BYTES <= bytes.length && bytes.readUInt32BE(at) === MAGIC; ) {
     const next = at + HEADER_BYTES + bytes.readUInt32BE(at + 8)
     if (next > bytes.length || crc32(bytes.subarray(at + 8, next)) !== bytes.readUInt32BE(at + 4)) break
-    const [itsFirst, itsOffset] = [readNumber(bytes, at + 12), readNumber(bytes, at + 20)]
+    const [itsFirst, itsOffset] = [at + 12, at + 20].map(from => Number(bytes.readBigUInt64BE(from))) as [
+      number,
+      number,
+    ]
     if (at === 0) [first, offset, end] = [itsFirst, itsOffset, itsOffset]
     else if (itsFirst !== first || itsOffset !== end) break
     const lines = bytes.subarray(at + HEADER_BYTES, next)
@@ -180,10 +176,41 @@ async function findTail(disk: Disk, folder: string, names: readonly string[]): P
   return current.first === tail.first || (current.isBlank && tail.offset === 0) ? tail : undefined
 }
 
-/** The newest lines of a folder, some of which its newest changelog may lack. For whoever must not write there. */
-export async function tailLines(disk: Disk, folder: string): Promise<Buffer | undefined> {
-  return (await findTail(disk, folder, await disk.list(folder)))?.lines
+/** How the newest changelog of a folder stands to the tail beside it. */
+type Standing =
+  | 'whole'
+  /** A power cut took lines that are in the tail. */
+  | 'lacking'
+  /** Another master has gone on: other lines stand where those of the tail belong. */
+  | 'foreign'
+
+interface Inspected extends Tail {
+  readonly standing: Standing
 }
+
+/** The tail of a folder and what has become of its lines; undefined when there is nothing of the newest changelog in it. */
+export async function inspectTail(disk: Disk, folder: string): Promise<Inspected | undefined> {
+  const tail = await findTail(disk, folder, await disk.list(folder))
+  if (!tail) return undefined
+  const file = await disk.open(`${folder}/${changelogName(0)}`, 'r')
+  try {
+    return { ...tail, standing: await standingOf(file, tail) }
+  } finally {
+    await file.close()
+  }
+}
+
+async function standingOf(file: DiskFile, { offset, lines }: Tail): Promise<Standing> {
+  if ((await file.stat()).size < offset) return 'foreign'
+  const bytes = Buffer.alloc(lines.length + LINE_BYTES)
+  const there = bytes.subarray(0, await file.read(bytes, offset))
+  if (hasOtherLine(there, lines)) return 'foreign'
+  return there.subarray(0, lines.length).equals(lines) ? 'whole' : 'lacking'
+}
+
+/** For the administrator. */
+export const foreignTail = (folder: string) =>
+  `${folder}: other changes stand in ${changelogName(0)} where those of ${TAIL_NAME} belong: another master has gone on here`
 
 /**
  * Gives the newest changelog of a folder what a power cut took from its end, and removes the tail. For whoever has the
@@ -191,36 +218,25 @@ export async function tailLines(disk: Disk, folder: string): Promise<Buffer | un
  * @returns for the administrator, when something was missing or does not fit
  */
 export async function settleTail(disk: Disk, folder: string): Promise<string | undefined> {
-  const names = await disk.list(folder)
-  if (!names.includes(TAIL_NAME)) return undefined
-  const tail = await findTail(disk, folder, names)
-  const found = tail ? await putBack(disk, `${folder}/${changelogName(0)}`, tail) : 'all there'
   const path = `${folder}/${TAIL_NAME}`
-  if (found === 'others') await disk.rename(path, `${path}.unused`)
+  if (!(await disk.list(folder)).includes(TAIL_NAME)) return undefined
+  const tail = await inspectTail(disk, folder)
+  const isForeign = tail?.standing === 'foreign'
+  if (tail && !isForeign) await putBack(disk, `${folder}/${changelogName(0)}`, tail)
+  if (isForeign) await disk.rename(path, `${path}.unused`)
   else await disk.unlink(path)
   await disk.syncFolder(folder)
-  if (found === 'put back')
-    return `${folder}: the last changes of ${changelogName(0)}, which a power cut took, were in ${TAIL_NAME}`
-  if (found === 'all there') return undefined
-  return `${folder}: other changes stand in ${changelogName(0)} where those of ${TAIL_NAME} belong: another master has gone on here. It is kept as ${TAIL_NAME}.unused`
+  if (isForeign) return `${foreignTail(folder)}. It is kept as ${TAIL_NAME}.unused`
+  if (tail?.standing !== 'lacking') return undefined
+  return `${folder}: the last changes of ${changelogName(0)}, which a power cut took, were in ${TAIL_NAME}`
 }
 
-async function putBack(
-  disk: Disk,
-  path: string,
-  { offset, lines }: Tail,
-): Promise<'all there' | 'put back' | 'others'> {
+async function putBack(disk: Disk, path: string, { offset, lines, standing }: Inspected): Promise<void> {
   const file = await disk.open(path, 'r+')
   try {
-    if ((await file.stat()).size < offset) return 'others'
-    const bytes = Buffer.alloc(lines.length + LINE_BYTES)
-    const there = bytes.subarray(0, await file.read(bytes, offset))
-    if (hasOtherLine(there, lines)) return 'others'
-    const isWhole = there.length >= lines.length && there.subarray(0, lines.length).equals(lines)
-    if (!isWhole) await file.write(lines, offset)
+    if (standing === 'lacking') await file.write(lines, offset)
     // After a kill, too: so far all may be in memory only.
     await file.sync()
-    return isWhole ? 'all there' : 'put back'
   } finally {
     await file.close()
   }

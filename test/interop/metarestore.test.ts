@@ -109,6 +109,22 @@ test('what a power cut took from the newest changelog is taken from changelog.ta
   })
 })
 
+test('where another master has gone on since the power cut, changelog.tail is told of and does not count', () => {
+  const other = lines(7, 9).replace('f8', 'g8')
+  const gone = {
+    ...files,
+    'changelog.0.mfs': `${lines(6, 6)}${other}`,
+    'changelog.tail': commitTail(6, lines(6, 6).length, lines(7, 9)),
+  }
+  withFolder(gone, ({ contents, restore }) => {
+    const { status, stdout, stderr } = restore('-an', '-d', '.')
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /result: version 10, /)
+    assert.match(stderr, /another master has gone on/)
+    assert.deepEqual(contents(), gone)
+  })
+})
+
 test('--until goes back, by change and by time, into a file of its own', () =>
   withFolder(files, ({ contents, restore, diff }) => {
     assert.equal(restore('--until', '5', '-d', '.', '-o', 'five').status, 0)

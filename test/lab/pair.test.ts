@@ -13,7 +13,7 @@ import { finishLoad, startLoad } from './load.ts'
 const load = { writers: 2, movers: 1 }
 const faults: readonly LabFault[] = ['kill', 'switchover', 'freeze', 'cable']
 const LIMIT_MS = 30_000
-/** So long a master that has handed over is not offered the address. */
+/** So long at most a master that has handed over is not offered the address. */
 const HOLD_OFF_MS = 5000
 
 /** Keepalived ends on the leader: the address goes, and the lead goes with it. */

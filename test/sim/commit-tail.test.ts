@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ageOf } from '../../src/journal/changelog-files.ts'
 import { ChangelogFile } from '../../src/journal/changelog-reader.ts'
-import { settleTail, TAIL_NAME, tailLines } from '../../src/journal/commit-tail.ts'
+import { inspectTail, settleTail, TAIL_NAME } from '../../src/journal/commit-tail.ts'
 import { Journal, type SyncMode } from '../../src/journal/journal.ts'
 import { makeReady } from '../../src/journal/recovery.ts'
 import { SimHost } from './host.ts'
@@ -71,7 +71,13 @@ class World {
 
   /** As a master starts. Everything acknowledged is there. */
   async recover(): Promise<void> {
-    const copy = await tailLines(this.disk, FOLDER)
+    // The power may go again while the tail is settled.
+    while (this.scheduler.random() < 0.4) {
+      void settleTail(this.disk, FOLDER)
+      await this.sleep(this.scheduler.random())
+      this.host.powerCut(this.scheduler.random() < 0.5 ? 'everything' : 'chance')
+    }
+    const copy = (await inspectTail(this.disk, FOLDER))?.lines
     const note = await settleTail(this.disk, FOLDER)
     if (note) this.putBack++
     assert.doesNotMatch(note ?? '', /another master/)

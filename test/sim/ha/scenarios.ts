@@ -7,6 +7,8 @@ type Scenario = Omit<WorldOptions, 'seed' | 'broken'>
 /** A fault of these takes its time. */
 const pair = { pair: true, faultEveryMs: 9000, faultMs: 30_000 }
 
+const impatient = { ...pair, faults: ['promoteOther'], oneWriter: true, isImpatient: true, faultEveryMs: 6000 } as const
+
 const witness = { witness: true, masters: 2, faultEveryMs: 9000, faultMs: 30_000 }
 const behindBack = { ...witness, faults: ['claimBehindBack'], clocksLie: 'slowly', faultEveryMs: 30_000 } as const
 
@@ -17,9 +19,9 @@ export const scenarios: { readonly [K in keyof Broken]-?: Scenario } = {
   ignoresEpochs: { faults: ['powerCut', 'killLeader', 'isolateLeader', 'freezeLeader'] },
   shrinkAfterAck: { faults: ['strandLeader'], faultEveryMs: 4000 },
   growBeforeWait: { faults: ['rejoinUnderFire'], faultEveryMs: 4000 },
-  certainForEver: { ...pair, faults: ['promoteOther'], oneWriter: true, isImpatient: true, faultEveryMs: 6000 },
+  certainForEver: impatient,
   ignoresFence: { ...pair, faults: ['freezeInTurn'] },
-  leadsAtOnce: { ...pair, faults: ['promoteOther'], oneWriter: true, isImpatient: true, faultEveryMs: 6000 },
+  leadsAtOnce: impatient,
   ignoresSleep: { ...pair, faults: ['freezeInTurn'] },
   standsOnOldView: { ...pair, faults: ['sleepWhileStanding'] },
   leavesAtOnce: { ...pair, faults: ['cutAndKill'] },
