@@ -106,6 +106,41 @@ test('who gets the processor back late leaves it to others for a second', () => 
   assert.ok(loop.untilAsleep() < 3 + 3 * LOOK_MS)
   loop.now += 900
   assert.equal(futile(loop, busy), false)
-  loop.now += 200
+  loop.now += 100
   assert.equal(futile(loop, busy), true)
+})
+
+test('a processor that is taken away seldom is worth waiting on, one that is taken away often is not', () => {
+  const { loop, busy } = poll()
+  const messagesUntilPause = (every: number) => {
+    for (let messages = 1; messages <= 1000; messages++) {
+      busy.expect()
+      if (!loop.isAwake) return messages
+      if (messages % every === 0) loop.awayMs = 2
+      loop.turn()
+      busy.came()
+      loop.untilAsleep()
+    }
+    return 1000
+  }
+  assert.equal(messagesUntilPause(100), 1000)
+  assert.ok(messagesUntilPause(10) < 500)
+})
+
+test('however much was saved, somebody who computes gets the processor soon', () => {
+  const { loop, busy } = poll()
+  for (let i = 0; i < 10_000; i++) {
+    busy.expect()
+    busy.came()
+    loop.untilAsleep()
+  }
+  let lostMs = 0
+  for (busy.expect(); loop.isAwake; busy.expect()) {
+    loop.awayMs = 3
+    loop.turn()
+    busy.came()
+    loop.untilAsleep()
+    lostMs += 3
+  }
+  assert.ok(lostMs <= 15, `${lostMs} ms`)
 })

@@ -102,7 +102,7 @@ const declarations = {
   }),
   busypoll: number(
     'microseconds to look for an answer before sleeping: sooner, for more processor time',
-    400,
+    600,
     0,
     10_000,
   ),
