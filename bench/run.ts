@@ -10,6 +10,7 @@ import { Progress } from './progress.ts'
 import { cpuTable, type Line, rateTable, type Sample, toJson } from './report.ts'
 import { type Column, columnNames, columns, Sides } from './sides.ts'
 import { type Group, groups, type Step, stepsOf } from './steps.ts'
+import { syncMilliseconds } from './sync-time.ts'
 
 const USAGE = `usage: npm run bench -- [option...]
   --rounds N        how often each step is measured on each column (default 3)
@@ -77,6 +78,8 @@ class Bench {
   readonly #load = join(this.#scratch, 'load')
   readonly #lines = new Map<string, Line>()
   readonly #progress = new Progress()
+  /** What the disk took for a sync at the beginning and after each round, in milliseconds. */
+  readonly #syncs: number[] = []
   #running: ChildProcess | undefined
   #stopped = false
 
@@ -90,10 +93,14 @@ class Bench {
     installPackages()
     execFileSync('gcc', ['-O2', '-Wall', '-o', this.#load, join(import.meta.dirname, 'load.c')])
     this.#progress.say('starting the clusters')
+    this.#syncs.push(await syncMilliseconds())
     await this.#sides.start(this.#options.wanted)
     const { rounds, only, scale, wanted } = this.#options
     this.#progress.begin(rounds * stepsOf(only, scale, 2).length * wanted.length)
-    for (let round = 1; round <= rounds; round++) await this.#round(round)
+    for (let round = 1; round <= rounds && !this.#stopped; round++) {
+      await this.#round(round)
+      this.#syncs.push(await syncMilliseconds())
+    }
   }
 
   async #round(round: number): Promise<void> {
@@ -169,8 +176,9 @@ class Bench {
     const { wanted, json, rounds } = this.#options
     console.log(`${cpus().length} x ${cpus()[0]?.model}, Linux ${release()}, Node ${process.version}`)
     console.log(
-      `${new Date().toISOString().slice(0, 10)}, medians of ${rounds} (least-most)${this.#options.unsynced ? ', ours without syncs' : ''}\n`,
+      `${new Date().toISOString().slice(0, 10)}, medians of ${rounds} (least-most)${this.#options.unsynced ? ', ours without syncs' : ''}`,
     )
+    console.log(`sync of a line of a log on this disk: ${this.#syncs.map(ms => ms.toFixed(2)).join(', ')} ms\n`)
     console.log(`${rateTable(lines, wanted)}\n\nCPU time\n\n${cpuTable(lines, wanted)}`)
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(toJson(lines), null, 2)}\n`)
   }
