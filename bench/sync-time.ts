@@ -13,8 +13,9 @@ const REST_MS = 1
 /** @returns milliseconds, the median, for the folder of temporary files */
 export async function syncMilliseconds(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'elkfs-bench-'))
-  const file = openSync(join(folder, 'line'), 'w')
+  let file: number | undefined
   try {
+    file = openSync(join(folder, 'line'), 'w')
     writeSync(file, Buffer.alloc(FILE_BYTES))
     fsyncSync(file)
     const took: number[] = []
@@ -27,7 +28,7 @@ export async function syncMilliseconds(): Promise<number> {
     }
     return took.sort((a, b) => a - b)[TIMES / 2] as number
   } finally {
-    closeSync(file)
+    if (file !== undefined) closeSync(file)
     rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -106,7 +106,7 @@ test('who gets the processor back late leaves it to others for a second', () => 
   assert.ok(loop.untilAsleep() < 3 + 3 * LOOK_MS)
   loop.now += 900
   assert.equal(futile(loop, busy), false)
-  loop.now += 100
+  loop.now += 200
   assert.equal(futile(loop, busy), true)
 })
 

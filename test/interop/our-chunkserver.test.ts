@@ -19,8 +19,8 @@ type Kind = 'our' | 'real'
 async function withCluster(
   master: Kind,
   servers: Kind[],
+  files: number,
   run: (cluster: Cluster, tree: string, copy: string) => Promise<void>,
-  files = FILES,
 ): Promise<void> {
   installPackages()
   const cluster = new Cluster()
@@ -60,7 +60,7 @@ const combinations: [Kind, Kind[]][] = [
 ]
 for (const [master, servers] of combinations) {
   test(`a tree goes to ${servers.join(' and ')} chunkservers under the ${master} master and comes back`, { skip }, () =>
-    withCluster(master, servers, async (_cluster, tree, copy) => {
+    withCluster(master, servers, FILES, async (_cluster, tree, copy) => {
       execFileSync('cp', ['-a', tree, copy])
       dropCaches()
       assert.equal(differences(tree, copy), '')
@@ -73,7 +73,7 @@ for (const [first, second] of [
   ['real', 'our'],
 ] as [Kind, Kind][]) {
   test(`what one chunkserver (${first}) stored, another (${second}) serves`, { skip }, () =>
-    withCluster('real', [first], async (cluster, tree, copy) => {
+    withCluster('real', [first], FILES, async (cluster, tree, copy) => {
       execFileSync('cp', ['-a', tree, copy])
       await stop(cluster, 2, first)
       await start(cluster, 2, second)
@@ -85,48 +85,38 @@ for (const [first, second] of [
 }
 
 test('copies that were on a lost server are made anew, by ours from a real one and the other way round', { skip }, () =>
-  withCluster(
-    'our',
-    ['our', 'real', 'our'],
-    async (cluster, tree, copy) => {
-      execFileSync('cp', ['-a', tree, copy])
-      await cluster.stopOurChunkserver(4, 'SIGKILL')
-      const underGoal = () => chunkCounts(cluster.folder, [2, 3]).filter(count => count < 2).length
-      assert.ok(underGoal() > 0)
-      for (let second = 0; second < 300 && underGoal() > 0; second++) await sleep(1000)
-      assert.equal(underGoal(), 0)
-      dropCaches()
-      assert.equal(differences(tree, copy), '')
-      await cluster.stopOurChunkserver(2, 'SIGTERM')
-      dropCaches()
-      assert.equal(differences(tree, copy), '')
-    },
-    FEW_FILES,
-  ),
+  withCluster('our', ['our', 'real', 'our'], FEW_FILES, async (cluster, tree, copy) => {
+    execFileSync('cp', ['-a', tree, copy])
+    await cluster.stopOurChunkserver(4, 'SIGKILL')
+    const underGoal = () => chunkCounts(cluster.folder, [2, 3]).filter(count => count < 2).length
+    assert.ok(underGoal() > 0)
+    for (let second = 0; second < 300 && underGoal() > 0; second++) await sleep(1000)
+    assert.equal(underGoal(), 0)
+    dropCaches()
+    assert.equal(differences(tree, copy), '')
+    await cluster.stopOurChunkserver(2, 'SIGTERM')
+    dropCaches()
+    assert.equal(differences(tree, copy), '')
+  }),
 )
 
 test("the original's tool finds nothing wrong with our files", { skip }, () =>
-  withCluster(
-    'real',
-    ['our', 'our'],
-    async ({ folder, mountPoint }, tree, copy) => {
-      execFileSync('cp', ['-a', tree, copy])
-      const script = `
+  withCluster('real', ['our', 'our'], FEW_FILES, async ({ folder, mountPoint }, tree, copy) => {
+    execFileSync('cp', ['-a', tree, copy])
+    const script = `
       mfsmakesnapshot tree snapshot
       for i in 100 200 300; do echo more >> snapshot/d0/f$i; done
       truncate -s 5000 snapshot/d50/f150; truncate -s 200000 tree/d60/f160; truncate -s 2m snapshot/big
       dd if=/dev/zero of=holes bs=1M count=3; printf x | dd of=holes bs=1 seek=2000000 conv=notrunc`
-      execFileSync('sh', ['-c', script], { cwd: mountPoint, stdio: 'ignore' })
-      await sleep(1000)
-      const files = [2, 3].flatMap(host => {
-        const disk = join(folder, `disk${host}`)
-        const names = readdirSync(disk, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.mfs'))
-        return names.map(name => join(disk, name))
-      })
-      assert.ok(files.length > 200)
-      const { status, stdout, stderr } = spawnSync('mfschunktool', ['-e', ...files], { encoding: 'utf8' })
-      assert.deepEqual([status, stdout, stderr], [0, '', ''])
-    },
-    FEW_FILES,
-  ),
+    execFileSync('sh', ['-c', script], { cwd: mountPoint, stdio: 'ignore' })
+    await sleep(1000)
+    const files = [2, 3].flatMap(host => {
+      const disk = join(folder, `disk${host}`)
+      const names = readdirSync(disk, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.mfs'))
+      return names.map(name => join(disk, name))
+    })
+    assert.ok(files.length > 200)
+    const { status, stdout, stderr } = spawnSync('mfschunktool', ['-e', ...files], { encoding: 'utf8' })
+    assert.deepEqual([status, stdout, stderr], [0, '', ''])
+  }),
 )

@@ -5,7 +5,17 @@ import { expectResult, fail } from '../replay-error.ts'
 import type { State } from '../state.ts'
 import { Eattr, type Inode, NodeType, ROOT, type Seconds, TRASH_PATH_MAX } from '../types.ts'
 import { createNode, linkNode, needUnlinked } from './apply.ts'
-import { bucketOf, childOf, findEdge, insertEdge, isValidName, keepUnlinked, removeEdge, removeNode } from './tree.ts'
+import {
+  bucketOf,
+  childOf,
+  edgesOf,
+  findEdge,
+  insertEdge,
+  isValidName,
+  keepUnlinked,
+  removeEdge,
+  removeNode,
+} from './tree.ts'
 
 /** A trash file is given up: sustained while somebody has it open, else gone. Returns whether it is kept. */
 function discard(state: State, inode: Inode, ts: Seconds): boolean {
@@ -19,13 +29,12 @@ function discard(state: State, inode: Inode, ts: Seconds): boolean {
   return kept
 }
 
-/** A tight loop: it goes through much of the trash each second, and hardly ever finds anything. */
+/** Goes through much of the trash each second, and hardly ever finds anything: so it makes no list of all there is. */
 function inodesIn(state: State, lists: readonly number[], isWanted: (inode: Inode) => boolean): Inode[] {
-  const { child, next } = state.edges
   const inodes: Inode[] = []
   for (const list of lists) {
-    for (let edge = state.lists.head.get(list); edge !== 0; edge = next.get(edge)) {
-      const inode = child.get(edge)
+    for (const edge of edgesOf(state, list)) {
+      const inode = state.edges.child.get(edge)
       if (isWanted(inode)) inodes.push(inode)
     }
   }
