@@ -57,8 +57,7 @@ export class Replicator {
       } finally {
         source.close()
       }
-      // The master deletes other copies on the strength of this one.
-      await builder.keep(version, true)
+      await builder.keep(version)
     })
   }
 

@@ -8,7 +8,7 @@ const COPY_BLOCKS = 16
 export interface BuildingSite {
   write(pieces: readonly BlockPiece[]): Promise<WriteResult>
   failed(error: unknown): ChunkError
-  keep(version: number, durable: boolean): Promise<void>
+  keep(version: number): Promise<void>
   drop(): Promise<void>
 }
 
@@ -58,8 +58,8 @@ export class ChunkBuilder {
     return this.#chunk.truncate(length)
   }
 
-  /** The chunk is complete. @param durable it must be on the disk when this resolves */
-  keep(version: number, durable: boolean): Promise<void> {
-    return this.#site.keep(version, durable)
+  /** The chunk is complete, and on the disk when this resolves: others count on it from then on. */
+  keep(version: number): Promise<void> {
+    return this.#site.keep(version)
   }
 }

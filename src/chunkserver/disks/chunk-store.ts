@@ -1,7 +1,7 @@
 // All chunks on all folders of this server, and what can be done with them (spec chunkserver 5, 6, 7).
 import type { DiskFile } from '../../env/disk.ts'
 import type { Env } from '../../env/env.ts'
-import { MFSBLOCKSIZE, MFSCHUNKSIZE } from '../../protocol/constants.ts'
+import { MFSBLOCKSINCHUNK, MFSBLOCKSIZE, MFSCHUNKSIZE } from '../../protocol/constants.ts'
 import { MARKED_FOR_REMOVAL } from '../../protocol/cstoma.ts'
 import { Status } from '../../protocol/status.ts'
 import type { Counts } from '../statistics.ts'
@@ -161,6 +161,7 @@ export class ChunkStore {
         if (folder.state === 'scanning' && this.#found(folder, chunk)) found.push(this.#entryOf(folder, chunk))
       })
       if (folder.state !== 'scanning') return
+      folder.marks.keepOnly(chunkId => this.#isIn(folder, this.table.find(chunkId)))
       folder.state = 'ready'
       log.notice(`folder ${folder.line.path}: ${folder.chunkCount} chunks found`)
     } catch (error) {
@@ -210,8 +211,12 @@ export class ChunkStore {
     this.#reports.spaceChanged()
   }
 
+  #isIn(folder: Folder, row: number): boolean {
+    return row !== 0 && this.table.folder.get(row) === folder.index
+  }
+
   #chunksOf(folder: Folder): number[] {
-    return [...this.table.rows()].filter(row => this.table.folder.get(row) === folder.index)
+    return [...this.table.rows()].filter(row => this.#isIn(folder, row))
   }
 
   #forgetChunks(folder: Folder): void {
@@ -305,6 +310,7 @@ export class ChunkStore {
     this.#closeIdle(nowMs)
     for (const folder of this.liveFolders) {
       if (folder.state !== 'ready') continue
+      folder.marks.tick()
       if (all || folder.spaceChanged) await this.#refreshSpace(folder)
       await this.#removeDuplicates(folder, nowMs)
     }
@@ -417,7 +423,8 @@ export class ChunkStore {
       const file = await this.#openPath(this.#pathOf(row), folder)
       try {
         const { size } = await file.stat()
-        const layout = layoutOf(size) ?? (await this.#cutTail(file, size))
+        const isSuspect = folder.marks.isSuspect(chunkId)
+        const layout = layoutOf(size) ?? (await (isSuspect ? this.#fillTail(file, size) : this.#cutTail(file, size)))
         if (!layout) throw new ChunkError(Status.NOCHUNK, chunkId)
         const head = Buffer.allocUnsafeSlow(layout.headerBytes + TABLE_BYTES)
         if (file.readNow(head, 0) < head.length && (await file.read(head, 0)) < head.length) {
@@ -430,6 +437,7 @@ export class ChunkStore {
         this.#counts.hdrllopr++
         const table = head.subarray(layout.headerBytes)
         const open = new OpenChunk(chunkId, row, counted, layout, table, this.#counts)
+        if (isSuspect) await this.#mend(open, folder)
         this.#noteBlocks(row, layout.blockCount)
         open.lastUseMs = this.#env.clock.monotonicMs()
         this.#open.set(chunkId, open)
@@ -457,6 +465,28 @@ export class ChunkStore {
     if (!isClearTable(table, blockCount)) return undefined
     await file.truncate(dataStart + blockCount * MFSBLOCKSIZE)
     return { ...newLayout, blockCount }
+  }
+
+  /** As #cutTail(), where other blocks may lack their CRCs as well: what is missing of the last block is zeros. */
+  async #fillTail(file: DiskFile, size: number): Promise<Layout | undefined> {
+    const dataStart = newLayout.headerBytes + TABLE_BYTES
+    const blockCount = Math.ceil((size - dataStart) / MFSBLOCKSIZE)
+    if (blockCount < 0 || blockCount > MFSBLOCKSINCHUNK) return undefined
+    await file.truncate(dataStart + blockCount * MFSBLOCKSIZE)
+    return { ...newLayout, blockCount }
+  }
+
+  /** A crash may have come between a block and its CRC (write-marks.ts). */
+  async #mend(open: OpenChunk, { marks }: Folder): Promise<void> {
+    const { chunkId } = open
+    const adopted = await open.adoptBlocks()
+    if (adopted > 0) {
+      const blocks = adopted === 1 ? 'one block was' : `${adopted} blocks were`
+      const text = `${blocks} being written at a crash: what was synced is there, of the rest maybe a part`
+      this.#env.log.notice(`chunk ${formatChunkId(chunkId)}: ${text}`)
+    }
+    await open.file.sync()
+    marks.mended(chunkId)
   }
 
   /** A disk that is to be removed may be mounted for reading only. */
@@ -575,6 +605,7 @@ export class ChunkStore {
   async write(open: OpenChunk, version: number, pieces: readonly BlockPiece[]): Promise<WriteResult> {
     try {
       return await this.#alone(open, version, async () => {
+        await this.#announce(open)
         const result = await this.#write(open, pieces, this.options)
         // What the sender sent wrong is no fault of the disk, and a full disk has taken everything back.
         if (result.done === 0 && result.error && isOurs(result.error)) throw result.error
@@ -584,6 +615,13 @@ export class ChunkStore {
       if (error instanceof ChunkError) return { done: 0, error }
       throw error
     }
+  }
+
+  /** Blocks of the chunk are going to change. Where nothing of it is on the disk nothing can be lost. */
+  #announce(open: OpenChunk): Promise<void> | undefined {
+    if (open.isNew && !this.options.sync) return undefined
+    open.isNew = false
+    return this.#folderOf(open.row).marks.mark(open.chunkId)
   }
 
   async #write(open: OpenChunk, pieces: readonly BlockPiece[], options: WriteOptions): Promise<WriteResult> {
@@ -614,7 +652,11 @@ export class ChunkStore {
     const { chunkId, row } = open
     if (open.gone) throw new ChunkError(Status.NOCHUNK, chunkId)
     const folder = this.#folderOf(row)
+    // Who is just writing has not announced it.
+    const isAnnounced = !open.isNew || open.mutex.isFree
+    open.isNew = false
     try {
+      if (!isAnnounced) await folder.marks.mark(chunkId)
       await Promise.all([open.sync(), folder.syncNames(this.table.subfolder.get(row))])
     } catch (error) {
       throw open.gone ? new ChunkError(Status.NOCHUNK, chunkId, { cause: error }) : this.#failed(chunkId, folder, error)
@@ -670,6 +712,7 @@ export class ChunkStore {
         this.#env.clock,
       )
       const open = new OpenChunk(chunkId, 0, file, newLayout, table, this.#counts)
+      open.isNew = true
       folder.nameMade(subfolder)
       try {
         await this.#synced(folder, subfolder, file)
@@ -743,14 +786,14 @@ export class ChunkStore {
         // What is new is put on the disk as a whole, at the end.
         write: pieces => this.#write(chunk, pieces, { sparsify, sync: false }),
         failed: error => this.#notMade(chunkId, folder, error),
-        keep: async (version, durable) => {
+        keep: async version => {
           await chunk.writeHead(version)
-          if (durable || this.options.sync) await file.sync()
+          await file.sync()
           await file.close()
           if (folder.state !== 'ready') throw new ChunkError(Status.IO, chunkId)
           await disk.rename(path, folder.path(chunkId, version, subfolder))
           folder.namesChanged(subfolder)
-          if (durable || this.options.sync) await folder.syncNames(subfolder)
+          await folder.syncNames(subfolder)
           this.#building.delete(chunkId)
           this.#added(chunkId, version, folder, subfolder, chunk.blockCount)
         },
@@ -800,6 +843,7 @@ export class ChunkStore {
         }
         if (open.gone || target.state !== 'ready') throw new ChunkError(Status.IO, chunkId)
         open.goOnWith(file)
+        open.isNew = false
       } catch (error) {
         await target.disk.unlink(temporary).catch(() => undefined)
         throw error
@@ -866,9 +910,12 @@ export class ChunkStore {
     this.#counts.truncate++
     if (length > MFSCHUNKSIZE) throw new ChunkError(Status.EINVAL, chunkId)
     await this.#with(chunkId, previousVersion, async open => {
+      await this.#announce(open)
       await this.#setVersion(open, version)
       await open.truncate(length)
-      if (this.options.sync) await open.file.sync()
+      // What is cut off must not come back when the file grows again.
+      await open.sync()
+      await this.#folderOf(open.row).syncNames(this.table.subfolder.get(open.row))
     })
   }
 
@@ -899,7 +946,8 @@ export class ChunkStore {
           await builder.copyFrom(source, Math.min(source.blockCount, blocksOf(length)))
         })
         if (length !== undefined) await builder.truncate(length)
-        await builder.keep(version, false)
+        // A file is told to hold this one in place of the other, which may have been synced.
+        await builder.keep(version)
       })
     } finally {
       this.done(source)

@@ -7,6 +7,7 @@ import { chunkFileName, formatChunkId, parseChunkFileName, subfolderName } from 
 import type { FolderLine } from './folder-list.ts'
 import { FolderStatistics } from './folder-statistics.ts'
 import { GuardedDisk } from './guarded-disk.ts'
+import { WriteMarks } from './write-marks.ts'
 
 const SUBFOLDERS = 256
 const SCANS_AT_A_TIME = 16
@@ -64,6 +65,7 @@ export class Folder {
   turn = { distance: 0, correction: 0, used: false }
   spaceChanged = true
   readonly statistics: FolderStatistics
+  readonly marks: WriteMarks
   readonly #env: Env
   /** Everything on this folder goes through it. */
   #disk: GuardedDisk
@@ -86,6 +88,7 @@ export class Folder {
     this.statistics = new FolderStatistics(env.clock)
     this.index = index
     this.root = line.path === '/' ? '/' : line.path.slice(0, -1)
+    this.marks = new WriteMarks(env, () => this.#disk, line.path)
   }
 
   /**
@@ -131,6 +134,7 @@ export class Folder {
   }
 
   async release(): Promise<void> {
+    await this.marks.close()
     await this.#lock?.release()
     this.#lock = undefined
   }
@@ -152,6 +156,7 @@ export class Folder {
   async scan(found: (chunk: FoundChunk) => void): Promise<void> {
     const disk = this.#disk
     this.#syncsNewNames = await disk.syncsNewNames(this.root)
+    await this.marks.load()
     const names = await disk.list(this.root)
     for (const name of names) {
       // What the original wrote at its last stop would be wrong from the first change on.

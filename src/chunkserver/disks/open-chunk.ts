@@ -106,6 +106,8 @@ export class OpenChunk {
   lastUseMs = 0
   /** It was deleted, or its folder went away. */
   gone = false
+  /** Nothing of it was put on the disk yet. */
+  isNew = false
   blockCount: number
   headerBytes: number
   readonly table: Buffer
@@ -353,6 +355,29 @@ export class OpenChunk {
     const bytes = await this.file.read(target, this.#position(blockIndex))
     if (bytes < target.length) throw new ChunkError(Status.IO, this.chunkId)
     this.#countHeadRead(bytes, bytes / MFSBLOCKSIZE)
+  }
+
+  /**
+   * Gives every block the CRC of what lies there. For a chunk that was being written when the server or its power went:
+   * what was synced is right.
+   *
+   * @returns how many blocks had another one
+   */
+  async adoptBlocks(): Promise<number> {
+    const buffer = Buffer.allocUnsafeSlow(COPY_BLOCKS * MFSBLOCKSIZE)
+    let adopted = 0
+    for (let i = 0; i < this.blockCount; i += COPY_BLOCKS) {
+      const blocks = buffer.subarray(0, Math.min(COPY_BLOCKS, this.blockCount - i) * MFSBLOCKSIZE)
+      await this.readUnchecked(i, blocks)
+      for (let index = i, at = 0; at < blocks.length; index++, at += MFSBLOCKSIZE) {
+        const crc = crc32(blocks.subarray(at, at + MFSBLOCKSIZE))
+        if (crc === this.crcOf(index)) continue
+        this.table.writeUInt32BE(crc, index * 4)
+        adopted++
+      }
+    }
+    if (adopted > 0) await this.writeTableRange(0, this.blockCount)
+    return adopted
   }
 
   /** Adds whole blocks at the end, with CRCs that are known. Runs of zeros become holes. */

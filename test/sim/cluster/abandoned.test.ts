@@ -191,7 +191,7 @@ test('who reads what a dead client was writing waits for some seconds', async ()
 })
 
 /** At these the client is in the middle of a write on a server. */
-const IN_A_WRITE = [6, 7]
+const IN_A_WRITE = [6, 6.5]
 
 test('who writes where a dead client was writing waits for some seconds, and finds no trace behind the end', async () => {
   for (const afterMs of IN_A_WRITE) {

@@ -1,0 +1,232 @@
+// The only copy of a chunk, whose server loses its power or is killed again and again in the middle of writes: what was
+// synced can be read.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ChunkStore } from '../../src/chunkserver/disks/chunk-store.ts'
+import { MFSBLOCKSIZE } from '../../src/protocol/constants.ts'
+import { Status } from '../../src/protocol/status.ts'
+import { contents, StoreMachine as Machine, piece, write } from './store-machine.ts'
+
+const ID = 1
+const BLOCKS = 3
+const SIZE = BLOCKS * MFSBLOCKSIZE
+const CRASHES = 8
+const BOOT_ID = '/proc/sys/kernel/random/boot_id'
+const list = '/d1/.writing'
+const MENDED = /at a crash: what was synced is there/
+
+/** Bytes as they must be, or may be. */
+class Expected {
+  #synced = Buffer.alloc(SIZE)
+  #blocks = 0
+  #written: { from: number; data: Buffer }[] = []
+
+  write(from: number, data: Buffer): void {
+    this.#written.push({ from, data })
+  }
+
+  /** @param count so many writes, from the first */
+  synced(count = this.#written.length): void {
+    for (const { from, data } of this.#written.splice(0, count)) {
+      data.copy(this.#synced, from)
+      this.#blocks = Math.max(this.#blocks, Math.ceil((from + data.length) / MFSBLOCKSIZE))
+    }
+  }
+
+  /** Takes what is there for what there is. @returns where something is that must not be */
+  wrongAt(bytes: Buffer): number | undefined {
+    if (bytes.length < this.#blocks * MFSBLOCKSIZE) return bytes.length
+    for (let at = 0; at < bytes.length; at++) {
+      if (bytes[at] === this.#synced[at]) continue
+      const may = this.#written.some(({ from, data }) => at >= from && data[at - from] === bytes[at])
+      // Of blocks that are longer on the disk than what is written in them the system has zeros.
+      if (!may && bytes[at] !== 0) return at
+      if (!may && !this.#written.some(({ from, data }) => at >= from && at < from + data.length)) return at
+    }
+    this.#written = []
+    bytes.copy(this.#synced)
+    return undefined
+  }
+}
+
+/** Writes some of the chunk, in the middle of which the machine may stop. */
+function begin(machine: Machine, store: ChunkStore, expected: Expected): void {
+  const { scheduler } = machine
+  const size = scheduler.between(1, scheduler.random() < 0.3 ? MFSBLOCKSIZE : 3000)
+  const offset = scheduler.between(0, MFSBLOCKSIZE - size)
+  const blockIndex = scheduler.between(0, BLOCKS - 1)
+  const data = Buffer.alloc(size, 1 + scheduler.between(0, 200))
+  expected.write(blockIndex * MFSBLOCKSIZE + offset, data)
+  const action = async () => {
+    const open = await store.open(ID, 1)
+    await store.write(open, 1, [piece(blockIndex, offset, data)])
+    store.done(open)
+  }
+  action().catch(() => undefined)
+}
+
+for (const how of ['power', 'kill'] as const) {
+  test(`what was synced stays readable, whatever else was being written (${how})`, async () => {
+    let mended = 0
+    for (let seed = 1; seed <= 25; seed++) {
+      const machine = new Machine(seed)
+      const { host, scheduler } = machine
+      const expected = new Expected()
+      let store = await machine.start()
+      await machine.run(store.create(ID, 1))
+      await machine.run(store.sync(ID, 1))
+      for (let crash = 0; crash < CRASHES; crash++) {
+        for (let i = scheduler.between(0, 3); i > 0; i--) {
+          begin(machine, store, expected)
+          await scheduler.run(50)
+          if (scheduler.random() < 0.5) continue
+          await machine.run(store.sync(ID, 1))
+          expected.synced()
+        }
+        begin(machine, store, expected)
+        await scheduler.run(scheduler.random())
+        if (how === 'kill') host.kill()
+        else host.powerCut()
+        store = await machine.start()
+        const wrong = expected.wrongAt(await contents(machine, store, ID, 1))
+        assert.equal(wrong, undefined, `seed ${seed}, crash ${crash}`)
+        await machine.run(store.sync(ID, 1))
+      }
+      assert.ok(!machine.heard.some(text => text.startsWith('damaged')))
+      mended += host.messages.filter(text => MENDED.test(text)).length
+    }
+    assert.ok(mended > 10, `${mended}: too few crashes came between a block and its CRC`)
+  })
+}
+
+test('what was synced of a new chunk stays readable, whatever was being written while it was synced', async () => {
+  for (let seed = 1; seed <= 100; seed++) {
+    const machine = new Machine(seed)
+    const expected = new Expected()
+    const store = await machine.start()
+    await machine.run(store.create(ID, 1))
+    begin(machine, store, expected)
+    await machine.scheduler.run(50)
+    begin(machine, store, expected)
+    await machine.scheduler.run(machine.scheduler.random() / 10)
+    await machine.run(store.sync(ID, 1))
+    expected.synced(1)
+    machine.host.powerCut()
+    const bytes = await contents(machine, await machine.start(), ID, 1)
+    assert.equal(expected.wrongAt(bytes), undefined, `seed ${seed}`)
+  }
+})
+
+/** A chunk that is synced, and its file. */
+async function synced(machine: Machine, id = ID): Promise<{ store: ChunkStore; path: string }> {
+  const store = await machine.start()
+  await machine.run(store.create(id, 1))
+  await write(machine, store, id, 1, [piece(0, 0, Buffer.alloc(MFSBLOCKSIZE, 7))])
+  await machine.run(store.sync(id, 1))
+  const path = machine.host.disk.files('/d1').find(name => name.includes('chunk_')) as string
+  return { store, path }
+}
+
+const flipData = ({ host }: Machine, path: string) => host.disk.flipBit(path, 8 * (8192 + 1000))
+const change = (machine: Machine, store: ChunkStore, id = ID) =>
+  write(machine, store, id, 1, [piece(0, 5, Buffer.from('changed'))])
+
+test('damage is found in chunks that nobody was writing, also after a crash', async () => {
+  const machine = new Machine(1)
+  const { path } = await synced(machine)
+  machine.host.powerCut()
+  flipData(machine, path)
+  const again = await machine.start()
+  await assert.rejects(contents(machine, again, ID, 1), { status: Status.CRC })
+})
+
+test('damage is found in chunks that were written long before a crash', async () => {
+  const machine = new Machine(1)
+  const { store, path } = await synced(machine)
+  await change(machine, store)
+  for (let i = 0; i < 200; i++) {
+    await machine.scheduler.run(1000)
+    await machine.run(store.tick())
+  }
+  machine.host.kill()
+  flipData(machine, path)
+  const again = await machine.start()
+  await assert.rejects(contents(machine, again, ID, 1), { status: Status.CRC })
+})
+
+test('a server that was stopped left nothing undone, as long as the system has not started anew', async () => {
+  for (const isSameBoot of [true, false]) {
+    const machine = new Machine(1)
+    machine.host.disk.plant(BOOT_ID, Buffer.from('a'.repeat(36)))
+    const { store, path } = await synced(machine)
+    await change(machine, store)
+    await machine.run(store.stop())
+    if (!isSameBoot) machine.host.disk.plant(BOOT_ID, Buffer.from('b'.repeat(36)))
+    flipData(machine, path)
+    const again = await machine.start()
+    if (isSameBoot) await assert.rejects(contents(machine, again, ID, 1), { status: Status.CRC })
+    else assert.equal((await contents(machine, again, ID, 1)).length, MFSBLOCKSIZE)
+    // A life that was killed after one that was stopped is not taken for it.
+    await change(machine, again).catch(() => undefined)
+    machine.host.kill()
+    const third = await machine.start()
+    assert.equal(third.liveFolders[0]?.marks.isSuspect(ID), true)
+  }
+})
+
+test('without room for the list chunks are written all the same, and the log says so once', async () => {
+  const machine = new Machine(1)
+  const { store } = await synced(machine)
+  await machine.run(store.create(2, 1))
+  await machine.run(store.sync(2, 1))
+  const { disk, messages } = machine.host
+  disk.othersBytes = disk.capacityBytes - disk.usedBytes
+  for (const id of [ID, 2]) assert.equal((await change(machine, store, id)).done, 1)
+  assert.deepEqual(
+    messages.filter(text => text.includes('.writing')).map(text => text.replace(/^\S+ /, '')),
+    [
+      'cs warning: /d1/.writing: ENOSPC: chunks are written without it, and a crash may leave blocks without their CRCs',
+    ],
+  )
+  disk.othersBytes = 0
+  machine.host.kill()
+  assert.equal((await contents(machine, await machine.start(), ID, 1)).length, MFSBLOCKSIZE)
+})
+
+test('a list that is none is made anew, and one with nonsense is read as far as it makes sense', async () => {
+  const nonsense = Buffer.alloc(64 + 20, 0xff)
+  for (const bytes of [Buffer.alloc(0), Buffer.from('something else'), nonsense, cut(nonsense), zeros()]) {
+    const machine = new Machine(1)
+    machine.host.disk.plant(list, bytes)
+    const { store } = await synced(machine)
+    await change(machine, store)
+    machine.host.kill()
+    const again = await machine.start()
+    assert.equal(again.liveFolders[0]?.marks.isSuspect(ID), true)
+    await contents(machine, again, ID, 1)
+    assert.equal(again.liveFolders[0]?.marks.isSuspect(ID), false)
+  }
+})
+
+/** With the right beginning. */
+function cut(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from('ELKMARKS'), bytes.subarray(8)])
+}
+
+/** A list that a power cut left. */
+const zeros = () => Buffer.alloc(64 + 4096 * 8)
+
+test('the list has room for any number of chunks', async () => {
+  const machine = new Machine(1)
+  const store = await machine.start()
+  const marks = store.liveFolders[0]?.marks
+  assert.ok(marks)
+  const ids = Array.from({ length: 5000 }, (_, i) => 2 ** 40 + i)
+  await machine.run(Promise.all(ids.map(id => marks.mark(id))))
+  machine.host.powerCut('everything')
+  const again = machine.host.disk.peek(list)
+  const there = new Set(
+    Array.from({ length: (again.length - 64) / 8 }, (_, i) => Number(again.readBigUInt64BE(64 + i * 8))),
+  )
+  assert.equal(ids.filter(id => !there.has(id)).length, 0)
+})
