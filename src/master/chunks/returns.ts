@@ -1,7 +1,8 @@
 // Servers that come back. One that lost its power has lost what was written shortly before and was not on its disk yet, and
-// its copies look as good as before: they have the right version. So a copy of a chunk that was written while, or not long
-// before, its server left is compared with one that stayed, and counts again when both are the same. The original takes
-// it for good. Where none has stayed nobody knows which is right, and all are taken for good.
+// its copies look as good as before: they have the right version. A copy that it had deleted may be there again, too. So
+// whatever it has of a chunk that was written while, or not long before, it left is compared with a copy that stayed, and
+// counts again when both are the same. The original takes it for good. Where none has stayed nobody knows which is right,
+// and all are taken for good.
 //
 // Only servers of ours are asked: those of the original have another checksum of the same bytes after a restart, and some
 // ended with a segmentation fault when they were asked about many chunks at a time.
@@ -71,7 +72,7 @@ export class Returns {
     this.#parts = parts
   }
 
-  /** A write of the chunk has begun or ended. */
+  /** The chunk has been made or cut, or a write of it has begun or ended. */
   written(chunkId: ChunkId): void {
     const now = this.#parts.clock.monotonicMs()
     this.#forget(chunkId)
@@ -95,11 +96,11 @@ export class Returns {
   left(server: ChunkServer): void {
     this.#drop(server)
     if (this.#stopping.delete(server) || !server.isOurs) return
-    const { clock, copies, ledger } = this.#parts
+    const { clock } = this.#parts
     const since = clock.monotonicMs() - RECENT_MS
     const doubted = this.#doubted.get(server.id) ?? new Set()
     for (const [chunkId, writtenMs] of this.#written) {
-      if (writtenMs > since && copies.find(ledger.state.chunks.find(chunkId), server) !== 0) doubted.add(chunkId)
+      if (writtenMs > since) doubted.add(chunkId)
     }
     if (doubted.size > 0) this.#doubted.set(server.id, doubted)
   }
@@ -250,6 +251,8 @@ export class Returns {
     if (state === CopyState.INVALID) {
       const name = chunkId.toString(16)
       log.notice(`chunk ${name}: ${server.name} lacks what was written before it left: its copy is replaced`)
+      // The next loss of power may bring the deleted copy back.
+      this.written(chunkId)
     }
     copies.setState(row, copies.find(row, server), state, state === CopyState.WRONG_VERSION ? version : 0)
   }

@@ -382,7 +382,7 @@ export class Writes {
     end: (status: Status, chunkId: ChunkId) => void,
   ): void {
     const { chunks, nodes } = this.#state
-    const { operations, leases, ledger } = this.#parts
+    const { operations, leases, ledger, returns } = this.#parts
     const { inode, index } = request
     const chunkId = chunks.nextChunkId
     const ts = this.#now()
@@ -391,6 +391,7 @@ export class Writes {
     this.#commit({ op: 'CHUNKADD', ts, chunkId, version: 1, lockedTo: ts + CHUNK_LOCK_SECONDS })
     const row = chunks.find(chunkId)
     leases.locked(row, request.session)
+    returns.written(chunkId)
     operations.hold(sourceRow)
     const finish = (status: Status) => {
       const isStillWanted = nodes.isFile(inode) && nodes.chunkRow(inode, index) === sourceRow
@@ -586,7 +587,7 @@ export class Writes {
    */
   #cut(request: CutRequest, row: number, good: ChunkServer[], length: number, answer: End): void {
     const { chunks } = this.#state
-    const { ledger, operations, leases } = this.#parts
+    const { ledger, operations, leases, returns } = this.#parts
     const { inode, index, session } = request
     const chunkId = chunks.id(row)
     const from = operations.skipSpoilt(row)
@@ -596,6 +597,7 @@ export class Writes {
       request.begun?.(chunkId)
     })
     leases.locked(row, session)
+    returns.written(chunkId)
     const version = chunks.version.get(row)
     const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: from })
     const end = (status: Status) => {

@@ -49,8 +49,9 @@ export function copyProblems(cluster: SimCluster, { chunks }: State, goal: numbe
     const row = chunks.find(chunkId)
     const where = `${node.host.address}:${path}`
     if (row === 0) problems.push(`${where} belongs to no chunk`)
-    else if (chunks.version.get(row) !== version) problems.push(`${where}: not version ${chunks.version.get(row)}`)
-    else good.set(row, (good.get(row) ?? 0) + 1)
+    else if (chunks.version.get(row) === version) good.set(row, (good.get(row) ?? 0) + 1)
+    // The last copy of a chunk without a file stays with it, whatever its version.
+    else if (chunks.references.get(row) > 0) problems.push(`${where}: not version ${chunks.version.get(row)}`)
   }
   for (const row of chunks.rows()) {
     const copies = good.get(row) ?? 0
@@ -59,4 +60,15 @@ export function copyProblems(cluster: SimCluster, { chunks }: State, goal: numbe
     if (copies !== goal) problems.push(`chunk ${chunks.id(row).toString(16)} has ${copies} good copies, not ${goal}`)
   }
   return problems
+}
+
+/** Whether all copies of each chunk hold the same. */
+export function areAlike(cluster: SimCluster): boolean {
+  const first = new Map<number, Buffer>()
+  return copyFiles(cluster).every(copy => {
+    const contents = copyContents(copy)
+    const other = first.get(copy.chunkId)
+    if (!other) first.set(copy.chunkId, contents)
+    return !other || other.equals(contents)
+  })
 }

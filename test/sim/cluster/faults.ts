@@ -1,11 +1,11 @@
 // What goes wrong in a simulated cluster, and when: all of it from the seed.
 
 import type { SimHost } from '../host.ts'
-import { type CopyFile, copyFiles, isSound } from './chunk-copies.ts'
+import { areAlike, type CopyFile, copyFiles, copyProblems, isSound } from './chunk-copies.ts'
 import type { SimCluster } from './cluster.ts'
 
 /** What may go wrong in a run. */
-export const profiles = ['master', 'servers', 'network', 'disks', 'clients', 'everything'] as const
+export const profiles = ['master', 'servers', 'power', 'network', 'disks', 'clients', 'everything'] as const
 export type Profile = (typeof profiles)[number]
 
 interface Fault {
@@ -30,17 +30,27 @@ export class Faults {
   readonly #cluster: SimCluster
   readonly #clients: readonly Mortal[]
   readonly #mayHappen: () => boolean
+  readonly #goal: number
   readonly #faults: Fault[]
   /** Copies with a flipped bit that nobody has mended yet. */
   #flipped: CopyFile[] = []
+  /** A server lost what was not on its disk: until every chunk has its copies again, no other may be lost. */
+  #isFragile = false
   #isOver = false
   /** So many things went wrong. */
   happened = 0
 
   /** @param mayHappen whether the cluster can bear more just now */
-  constructor(cluster: SimCluster, clients: readonly Mortal[], profile: Profile, mayHappen: () => boolean) {
+  constructor(
+    cluster: SimCluster,
+    clients: readonly Mortal[],
+    goal: number,
+    profile: Profile,
+    mayHappen: () => boolean,
+  ) {
     this.#cluster = cluster
     this.#clients = clients
+    this.#goal = goal
     this.#mayHappen = mayHappen
     this.#faults = this.#all().filter(fault => profile === 'everything' || fault.profiles.includes(profile))
   }
@@ -52,7 +62,7 @@ export class Faults {
       { name: 'checkpoint', profiles: ['master', 'disks'], weight: 3, happen: () => this.#checkpoint() },
       { name: 'master killed at a checkpoint', profiles: ['master'], weight: 3, happen: () => this.#dieAtCheckpoint() },
       { name: 'server killed', profiles: ['servers'], weight: 4, happen: () => this.#killServer(false) },
-      { name: 'server without power', profiles: ['servers'], weight: 4, happen: () => this.#killServer(true) },
+      { name: 'server without power', profiles: ['servers', 'power'], weight: 4, happen: () => this.#killServer(true) },
       { name: 'client killed', profiles: ['clients'], weight: 2, happen: () => this.#killClient() },
       { name: 'connections cut', profiles: ['network', 'clients'], weight: 5, happen: () => this.#cut() },
       { name: 'network slow', profiles: ['network'], weight: 2, happen: () => this.#slow() },
@@ -77,8 +87,16 @@ export class Faults {
       await this.#cluster.sleep(
         scheduler.between(0, 3) === 0 ? scheduler.between(1, 100) : scheduler.between(100, 3000),
       )
-      if (!this.#isOver && this.#mayHappen()) this.#happen()
+      this.#isFragile &&= !this.#isWhole
+      if (!this.#isOver && !this.#isFragile && this.#mayHappen()) this.#happen()
     }
+  }
+
+  /** Whether everybody is there and every chunk has its copies, which are the same. */
+  get #isWhole(): boolean {
+    const state = this.#cluster.master?.ledger.state
+    if (!state || !this.#cluster.isUp) return false
+    return copyProblems(this.#cluster, state, this.#goal).length === 0 && areAlike(this.#cluster)
   }
 
   #happen(): void {
@@ -147,7 +165,17 @@ export class Faults {
   #killServer(power: boolean): boolean {
     const node = this.#oneOf(this.#cluster.servers)
     if (!node.server) return false
-    this.#cluster.killServer(node, power && this.#cluster.options.syncChunks, 100 + this.#below(4000))
+    const loses = power && !this.#cluster.options.syncChunks
+    if (loses && !this.#parries()) return false
+    this.#cluster.killServer(node, power, loses ? 12_000 + this.#below(20_000) : 100 + this.#below(4000))
+    return true
+  }
+
+  /** What a server has not synced may be lost with it where the other copies stay. */
+  #parries(): boolean {
+    if (!this.#isWhole) return false
+    this.#isFragile = true
+    this.#cluster.count('un-synced writes lost')
     return true
   }
 

@@ -142,7 +142,7 @@ class Simulation {
     const observer = await cluster.run(cluster.connect(cluster.addClientHost().env('observer')), 60_000, 'a session')
     await cluster.run(this.shared.begin(observer), 60_000, 'shared files')
     const isAnybodyStuck = () => this.workers.some(({ busyMs }) => busyMs > PATIENCE_MS)
-    const faults = new Faults(cluster, this.clients, this.profile, () => !isAnybodyStuck())
+    const faults = new Faults(cluster, this.clients, GOAL, this.profile, () => !isAnybodyStuck())
     for (const client of this.clients) void client.start().catch(cluster.failed)
     void faults.run().catch(cluster.failed)
     await cluster.until(() => this.clients.every(({ isDone }) => isDone), WORK_LIMIT_MS, 'the work')
