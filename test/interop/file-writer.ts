@@ -1,5 +1,6 @@
 // Writes files into a folder until it is killed: file-writer.ts FOLDER WORKERS. Says `NAME SEED BYTES` of each file that
-// fsync or close has acknowledged. The contents of a file follow from its seed.
+// fsync or close has acknowledged, and of logs, which are appended to, after each record. The contents of a file follow
+// from its seed.
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { contentsOf } from './contents.ts'
@@ -30,4 +31,24 @@ async function work(worker: number): Promise<void> {
   for (let i = 0; ; i++) await write(`w${worker}-${i}`, worker * 100_000 + i)
 }
 
-await Promise.all(Array.from({ length: Number(workers) }, (_, worker) => work(worker)))
+const LOG_BYTES = 8 << 20
+const RECORD_BYTES_MAX = 600
+
+/** Appends to one file; each record is acknowledged by fsync. */
+async function log(worker: number): Promise<void> {
+  const name = `log${worker}`
+  const bytes = contentsOf(worker, LOG_BYTES)
+  const file = await open(join(folder, name), 'wx')
+  for (let end = 0, i = 1; ; i++) {
+    const size = 1 + ((i * 7919) % RECORD_BYTES_MAX)
+    await file.write(bytes, end, size, end)
+    await file.sync()
+    end += size
+    process.stdout.write(`${name} ${worker} ${end}\n`)
+  }
+}
+
+const workersOf = (work: (worker: number) => Promise<void>) =>
+  Array.from({ length: Number(workers) }, (_, i) => work(i))
+
+await Promise.all([...workersOf(work), ...workersOf(log)])
