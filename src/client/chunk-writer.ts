@@ -60,6 +60,8 @@ export interface WriterOwner {
   written(located: Located, synced: Promise<boolean> | undefined): void
   /** Somebody waits until everything is on the disks. */
   wantsSync(): boolean
+  /** What must be over before another write of the chunk begins. */
+  mayBegin(): Promise<unknown> | undefined
 }
 
 export class ChunkWriter {
@@ -143,6 +145,7 @@ export class ChunkWriter {
     let failures = 0
     let waits = 0
     while (!this.#waiting.isEmpty) {
+      await this.#owner.mayBegin()
       const endTurn = await this.#services.turn()
       const outcome = await this.#chain(failures === 0).finally(endTurn)
       if (outcome === 'done') {

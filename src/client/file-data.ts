@@ -44,6 +44,8 @@ export class ClusterFileData implements FileData {
   readonly #unsynced = new Map<number, Located>()
   /** What is being put on disks, by chunk. */
   readonly #syncs = new Map<number, { located: Located; done: Promise<boolean> }>()
+  /** Writes without bytes that are under way, by chunk. */
+  readonly #renewals = new Map<number, Promise<unknown>>()
   /** Calls of sync() that wait. */
   #syncers = 0
   #error = 0
@@ -111,6 +113,7 @@ export class ClusterFileData implements FileData {
         if (this.#syncers > 0) void this.#syncChunk(index, located, synced)
       },
       wantsSync: () => this.#syncers > 0,
+      mayBegin: () => this.#renewals.get(index),
     })
     this.#writers.set(index, writer)
     return writer
@@ -178,11 +181,17 @@ export class ClusterFileData implements FileData {
     const done = (await begun) || (await this.#services.syncer.sync(located.chunkId, located.copies))
     if (this.#unsynced.get(index) !== located) return true
     if (done) this.#unsynced.delete(index)
-    else {
-      const renewed = await this.#renewed(index)
-      if (renewed && this.#unsynced.get(index) === located) this.#unsynced.set(index, renewed)
-    }
+    // Whoever is writing the chunk finds the copies that are left by himself.
+    else if (!this.#writers.has(index)) await this.#renew(index, located)
     return done
+  }
+
+  /** Alone: the end of one write of a client ends the other ones of the same chunk. */
+  async #renew(index: number, located: Located): Promise<void> {
+    const renewal = this.#renewed(index).finally(() => this.#renewals.delete(index))
+    this.#renewals.set(index, renewal)
+    const renewed = await renewal
+    if (renewed && this.#unsynced.get(index) === located) this.#unsynced.set(index, renewed)
   }
 
   /** The copies that are left, as the beginning of another write makes the master find them. */
