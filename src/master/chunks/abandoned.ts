@@ -51,6 +51,8 @@ export interface AbandonedParts {
   isBusy: (row: number) => boolean
   /** Whether copies of the chunk may be told of in a moment. */
   areCopiesToCome: (row: number) => boolean
+  /** Takes a chunk from its file that no server has made. */
+  dropUnmade: (row: number, place: Pick<WritePlace, 'inode' | 'index'>) => void
   /** The chunk may be used again. */
   freed: (row: number) => void
 }
@@ -202,7 +204,11 @@ export class AbandonedWrites {
     if (this.#settling.has(row) || isBusy(row) || areCopiesToCome(row)) return
     const good = copies.good(row)
     if (this.#state.chunks.references.get(row) === 0) return this.ended(row)
-    if (good.length === 0) return
+    if (good.length === 0) {
+      const place = this.#places.get(row)
+      if (place) this.#parts.dropUnmade(row, place)
+      return
+    }
     this.#due.delete(row)
     this.#settling.set(row, isOver)
     const length = isOver ? this.#lengthToKeep(row) : undefined

@@ -102,6 +102,7 @@ export class ChunkManager implements ChunkService {
       ...{ clock: env.clock, log: env.log, ledger, copies, leases, operations },
       isBusy: row => operations.isBusy(row) || replications.isRunning(row),
       areCopiesToCome: row => servers.areStillTelling(copies.survey(row).awaited),
+      dropUnmade: (row, place) => this.#writes.dropUnmade(row, place),
       freed: row => this.#freed(row),
     })
     this.#abandoned = abandoned

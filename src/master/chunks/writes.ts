@@ -427,7 +427,16 @@ export class Writes {
     this.#locked(row, request)
   }
 
-  #rollBack({ inode, index }: WriteRequest, row: number, previousChunkId: ChunkId): void {
+  /** Its creation was logged, and its servers were gone before they made it: the file has a hole there, and no lost chunk. */
+  dropUnmade(row: number, place: Pick<WriteRequest, 'inode' | 'index'>): void {
+    const { nodes } = this.#state
+    const { inode, index } = place
+    const isThere = nodes.isFile(inode) && nodes.chunkRow(inode, index) === row
+    if (isThere && this.#parts.servers.knowAll && this.#wasNeverWritten(row, inode, index))
+      this.#rollBack(place, row, 0)
+  }
+
+  #rollBack({ inode, index }: Pick<WriteRequest, 'inode' | 'index'>, row: number, previousChunkId: ChunkId): void {
     const chunkId = this.#state.chunks.id(row)
     this.#commit({ op: 'ROLLBACK', ts: this.#now(), inode, index, previousChunkId, chunkId })
     this.#writeEnded(row)
