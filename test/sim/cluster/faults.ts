@@ -31,10 +31,12 @@ export class Faults {
   readonly #clients: readonly Mortal[]
   readonly #mayHappen: () => boolean
   readonly #goal: number
+  /** Power goes with what is not synced: the master that sees it must stay, and nothing else go wrong meanwhile. */
+  readonly #takesUnsynced: boolean
   readonly #faults: Fault[]
   /** Copies with a flipped bit that nobody has mended yet. */
   #flipped: CopyFile[] = []
-  /** A server lost what was not on its disk: until every chunk has its copies again, no other may be lost. */
+  /** Until every chunk has its copies again nothing more may go wrong. */
   #isFragile = false
   #isOver = false
   /** So many things went wrong. */
@@ -51,6 +53,7 @@ export class Faults {
     this.#cluster = cluster
     this.#clients = clients
     this.#goal = goal
+    this.#takesUnsynced = profile === 'power'
     this.#mayHappen = mayHappen
     this.#faults = this.#all().filter(fault => profile === 'everything' || fault.profiles.includes(profile))
   }
@@ -63,6 +66,7 @@ export class Faults {
       { name: 'master killed at a checkpoint', profiles: ['master'], weight: 3, happen: () => this.#dieAtCheckpoint() },
       { name: 'server killed', profiles: ['servers'], weight: 4, happen: () => this.#killServer(false) },
       { name: 'server without power', profiles: ['servers', 'power'], weight: 4, happen: () => this.#killServer(true) },
+      { name: 'power lost', profiles: ['power'], weight: 8, happen: () => this.#cutAll() || this.#killServer(true) },
       { name: 'client killed', profiles: ['clients'], weight: 2, happen: () => this.#killClient() },
       { name: 'connections cut', profiles: ['network', 'clients'], weight: 5, happen: () => this.#cut() },
       { name: 'network slow', profiles: ['network'], weight: 2, happen: () => this.#slow() },
@@ -92,11 +96,15 @@ export class Faults {
     }
   }
 
-  /** Whether everybody is there and every chunk has its copies, which are the same. */
-  get #isWhole(): boolean {
+  /** Whether everybody is there and every chunk has its copies. */
+  get #isComplete(): boolean {
     const state = this.#cluster.master?.ledger.state
-    if (!state || !this.#cluster.isUp) return false
-    return copyProblems(this.#cluster, state, this.#goal).length === 0 && areAlike(this.#cluster)
+    return state !== undefined && this.#cluster.isUp && copyProblems(this.#cluster, state, this.#goal).length === 0
+  }
+
+  /** Whether, besides, copies are the same. */
+  get #isWhole(): boolean {
+    return this.#isComplete && areAlike(this.#cluster)
   }
 
   #happen(): void {
@@ -165,17 +173,37 @@ export class Faults {
   #killServer(power: boolean): boolean {
     const node = this.#oneOf(this.#cluster.servers)
     if (!node.server) return false
-    const loses = power && !this.#cluster.options.syncChunks
+    const { syncChunks } = this.#cluster.options
+    const loses = power && this.#takesUnsynced && !syncChunks
     if (loses && !this.#parries()) return false
-    this.#cluster.killServer(node, power, loses ? 12_000 + this.#below(20_000) : 100 + this.#below(4000))
+    this.#cluster.killServer(
+      node,
+      loses || (power && syncChunks),
+      loses ? 12_000 + this.#below(20_000) : 100 + this.#below(4000),
+    )
     return true
   }
 
   /** What a server has not synced may be lost with it where the other copies stay. */
   #parries(): boolean {
-    if (!this.#isWhole) return false
+    if (!this.#isComplete) return false
     this.#isFragile = true
     this.#cluster.count('un-synced writes lost')
+    return true
+  }
+
+  /** What was acknowledged is on the disks, if servers sync what they write. */
+  #cutAll(): boolean {
+    // The next master knows nothing of copies that this one was comparing or replacing.
+    const isFirst = this.#takesUnsynced && this.happened === 0
+    if (!isFirst || !this.#cluster.options.syncChunks || !this.#isComplete) return false
+    const downMs = () => 100 + this.#below(4000)
+    for (const client of this.#clients) client.kill(downMs())
+    for (const node of this.#cluster.servers) this.#cluster.killServer(node, true, downMs())
+    this.#cluster.killMaster(true, downMs())
+    this.#cluster.count('everybody without power')
+    // Everybody has time to come back.
+    this.#isFragile = true
     return true
   }
 
@@ -251,7 +279,9 @@ export class Faults {
     if (!state || !this.#cluster.isUp) return false
     const files = copyFiles(this.#cluster)
     this.#flipped = this.#flipped.filter(copy => files.some(file => isSameFile(file, copy)) && !isSound(copy))
-    const untouched = files.filter(({ chunkId }) => !this.#flipped.some(copy => copy.chunkId === chunkId))
+    const isUntouched = (copy: CopyFile) => !this.#flipped.some(({ chunkId }) => chunkId === copy.chunkId)
+    // What lies in a chunk that was being written at a crash is taken for right.
+    const untouched = files.filter(copy => isUntouched(copy) && !isMarked(copy))
     if (untouched.length === 0) return false
     const copy = this.#oneOf(untouched)
     const row = state.chunks.find(copy.chunkId)
@@ -267,6 +297,15 @@ export class Faults {
     disk.flipBit(copy.path, this.#below(8 * disk.peek(copy.path).length))
     this.#flipped.push(copy)
   }
+}
+
+/** Whether the server has noted that it writes the chunk. */
+function isMarked({ node, chunkId }: CopyFile): boolean {
+  const path = `${node.folder}/.writing`
+  if (!node.host.disk.files(node.folder).includes(path)) return false
+  const list = node.host.disk.peek(path)
+  for (let at = 64; at + 8 <= list.length; at += 8) if (Number(list.readBigUInt64BE(at)) === chunkId) return true
+  return false
 }
 
 const isSameFile = (a: CopyFile, b: CopyFile) => a.node === b.node && a.path === b.path
