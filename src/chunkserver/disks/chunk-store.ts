@@ -352,8 +352,10 @@ export class ChunkStore {
 
   /** Closes all files and gives the folders back. */
   async stop(): Promise<void> {
-    for (const open of [...this.#open.values()]) this.#close(open)
-    for (const folder of this.liveFolders) await folder.release()
+    const files = [...this.#open.values()]
+    const isAtRest = files.every(({ mutex }) => mutex.isFree)
+    for (const open of files) this.#close(open)
+    for (const folder of this.liveFolders) await folder.release(isAtRest)
   }
 
   // Opening

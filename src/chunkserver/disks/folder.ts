@@ -133,8 +133,9 @@ export class Folder {
     await this.#disk.rename(`${path}.tmp`, path)
   }
 
-  async release(): Promise<void> {
-    await this.marks.close()
+  /** @param isAtRest nobody is changing a file here */
+  async release(isAtRest = false): Promise<void> {
+    await this.marks.close(isAtRest)
     await this.#lock?.release()
     this.#lock = undefined
   }

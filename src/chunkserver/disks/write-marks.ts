@@ -10,7 +10,8 @@
 //   8    id of the boot of the system (36 characters) when the server was stopped in order, zeros otherwise
 //   64   chunk ids:64, big endian; 0: free
 //
-// A server that was stopped left nothing between the two, and the system has it until it ends itself. The list is a help and no more: where it cannot be written chunks are written without it.
+// A server that was stopped left nothing in the middle, and the system has it until it ends itself. The list is a help and
+// no more: where it cannot be written chunks are written without it.
 import type { Disk, DiskFile } from '../../env/disk.ts'
 import type { Env } from '../../env/env.ts'
 import { SharedRun } from '../../util/shared-run.ts'
@@ -44,7 +45,7 @@ export class WriteMarks {
   readonly #marks = new Map<number, Mark>()
   /** Chunks that a life before this one was writing, and whose blocks have not been looked at since. */
   readonly #suspects = new Set<number>()
-  readonly #free: number[] = []
+  #free: number[] = []
   #slots = 0
   #isThere = false
   #file: Promise<DiskFile> | undefined
@@ -135,13 +136,14 @@ export class WriteMarks {
   /** Once a second: forgets chunks that nobody has written for long. */
   tick(): void {
     const since = this.#env.clock.monotonicMs() - KEPT_MS
+    const free = this.#free
     for (const [chunkId, { slot, usedMs, durable }] of this.#marks) {
       if (usedMs > since || durable || this.#suspects.has(chunkId)) continue
       this.#marks.delete(chunkId)
       // Where that is lost the chunk is looked at once in vain.
       void this.#put(slot, 0)
         .catch(() => undefined)
-        .then(() => this.#free.push(slot))
+        .then(() => free.push(slot))
     }
   }
 
@@ -185,11 +187,11 @@ export class WriteMarks {
     this.#env.log.warning(`${this.#path}: ${why}`)
   }
 
-  /** The server is being stopped: all that was begun is done. */
-  async close(): Promise<void> {
+  /** @param isAtRest the server is being stopped, and nothing is in the middle */
+  async close(isAtRest: boolean): Promise<void> {
     const bootId = await this.#bootId()
     // Chunks that nobody has looked at since a crash may still lack something.
-    const isClean = this.#isThere && this.#suspects.size === 0 && bootId.length === BOOT_BYTES
+    const isClean = isAtRest && this.#isThere && this.#suspects.size === 0 && bootId.length === BOOT_BYTES
     if (isClean) await this.#noteStop(bootId).catch(() => undefined)
     await this.#letGo()
   }
@@ -199,7 +201,7 @@ export class WriteMarks {
     this.#file = undefined
     this.#isThere = false
     this.#slots = 0
-    this.#free.length = 0
+    this.#free = []
     this.#marks.clear()
     this.#suspects.clear()
     await file?.close().catch(() => undefined)
