@@ -1,5 +1,5 @@
 // Writes files into a folder until it is killed: file-writer.ts FOLDER WORKERS. Says `NAME SEED BYTES` of each file that
-// fsync or close has acknowledged, and of logs, which are appended to, after each record. The contents of a file follow
+// fsync or close has acknowledged, and of a log, which is appended to, after each record. The contents of a file follow
 // from its seed.
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -48,7 +48,4 @@ async function log(worker: number): Promise<void> {
   }
 }
 
-const workersOf = (work: (worker: number) => Promise<void>) =>
-  Array.from({ length: Number(workers) }, (_, i) => work(i))
-
-await Promise.all([...workersOf(work), ...workersOf(log)])
+await Promise.all([...Array.from({ length: Number(workers) }, (_, worker) => work(worker)), log(0)])

@@ -659,10 +659,15 @@ export class ChunkStore {
     open.isNew = false
     try {
       if (!isAnnounced) await folder.marks.mark(chunkId)
-      await Promise.all([open.sync(), folder.syncNames(this.table.subfolder.get(row))])
+      await this.#putOnDisk(open, folder)
     } catch (error) {
       throw open.gone ? new ChunkError(Status.NOCHUNK, chunkId, { cause: error }) : this.#failed(chunkId, folder, error)
     }
+  }
+
+  /** Bytes and name. */
+  async #putOnDisk(open: OpenChunk, folder: Folder): Promise<void> {
+    await Promise.all([open.sync(), folder.syncNames(this.table.subfolder.get(open.row))])
   }
 
   blockCount(chunkId: number, version: number): Promise<number> {
@@ -916,8 +921,8 @@ export class ChunkStore {
       await this.#setVersion(open, version)
       await open.truncate(length)
       // What is cut off must not come back when the file grows again.
-      await open.sync()
-      await this.#folderOf(open.row).syncNames(this.table.subfolder.get(open.row))
+      open.isNew = false
+      await this.#putOnDisk(open, this.#folderOf(open.row))
     })
   }
 

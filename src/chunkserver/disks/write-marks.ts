@@ -17,7 +17,7 @@ import type { Env } from '../../env/env.ts'
 import { SharedRun } from '../../util/shared-run.ts'
 import { errnoOf } from './chunk-error.ts'
 
-const NAME = '.writing'
+export const MARKS_NAME = '.writing'
 /** Another one each time the system starts. */
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
@@ -28,6 +28,8 @@ const HEADER_BYTES = 64
 const ID_BYTES = 8
 /** Of a new list, so that it rarely grows. */
 const FIRST_SLOTS = 4096
+/** A longer list is none: so many chunks are not written in the time that they are kept. */
+const LIST_BYTES_MAX = 64 << 20
 /** What was written that long ago lies on the disk: Linux writes back after 30 s. */
 const KEPT_MS = 180_000
 
@@ -60,29 +62,34 @@ export class WriteMarks {
   }
 
   get #path(): string {
-    return `${this.#folder}${NAME}`
+    return `${this.#folder}${MARKS_NAME}`
   }
 
   /** Begins with what the last life left. A list that is none is made anew with the first mark. */
   async load(): Promise<void> {
     await this.#letGo()
     const bytes = await this.#contentsOf(this.#path)
-    if (bytes.length < HEADER_BYTES || !bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return
+    if (bytes.length < HEADER_BYTES || bytes.length > LIST_BYTES_MAX) return
+    if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return
     this.#isThere = true
-    this.#slots = Math.floor((bytes.length - HEADER_BYTES) / ID_BYTES)
     const stoppedIn = bytes.subarray(BOOT_POSITION, BOOT_POSITION + BOOT_BYTES)
     const wasStopped = stoppedIn.equals(await this.#bootId())
     const usedMs = this.#env.clock.monotonicMs()
-    for (let slot = this.#slots - 1; slot >= 0; slot--) {
-      const id = bytes.readBigUInt64BE(positionOf(slot))
-      const chunkId = Number(id)
-      if (id === 0n || !Number.isSafeInteger(chunkId) || this.#marks.has(chunkId)) this.#free.push(slot)
+    for (const chunkId of slotsIn(bytes)) {
+      const slot = this.#slots++
+      if (chunkId === 0 || this.#marks.has(chunkId)) this.#free.push(slot)
       else {
         this.#marks.set(chunkId, { slot, usedMs, durable: undefined })
         if (!wasStopped) this.#suspects.add(chunkId)
       }
     }
-    if (wasStopped) await this.#noteStop(Buffer.alloc(BOOT_BYTES)).catch(error => this.#complain(error))
+    await this.#takeOver(wasStopped).catch(error => this.#complain(error))
+  }
+
+  /** What the last life wrote last may be in memory only. */
+  async #takeOver(wasStopped: boolean): Promise<void> {
+    if (wasStopped) await this.#noteStop(Buffer.alloc(BOOT_BYTES))
+    if (this.#marks.size > 0) await this.#sync.run()
   }
 
   #contentsOf(path: string): Promise<Buffer> {
@@ -206,6 +213,15 @@ export class WriteMarks {
     this.#suspects.clear()
     await file?.close().catch(() => undefined)
   }
+}
+
+/** Chunk ids in a list, slot by slot; 0: free, or no id of a chunk. */
+export function slotsIn(list: Buffer): number[] {
+  const count = Math.max(0, Math.floor((list.length - HEADER_BYTES) / ID_BYTES))
+  return Array.from({ length: count }, (_, slot) => {
+    const chunkId = Number(list.readBigUInt64BE(positionOf(slot)))
+    return Number.isSafeInteger(chunkId) ? chunkId : 0
+  })
 }
 
 const positionOf = (slot: number) => HEADER_BYTES + slot * ID_BYTES

@@ -45,13 +45,19 @@ export function copyProblems(cluster: SimCluster, { chunks }: State, goal: numbe
   const problems: string[] = []
   const files = copyFiles(cluster)
   const good = new Map<number, number>()
+  for (const { chunkId, version } of files) {
+    const row = chunks.find(chunkId)
+    if (row !== 0 && chunks.version.get(row) === version) good.set(row, (good.get(row) ?? 0) + 1)
+  }
   for (const { chunkId, version, path, node } of files) {
     const row = chunks.find(chunkId)
+    // The last copy of a chunk without a file stays with it, whatever its version.
+    const mayBeOld = chunks.references.get(row) === 0 && !good.has(row)
     const where = `${node.host.address}:${path}`
     if (row === 0) problems.push(`${where} belongs to no chunk`)
-    else if (chunks.version.get(row) === version) good.set(row, (good.get(row) ?? 0) + 1)
-    // The last copy of a chunk without a file stays with it, whatever its version.
-    else if (chunks.references.get(row) > 0) problems.push(`${where}: not version ${chunks.version.get(row)}`)
+    else if (chunks.version.get(row) !== version && !mayBeOld) {
+      problems.push(`${where}: not version ${chunks.version.get(row)}`)
+    }
   }
   for (const row of chunks.rows()) {
     const copies = good.get(row) ?? 0

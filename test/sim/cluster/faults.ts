@@ -1,5 +1,6 @@
 // What goes wrong in a simulated cluster, and when: all of it from the seed.
 
+import { MARKS_NAME, slotsIn } from '../../../src/chunkserver/disks/write-marks.ts'
 import type { SimHost } from '../host.ts'
 import { areAlike, type CopyFile, copyFiles, copyProblems, isSound } from './chunk-copies.ts'
 import type { SimCluster } from './cluster.ts'
@@ -301,11 +302,9 @@ export class Faults {
 
 /** Whether the server has noted that it writes the chunk. */
 function isMarked({ node, chunkId }: CopyFile): boolean {
-  const path = `${node.folder}/.writing`
-  if (!node.host.disk.files(node.folder).includes(path)) return false
-  const list = node.host.disk.peek(path)
-  for (let at = 64; at + 8 <= list.length; at += 8) if (Number(list.readBigUInt64BE(at)) === chunkId) return true
-  return false
+  const path = `${node.folder}/${MARKS_NAME}`
+  const { disk } = node.host
+  return disk.files(node.folder).includes(path) && slotsIn(disk.peek(path)).includes(chunkId)
 }
 
 const isSameFile = (a: CopyFile, b: CopyFile) => a.node === b.node && a.path === b.path
