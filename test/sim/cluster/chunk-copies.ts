@@ -51,8 +51,8 @@ export function copyProblems(cluster: SimCluster, { chunks }: State, goal: numbe
   }
   for (const { chunkId, version, path, node } of files) {
     const row = chunks.find(chunkId)
-    // The last copy of a chunk without a file stays with it, whatever its version.
-    const mayBeOld = chunks.references.get(row) === 0 && !good.has(row)
+    // Of a chunk that no file is known for nothing goes for a week, whatever its version.
+    const mayBeOld = chunks.references.get(row) === 0 && chunks.lockedTo.get(row) !== 0
     const where = `${node.host.address}:${path}`
     if (row === 0) problems.push(`${where} belongs to no chunk`)
     else if (chunks.version.get(row) !== version && !mayBeOld) {
