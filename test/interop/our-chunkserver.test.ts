@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, whyNot } from './cluster.ts'
 import { installPackages } from './packages.ts'
-import { chunkCounts, differences, dropCaches, makeTree } from './tree.ts'
+import { chunkCounts, copyTree, differences, dropCaches, makeTree } from './tree.ts'
 
 const FILES = 10_100
 /** Enough where the tree is not what is tested. */
@@ -61,7 +61,7 @@ const combinations: [Kind, Kind[]][] = [
 for (const [master, servers] of combinations) {
   test(`a tree goes to ${servers.join(' and ')} chunkservers under the ${master} master and comes back`, { skip }, () =>
     withCluster(master, servers, FILES, async (_cluster, tree, copy) => {
-      execFileSync('cp', ['-a', tree, copy])
+      copyTree(tree, copy)
       dropCaches()
       assert.equal(differences(tree, copy), '')
     }),
@@ -74,7 +74,7 @@ for (const [first, second] of [
 ] as [Kind, Kind][]) {
   test(`what one chunkserver (${first}) stored, another (${second}) serves`, { skip }, () =>
     withCluster('real', [first], FILES, async (cluster, tree, copy) => {
-      execFileSync('cp', ['-a', tree, copy])
+      copyTree(tree, copy)
       await stop(cluster, 2, first)
       await start(cluster, 2, second)
       await sleep(4000)
@@ -86,7 +86,7 @@ for (const [first, second] of [
 
 test('copies that were on a lost server are made anew, by ours from a real one and the other way round', { skip }, () =>
   withCluster('our', ['our', 'real', 'our'], FEW_FILES, async (cluster, tree, copy) => {
-    execFileSync('cp', ['-a', tree, copy])
+    copyTree(tree, copy)
     await cluster.stopOurChunkserver(4, 'SIGKILL')
     const underGoal = () => chunkCounts(cluster.folder, [2, 3]).filter(count => count < 2).length
     assert.ok(underGoal() > 0)
@@ -102,7 +102,7 @@ test('copies that were on a lost server are made anew, by ours from a real one a
 
 test("the original's tool finds nothing wrong with our files", { skip }, () =>
   withCluster('real', ['our', 'our'], FEW_FILES, async ({ folder, mountPoint }, tree, copy) => {
-    execFileSync('cp', ['-a', tree, copy])
+    copyTree(tree, copy)
     const script = `
       mfsmakesnapshot tree snapshot
       for i in 100 200 300; do echo more >> snapshot/d0/f$i; done

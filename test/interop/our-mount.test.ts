@@ -19,7 +19,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, whyNot } from './cluster.ts'
 import { installPackages } from './packages.ts'
-import { chunkCounts, differences, dropCaches, makeTree } from './tree.ts'
+import { chunkCounts, copyTree, differences, dropCaches, makeTree } from './tree.ts'
 
 const skip = whyNot() ?? false
 const MIB = 1 << 20
@@ -61,7 +61,7 @@ for (const kinds of combinations) {
     withMount(kinds, async ({ folder, mountPoint }) => {
       const tree = join(folder, 'tree')
       makeTree(tree, 10_500)
-      execFileSync('cp', ['-a', tree, join(mountPoint, 'tree')])
+      copyTree(tree, join(mountPoint, 'tree'))
       dropCaches()
       assert.equal(differences(tree, join(mountPoint, 'tree')), '')
     }),

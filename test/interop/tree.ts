@@ -23,6 +23,22 @@ export function makeTree(root: string, files: number): void {
   utimesSync(at('d1/f1'), 1_000_000_000, 1_100_000_000)
 }
 
+/** Hard links stay: both names of the file are copied by the first. */
+const COPY = `
+mkdir "$1" || exit 1
+pids= failed=0
+for names in 'd0 [!d]*' 'd[1-9] d[1-2]?' 'd[3-4]?' 'd[5-6]?' 'd[7-9]?'; do
+  cp -a $names "$1" & pids="$pids $!"
+done
+for pid in $pids; do wait $pid || failed=1; done
+touch -r . "$1"
+exit $failed`
+
+/** Copies a tree of makeTree() with some programs at a time: each waits for disks most of its time. */
+export function copyTree(source: string, target: string): void {
+  execFileSync('sh', ['-c', COPY, 'copy', target], { cwd: source, env: { ...process.env, LC_ALL: 'C' } })
+}
+
 /** What rsync would still have to do; nothing when the trees are equal. */
 export function differences(source: string, target: string): string {
   const args = ['-aHc', '--delete', '--dry-run', '--itemize-changes', `${source}/`, `${target}/`]
