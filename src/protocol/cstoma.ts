@@ -65,6 +65,12 @@ export const labels = message(109, 'CSTOMA_LABELS', { mask: u32 })
  */
 export const writeCutShort = message(0x7010, 'CSTOMA_WRITE_CUT_SHORT', { chunkId: u64n, ip: u32 })
 
+/**
+ * Not in the original, told to masters of ours only, before the copies themselves: of these, what was written last may be
+ * missing, or they were deleted, for the power was lost.
+ */
+export const chunksUnsure = message(0x7011, 'CSTOMA_CHUNKS_UNSURE', { chunkIds: many(u64n) })
+
 /** Most commands are answered with the chunk and a status. */
 const answer = (code: number, name: string) => message(code, name, { chunkId: u64n, status: u8 })
 export const create = answer(111, 'CSTOMA_CREATE')

@@ -51,7 +51,7 @@ test('names, headers and sizes of real files are understood', () => {
 test('the contents of real files are read and checked', async () => {
   const disk = mkdtempSync(join(tmpdir(), 'elkfs-golden-'))
   const wrong = () => assert.fail('an error was reported')
-  const reports = { damaged: wrong, lost() {}, appeared() {}, ioError: wrong, spaceChanged() {} }
+  const reports = { damaged: wrong, lost() {}, unsure() {}, appeared() {}, ioError: wrong, spaceChanged() {} }
   const store = new ChunkStore(realEnv(silent), options, reports, noCounts())
   try {
     vectors.forEach(({ file }, i) => {

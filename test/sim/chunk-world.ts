@@ -102,6 +102,8 @@ export class LightServer {
   readonly contents = new Map<number, number>()
   /** Chunks that are on the disk, but broken. */
   readonly broken = new Set<number>()
+  /** Chunks that it does not vouch for: its power was lost. */
+  readonly unsure = new Set<number>()
   /** Chunks that it was told to delete, and still has. */
   readonly doomed = new Set<number>()
   link: ChunkServer | undefined
@@ -142,6 +144,7 @@ export class LightServer {
     link.isOurs = this.options.isOriginal !== true
     link.labels = this.options.labels ?? 0
     this.#tellSpace()
+    if (link.isOurs) manager.copiesUnsure(link, this.unsure)
     if (this.options.isEarly) return this.#foretell(link)
     const chunks = [...this.disk]
     const tell = (from: number) => {

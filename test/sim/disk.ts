@@ -48,6 +48,10 @@ class SimInode {
     this.#resize(size)
   }
 
+  get isSynced(): boolean {
+    return this.#pending.length === 0
+  }
+
   sync(): void {
     this.#pending = []
   }
@@ -205,6 +209,11 @@ export class SimDisk implements Disk {
     this.#recount()
   }
 
+  /** Nothing of what was written to the file since its last sync has come to the disk yet, and the power goes now. */
+  revert(path: string): void {
+    this.#inode(path).lose(this.#scheduler, 'everything')
+  }
+
   /** Flips one bit of a file, on disk and in every cache: for tests of checksums. */
   flipBit(path: string, bit: number): void {
     this.#inode(path).flip(bit)
@@ -229,6 +238,11 @@ export class SimDisk implements Disk {
     for (const names of [this.#names, this.#durableNames]) names.set(path, inode)
     this.#folders.get(folderOf(path))?.add(nameOf(path))
     this.#recount()
+  }
+
+  /** Whether a loss of power takes nothing of what the file holds. */
+  isSynced(path: string): boolean {
+    return this.#names.get(path)?.isSynced ?? true
   }
 
   get usedBytes(): number {

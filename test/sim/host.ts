@@ -7,6 +7,8 @@ import type { Scheduler } from './scheduler.ts'
 
 const EPOCH_MS = 1_700_000_000_000
 const MESSAGES_KEPT = 400
+/** Another one each time the system starts. */
+const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 export class SimHost {
   readonly address: string
@@ -19,12 +21,18 @@ export class SimHost {
   onMessage: ((text: string) => void) | undefined
   /** Raised at every crash: what an earlier life started never runs again. */
   #life = 0
+  #boots = 0
 
   constructor(scheduler: Scheduler, network: SimNetwork, address: string) {
     this.#scheduler = scheduler
     this.#network = network
     this.address = address
     this.disk = new SimDisk(scheduler)
+    this.#boot()
+  }
+
+  #boot(): void {
+    this.disk.plant(BOOT_ID, Buffer.from(`boot ${this.#boots++}`.padEnd(36, '.')))
   }
 
   /** The doors for a program that starts now. They go dead with the next crash. */
@@ -59,6 +67,7 @@ export class SimHost {
     this.disk.abandon(loss === 'everything' ? 'nothing' : 'chance')
     this.#network.cutHost(this.address, false)
     this.disk.powerCut(loss)
+    this.#boot()
   }
 
   /** Helpers are programs of this host like any other, and end with the one that started them. */

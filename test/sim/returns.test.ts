@@ -1,5 +1,5 @@
-// Servers that lost their power, and with it what was written shortly before: their copies count again only when they are as
-// those that stayed.
+// Servers that lost their power, and with it what was written shortly before: the copies that they do not vouch for count
+// again only when they are as others.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as cltocs from '../../src/protocol/cltocs.ts'
@@ -11,18 +11,19 @@ const CHUNK = 1
 const AWAY_MS = 5000
 const SAW_LOSS = /lacks what was written before it left: its copy is replaced/
 
-/** A chunk of two copies, written twice, and the servers that have it. */
-async function written() {
-  const world = await new ChunkWorld(1, Array(2).fill({ room: 1000 })).begin()
-  const inode = world.makeFile('f', 2)
+/** A chunk with a copy on each server, written twice. */
+async function written(servers = 2) {
+  const world = await new ChunkWorld(1, Array(servers).fill({ room: 1000 })).begin()
+  const inode = world.makeFile('f', servers)
   for (let i = 0; i < 2; i++) assert.equal((await world.written(inode, 0)).status, Status.OK)
-  const [one, two] = world.servers.filter(({ disk }) => disk.has(CHUNK)) as [LightServer, LightServer]
-  return { world, inode, one, two }
+  const [one, two, three] = world.servers as [LightServer, LightServer, LightServer]
+  return { world, inode, one, two, three }
 }
 
-/** The server stops, and forgets the last write if its power was cut. */
+/** The power of the server is cut. @param lost whether the last write is gone with it */
 function stop(server: LightServer, lost: boolean): void {
   server.stop()
+  server.unsure.add(CHUNK)
   if (lost) server.contents.set(CHUNK, 1)
 }
 
@@ -76,10 +77,9 @@ test('a copy that lacks nothing counts again at once, and no other one is made',
   assert.doesNotMatch(world.messages.join('\n'), SAW_LOSS)
 })
 
-for (const [why, prepare] of Object.entries<(world: ChunkWorld, server: LightServer) => Promise<void>>({
-  'its server was stopped in order': async (world, server) => world.manager.serverStops(server.link as never),
-  'it was written long ago': world => world.scheduler.run(200_000),
-  'servers are of the original': async world => {
+for (const [why, prepare] of Object.entries<(world: ChunkWorld, server: LightServer) => void>({
+  'its server vouches for it': (_world, server) => server.unsure.clear(),
+  'servers are of the original': world => {
     for (const { link } of world.servers) if (link) link.isOurs = false
     for (const { options } of world.servers) options.isOriginal = true
   },
@@ -87,10 +87,12 @@ for (const [why, prepare] of Object.entries<(world: ChunkWorld, server: LightSer
   test(`a copy is taken as it is where ${why}`, async () => {
     const { world, one, two } = await written()
     const asked: number[] = []
-    await prepare(world, one)
-    await away(world, one, false)
-    const send = (one.link as unknown as { send: (packet: Buffer) => void }).send
+    stop(one, false)
+    prepare(world, one)
+    await world.scheduler.run(AWAY_MS)
+    one.start()
     for (const server of [one, two]) {
+      const { send } = server.link as unknown as { send: (packet: Buffer) => void }
       Object.assign(server.link as object, {
         send: (packet: Buffer) => {
           asked.push(packet.readUInt32BE(0))
@@ -103,16 +105,48 @@ for (const [why, prepare] of Object.entries<(world: ChunkWorld, server: LightSer
   })
 }
 
-test('where both servers were away nobody knows which copy is right, and none is deleted', async () => {
-  const { world, one, two } = await written()
-  stop(one, true)
-  stop(two, false)
+test('where all servers lost their power all copies are the same in the end', async () => {
+  for (const oneLost of [true, false]) {
+    const { world, inode, one, two } = await written()
+    stop(one, oneLost)
+    stop(two, !oneLost)
+    const left = oneLost ? 1 : 2
+    world.contents.set(CHUNK, left)
+    await world.scheduler.run(AWAY_MS)
+    one.start()
+    await world.scheduler.run(2000)
+    assert.deepEqual(readers(world, inode), [one.ip])
+    two.start()
+    await world.untilQuiet(600)
+    assert.deepEqual([contentsOf(world), world.deletions], [[left, left], 1])
+  }
+})
+
+test('a copy that is vouched for and comes last is the measure of those before it', async () => {
+  const { world, inode, one, two, three } = await written(3)
+  for (const server of [one, two]) stop(server, true)
+  three.stop()
   await world.scheduler.run(AWAY_MS)
-  one.start()
-  await world.scheduler.run(2000)
-  two.start()
+  for (const server of [one, two]) {
+    server.start()
+    await world.scheduler.run(1000)
+  }
+  assert.equal(readers(world, inode).length, 2)
+  three.start()
+  await world.scheduler.until(() => readers(world, inode).includes(three.ip), 1000, 'it')
+  assert.deepEqual(readers(world, inode), [three.ip])
   await world.untilQuiet(600)
-  assert.deepEqual([contentsOf(world), world.deletions], [[1, 2], 0])
+  assert.deepEqual(contentsOf(world), [2, 2, 2])
+})
+
+test('a copy that is told to the next master in advance is compared like others', async () => {
+  const { world, inode, one, two } = await written()
+  one.options.isEarly = true
+  await away(world, one, true)
+  await world.scheduler.run(1)
+  assert.deepEqual(readers(world, inode), [two.ip])
+  await assertWhole(world)
+  assert.match(world.messages.join('\n'), SAW_LOSS)
 })
 
 test('where the copy that stayed is lost meanwhile the other one counts', async () => {
@@ -181,6 +215,7 @@ test('very many copies come back, some of them in the middle of writes, and all 
   const [one] = world.servers as [LightServer]
   const before = world.copies
   one.stop()
+  for (const chunkId of one.disk.keys()) one.unsure.add(chunkId)
   await world.scheduler.run(500)
   one.start()
   await world.scheduler.run(5000)
@@ -247,7 +282,9 @@ async function cuts(seed: number): Promise<number> {
     await live(scheduler.between(500, 20_000))
     const server = servers[scheduler.between(0, SERVERS - 1)] as LightServer
     server.stop()
+    server.unsure.clear()
     for (const [chunkId, content] of server.contents) {
+      server.unsure.add(chunkId)
       const isYoung = scheduler.nowMs - (writtenMs.get(chunkId) ?? 0) < WRITTEN_BACK_MS
       if (!isYoung || content < 2 || scheduler.between(0, 2) === 0) continue
       server.contents.set(chunkId, content - 1)

@@ -46,6 +46,7 @@ export class StoreMachine {
     const reports: StoreReports = {
       damaged: chunkId => void heard.push(`damaged ${chunkId}`),
       lost: chunkIds => void (chunkIds.length > 0 && heard.push(`lost ${chunkIds.join(' ')}`)),
+      unsure: chunkIds => void (chunkIds.length > 0 && heard.push(`unsure ${chunkIds.join(' ')}`)),
       appeared: chunks => void (chunks.length > 0 && heard.push(`new ${chunks.map(c => `${c.chunkId}v${c.version}`)}`)),
       ioError: () => void heard.push('error'),
       spaceChanged: () => {},

@@ -46,6 +46,8 @@ export interface StoreOptions extends FolderOptions {
 export interface StoreReports {
   damaged(chunkId: number): void
   lost(chunkIds: number[]): void
+  /** Copies that are told next, and may lack what was written last. */
+  unsure(chunkIds: number[]): void
   appeared(chunks: { chunkId: number; version: number }[]): void
   ioError(): void
   spaceChanged(): void
@@ -168,6 +170,7 @@ export class ChunkStore {
       if (folder.state === 'scanning') this.#markDamaged(folder, `scan failed (${errnoOf(error) ?? error})`)
       return
     } finally {
+      this.#reports.unsure([...folder.marks.unsure])
       this.#reports.appeared(found)
       this.#reports.spaceChanged()
     }
@@ -272,6 +275,11 @@ export class ChunkStore {
   *damagedChunks(): Generator<number> {
     if (this.table.damagedCount === 0) return
     for (const row of this.table.rows()) if (this.table.isDamaged(row)) yield this.table.id(row)
+  }
+
+  /** Chunks that may lack what was written last, or be there although they were deleted, since the power was lost. */
+  *unsureChunks(): Generator<number> {
+    for (const { marks } of this.liveFolders) yield* marks.unsure
   }
 
   space(): Space {
@@ -426,7 +434,7 @@ export class ChunkStore {
       try {
         const { size } = await file.stat()
         const isSuspect = folder.marks.isSuspect(chunkId)
-        const layout = layoutOf(size) ?? (await (isSuspect ? this.#fillTail(file, size) : this.#cutTail(file, size)))
+        const layout = await (isSuspect ? this.#layoutAfterCrash(file, size) : this.#layoutOf(file, size))
         if (!layout) throw new ChunkError(Status.NOCHUNK, chunkId)
         const head = Buffer.allocUnsafeSlow(layout.headerBytes + TABLE_BYTES)
         if (file.readNow(head, 0) < head.length && (await file.read(head, 0)) < head.length) {
@@ -452,6 +460,21 @@ export class ChunkStore {
       const missing = errnoOf(error) === 'ENOENT' && fresh
       throw this.#failed(chunkId, folder, error, missing ? Status.NOCHUNK : Status.IO)
     }
+  }
+
+  #layoutOf(file: DiskFile, size: number): Layout | undefined | Promise<Layout | undefined> {
+    return layoutOf(size) ?? this.#cutTail(file, size)
+  }
+
+  /** A file that lost its end may have the size of one with a short header; where that has its first CRC are zeros then. */
+  async #layoutAfterCrash(file: DiskFile, size: number): Promise<Layout | undefined> {
+    const layout = layoutOf(size)
+    if (!layout || layout.headerBytes === newLayout.headerBytes || layout.blockCount === 0) {
+      return layout ?? this.#fillTail(file, size)
+    }
+    const firstCrc = Buffer.alloc(4)
+    await file.read(firstCrc, layout.headerBytes)
+    return firstCrc.readUInt32BE() === 0 ? this.#fillTail(file, size) : layout
   }
 
   /**
@@ -621,9 +644,13 @@ export class ChunkStore {
 
   /** Blocks of the chunk are going to change. Where nothing of it is on the disk nothing can be lost. */
   #announce(open: OpenChunk): Promise<void> | undefined {
-    if (open.isNew && !this.options.sync) return undefined
+    const { marks } = this.#folderOf(open.row)
+    if (open.isNew && !this.options.sync) {
+      marks.markSoon(open.chunkId)
+      return undefined
+    }
     open.isNew = false
-    return this.#folderOf(open.row).marks.mark(open.chunkId)
+    return marks.mark(open.chunkId)
   }
 
   async #write(open: OpenChunk, pieces: readonly BlockPiece[], options: WriteOptions): Promise<WriteResult> {
@@ -660,6 +687,7 @@ export class ChunkStore {
     try {
       if (!isAnnounced) await folder.marks.mark(chunkId)
       await this.#putOnDisk(open, folder)
+      folder.marks.settled(chunkId)
     } catch (error) {
       throw open.gone ? new ChunkError(Status.NOCHUNK, chunkId, { cause: error }) : this.#failed(chunkId, folder, error)
     }
@@ -879,6 +907,7 @@ export class ChunkStore {
     const action = async () => {
       if (this.table.find(chunkId) !== row) throw new ChunkError(Status.NOCHUNK, chunkId)
       const folder = this.#folderOf(row)
+      folder.marks.markSoon(chunkId)
       try {
         await folder.disk.unlink(this.#pathOf(row))
       } catch (error) {

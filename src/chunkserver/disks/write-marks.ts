@@ -6,9 +6,14 @@
 // before anything changes in a chunk of which something may have been synced. At the next start blocks of the chunks in
 // the list get the CRC of what lies there: what was synced is as it was, and of what was not there may be some or nothing.
 //
-//   0    signature "ELKMARKS"
+// With the power goes, besides, what was written and not synced, and what was deleted may be there again. So chunks are in
+// the list, too, that are new or were deleted, only not at once: nobody waits for it, and the system keeps such changes in
+// memory for longer. After a loss of power the copies of all chunks in the list are told to the master as unsure.
+//
+//   0    signature "ELKMARK2"
 //   8    id of the boot of the system (36 characters) when the server was stopped in order, zeros otherwise
-//   64   chunk ids:64, big endian; 0: free
+//   44   id of the boot of the system that the list was last used in
+//   128  chunk ids:64, big endian; 0: free
 //
 // A server that was stopped left nothing in the middle, and the system has it until it ends itself. The list is a help and
 // no more: where it cannot be written chunks are written without it.
@@ -21,22 +26,25 @@ export const MARKS_NAME = '.writing'
 /** Another one each time the system starts. */
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
-const SIGNATURE = Buffer.from('ELKMARKS', 'latin1')
-const BOOT_POSITION = 8
+const SIGNATURE = Buffer.from('ELKMARK2', 'latin1')
 const BOOT_BYTES = 36
-const HEADER_BYTES = 64
+const STOP_POSITION = 8
+const USE_POSITION = 44
+const HEADER_BYTES = 128
 const ID_BYTES = 8
 /** Of a new list, so that it rarely grows. */
 const FIRST_SLOTS = 4096
+const NOTHING = Buffer.alloc(0)
 /** A longer list is none: so many chunks are not written in the time that they are kept. */
 const LIST_BYTES_MAX = 64 << 20
 /** What was written that long ago lies on the disk: Linux writes back after 30 s. */
 const KEPT_MS = 180_000
 
 interface Mark {
-  readonly slot: number
+  /** Undefined as long as the mark is nowhere but here. */
+  slot: number | undefined
   usedMs: number
-  /** Undefined once the mark is on the disk. */
+  /** Undefined once the mark is on the disk, and before it is put there. */
   durable: Promise<void> | undefined
 }
 
@@ -47,8 +55,14 @@ export class WriteMarks {
   readonly #marks = new Map<number, Mark>()
   /** Chunks that a life before this one was writing, and whose blocks have not been looked at since. */
   readonly #suspects = new Set<number>()
-  #free: number[] = []
+  /** Chunks that may lack what was written last, or be there although they were deleted: the power was gone. */
+  readonly #unsure = new Set<number>()
+  /** When the chunks that are unsure are no more so: undefined when there are none. */
+  #unsureUntilMs: number | undefined
+  /** The ids, slot by slot, as they are in the file or are about to be. */
+  #list: Buffer = NOTHING
   #slots = 0
+  #free: number[] = []
   #isThere = false
   #file: Promise<DiskFile> | undefined
   #hasComplained = false
@@ -72,15 +86,19 @@ export class WriteMarks {
     if (bytes.length < HEADER_BYTES || bytes.length > LIST_BYTES_MAX) return
     if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return
     this.#isThere = true
-    const stoppedIn = bytes.subarray(BOOT_POSITION, BOOT_POSITION + BOOT_BYTES)
-    const wasStopped = stoppedIn.equals(await this.#bootId())
-    const usedMs = this.#env.clock.monotonicMs()
+    const bootId = await this.#bootId()
+    const wasStopped = isOfBoot(bytes, STOP_POSITION, bootId)
+    const hadPower = wasStopped || isOfBoot(bytes, USE_POSITION, bootId)
+    const nowMs = this.#env.clock.monotonicMs()
+    if (!hadPower) this.#unsureUntilMs = nowMs + KEPT_MS
+    this.#list = bytes.subarray(HEADER_BYTES)
     for (const chunkId of slotsIn(bytes)) {
       const slot = this.#slots++
       if (chunkId === 0 || this.#marks.has(chunkId)) this.#free.push(slot)
       else {
-        this.#marks.set(chunkId, { slot, usedMs, durable: undefined })
+        this.#marks.set(chunkId, { slot, usedMs: nowMs, durable: undefined })
         if (!wasStopped) this.#suspects.add(chunkId)
+        if (!hadPower) this.#unsure.add(chunkId)
       }
     }
     await this.#takeOver(wasStopped).catch(error => this.#complain(error))
@@ -88,7 +106,7 @@ export class WriteMarks {
 
   /** What the last life wrote last may be in memory only. */
   async #takeOver(wasStopped: boolean): Promise<void> {
-    if (wasStopped) await this.#noteStop(Buffer.alloc(BOOT_BYTES))
+    if (wasStopped) await (await this.#opened()).write(Buffer.alloc(BOOT_BYTES), STOP_POSITION)
     if (this.#marks.size > 0) await this.#sync.run()
   }
 
@@ -102,13 +120,16 @@ export class WriteMarks {
     return (await this.#contentsOf(BOOT_ID)).subarray(0, BOOT_BYTES)
   }
 
-  async #noteStop(bootId: Buffer): Promise<void> {
-    await (await this.#opened()).write(bootId, BOOT_POSITION)
+  /** Forgets what it knows of the last life where the chunk is not in this folder any more. */
+  keepOnly(isHere: (chunkId: number) => boolean): void {
+    for (const set of [this.#suspects, this.#unsure]) {
+      for (const chunkId of set) if (!isHere(chunkId)) set.delete(chunkId)
+    }
   }
 
-  /** Forgets suspects that are not in this folder any more. */
-  keepOnly(isHere: (chunkId: number) => boolean): void {
-    for (const chunkId of this.#suspects) if (!isHere(chunkId)) this.#suspects.delete(chunkId)
+  /** Chunks that may not be what they were before the power was lost, as long as that is of use. */
+  get unsure(): Iterable<number> {
+    return this.#unsure
   }
 
   /** Whether blocks of the chunk may lack their CRCs since a crash. */
@@ -123,41 +144,114 @@ export class WriteMarks {
 
   /** The chunk is going to be changed, when this is done. @returns undefined: now */
   mark(chunkId: number): Promise<void> | undefined {
-    const usedMs = this.#env.clock.monotonicMs()
-    const known = this.#marks.get(chunkId)
-    if (known) {
-      known.usedMs = usedMs
-      return known.durable
-    }
-    const mark: Mark = { slot: this.#free.pop() ?? this.#slots++, usedMs, durable: undefined }
+    // Who changes it knows that it is good.
+    this.#unsure.delete(chunkId)
+    const mark = this.#used(chunkId)
+    if (mark.slot !== undefined) return mark.durable
+    const slot = this.#take(chunkId, mark)
+    return this.#keep([mark], slot, slot + 1)
+  }
+
+  /** The chunk is new, or is deleted: puts it into the list soon. */
+  markSoon(chunkId: number): void {
+    this.#used(chunkId)
+  }
+
+  /** All of a new chunk is on the disk: it need not be in the list, if it is not there yet. */
+  settled(chunkId: number): void {
+    if (this.#marks.get(chunkId)?.slot === undefined) this.#marks.delete(chunkId)
+  }
+
+  #used(chunkId: number): Mark {
+    const mark = this.#marks.get(chunkId) ?? { slot: undefined, usedMs: 0, durable: undefined }
+    mark.usedMs = this.#env.clock.monotonicMs()
     this.#marks.set(chunkId, mark)
-    mark.durable = this.#put(mark.slot, chunkId)
+    return mark
+  }
+
+  #take(chunkId: number, mark: Mark): number {
+    const slot = this.#free.pop() ?? this.#slots++
+    mark.slot = slot
+    this.#set(slot, chunkId)
+    return slot
+  }
+
+  #set(slot: number, chunkId: number): void {
+    const end = (slot + 1) * ID_BYTES
+    if (end > this.#list.length) {
+      const longer = Buffer.alloc(Math.max(end, 2 * this.#list.length, FIRST_SLOTS * ID_BYTES))
+      this.#list.copy(longer)
+      this.#list = longer
+    }
+    this.#list.writeBigUInt64BE(BigInt(chunkId), slot * ID_BYTES)
+  }
+
+  /** Puts marks on the disk that are in these slots. */
+  #keep(marks: readonly Mark[], from: number, to: number): Promise<void> {
+    const durable = this.#write(from, to)
       .then(() => this.#sync.run())
       .catch(error => this.#complain(error))
       .then(() => {
-        mark.durable = undefined
+        for (const mark of marks) mark.durable = undefined
       })
-    return mark.durable
+    for (const mark of marks) mark.durable = durable
+    return durable
   }
 
-  /** Once a second: forgets chunks that nobody has written for long. */
+  async #write(from: number, to: number): Promise<void> {
+    await (await this.#opened()).write(this.#list.subarray(from * ID_BYTES, to * ID_BYTES), positionOf(from))
+  }
+
+  /** Once a second: puts on the disk what can wait so long, and forgets chunks that nobody has written for long. */
   tick(): void {
-    const since = this.#env.clock.monotonicMs() - KEPT_MS
-    const free = this.#free
-    for (const [chunkId, { slot, usedMs, durable }] of this.#marks) {
-      if (usedMs > since || durable || this.#suspects.has(chunkId)) continue
-      this.#marks.delete(chunkId)
-      // Where that is lost the chunk is looked at once in vain.
-      void this.#put(slot, 0)
-        .catch(() => undefined)
-        .then(() => free.push(slot))
-    }
+    const nowMs = this.#env.clock.monotonicMs()
+    if (this.#unsureUntilMs !== undefined && nowMs > this.#unsureUntilMs) void this.#trust()
+    this.#forgetOld(nowMs - KEPT_MS)
+    void this.#keepNew()
   }
 
-  async #put(slot: number, chunkId: number): Promise<void> {
-    const bytes = Buffer.alloc(ID_BYTES)
-    bytes.writeBigUInt64BE(BigInt(chunkId))
-    await (await this.#opened()).write(bytes, positionOf(slot))
+  /** Where that is lost chunks are looked at once in vain. */
+  #forgetOld(beforeMs: number): void {
+    const slots: number[] = []
+    let [from, to] = [Number.POSITIVE_INFINITY, 0]
+    for (const [chunkId, { slot, usedMs, durable }] of this.#marks) {
+      if (slot === undefined || usedMs >= beforeMs || durable || this.#suspects.has(chunkId)) continue
+      this.#marks.delete(chunkId)
+      this.#set(slot, 0)
+      slots.push(slot)
+      from = Math.min(from, slot)
+      to = Math.max(to, slot + 1)
+    }
+    if (slots.length === 0) return
+    void this.#write(from, to)
+      .catch(() => undefined)
+      .then(() => {
+        for (const slot of slots) this.#free.push(slot)
+      })
+  }
+
+  #keepNew(): Promise<void> | undefined {
+    const marks: Mark[] = []
+    let [from, to] = [Number.POSITIVE_INFINITY, 0]
+    for (const [chunkId, mark] of this.#marks) {
+      if (mark.slot !== undefined) continue
+      const slot = this.#take(chunkId, mark)
+      marks.push(mark)
+      from = Math.min(from, slot)
+      to = Math.max(to, slot + 1)
+    }
+    return marks.length > 0 ? this.#keep(marks, from, to) : undefined
+  }
+
+  /** Until then a life that is killed, or stopped, leaves to the next one what it had to tell the master. */
+  async #trust(): Promise<void> {
+    this.#unsureUntilMs = undefined
+    this.#unsure.clear()
+    try {
+      await (await this.#opened()).write(await this.#bootId(), USE_POSITION)
+    } catch (error) {
+      this.#complain(error)
+    }
   }
 
   #opened(): Promise<DiskFile> {
@@ -174,7 +268,7 @@ export class WriteMarks {
     const file = await disk.open(this.#path, 'w+')
     try {
       const empty = Buffer.alloc(HEADER_BYTES + FIRST_SLOTS * ID_BYTES)
-      SIGNATURE.copy(empty)
+      beginningIn(await this.#bootId()).copy(empty)
       await file.write(empty, 0)
       await file.sync()
       await disk.syncFolder(this.#folder.slice(0, -1) || '/')
@@ -196,24 +290,45 @@ export class WriteMarks {
 
   /** @param isAtRest the server is being stopped, and nothing is in the middle */
   async close(isAtRest: boolean): Promise<void> {
+    if (isAtRest) await this.#noteStop()
+    await this.#letGo()
+  }
+
+  async #noteStop(): Promise<void> {
+    // The power may be lost shortly after the end.
+    await this.#keepNew()
     const bootId = await this.#bootId()
     // Chunks that nobody has looked at since a crash may still lack something.
-    const isClean = isAtRest && this.#isThere && this.#suspects.size === 0 && bootId.length === BOOT_BYTES
-    if (isClean) await this.#noteStop(bootId).catch(() => undefined)
-    await this.#letGo()
+    const isMended = this.#suspects.size === 0 && this.#unsureUntilMs === undefined
+    if (!isMended || !this.#isThere || bootId.length !== BOOT_BYTES) return
+    await this.#file?.then(file => file.write(bootId, STOP_POSITION)).catch(() => undefined)
   }
 
   async #letGo(): Promise<void> {
     const file = await this.#file?.catch(() => undefined)
     this.#file = undefined
     this.#isThere = false
+    this.#list = NOTHING
     this.#slots = 0
     this.#free = []
     this.#marks.clear()
     this.#suspects.clear()
+    this.#unsure.clear()
+    this.#unsureUntilMs = undefined
     await file?.close().catch(() => undefined)
   }
 }
+
+/** The beginning of a list that is in use. */
+function beginningIn(bootId: Buffer): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES)
+  SIGNATURE.copy(bytes)
+  bootId.copy(bytes, USE_POSITION)
+  return bytes
+}
+
+const isOfBoot = (list: Buffer, position: number, bootId: Buffer) =>
+  bootId.length === BOOT_BYTES && list.subarray(position, position + BOOT_BYTES).equals(bootId)
 
 /** Chunk ids in a list, slot by slot; 0: free, or no id of a chunk. */
 export function slotsIn(list: Buffer): number[] {

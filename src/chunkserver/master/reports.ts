@@ -4,6 +4,8 @@ import * as cstoma from '../../protocol/cstoma.ts'
 import type { StoreReports } from '../disks/chunk-store.ts'
 
 const ENTRIES_MAX = 25_000
+/** What the original does not know. */
+const ONLY_OURS: readonly Report['kind'][] = ['cutShort', 'unsure']
 /** I/O errors that are told one by one; more say nothing new. */
 const ERRORS_MAX = 1000
 
@@ -11,6 +13,7 @@ type Report =
   | { kind: 'damaged'; chunkIds: number[] }
   | { kind: 'lost'; chunkIds: number[] }
   | { kind: 'cutShort'; chunkId: number; ip: number }
+  | { kind: 'unsure'; chunkIds: number[] }
   | { kind: 'new'; chunks: { chunkId: number; version: number }[] }
 
 export class Reports implements StoreReports {
@@ -35,6 +38,14 @@ export class Reports implements StoreReports {
   lost(chunkIds: number[]): void {
     for (let i = 0; i < chunkIds.length; i += ENTRIES_MAX) {
       this.#queue.push({ kind: 'lost', chunkIds: chunkIds.slice(i, i + ENTRIES_MAX) })
+    }
+    this.#wake()
+  }
+
+  /** Only masters of ours hear of it. */
+  unsure(chunkIds: number[]): void {
+    for (let i = 0; i < chunkIds.length; i += ENTRIES_MAX) {
+      this.#queue.push({ kind: 'unsure', chunkIds: chunkIds.slice(i, i + ENTRIES_MAX) })
     }
     this.#wake()
   }
@@ -68,7 +79,7 @@ export class Reports implements StoreReports {
 
   /** Everything so far, as packets. @param toOurs for a master of ours, not of the original */
   take(toOurs: boolean): Buffer[] {
-    const packets = this.#queue.filter(({ kind }) => toOurs || kind !== 'cutShort').map(encoded)
+    const packets = this.#queue.filter(({ kind }) => toOurs || !ONLY_OURS.includes(kind)).map(encoded)
     for (let i = 0; i < this.#errors; i++) packets.unshift(cstoma.errorOccurred.encode({}))
     this.#queue = []
     this.#errors = 0
@@ -84,6 +95,8 @@ function encoded(report: Report): Buffer {
       return cstoma.chunkLost.encode(report)
     case 'cutShort':
       return cstoma.writeCutShort.encode(report)
+    case 'unsure':
+      return cstoma.chunksUnsure.encode(report)
     case 'new':
       return cstoma.chunkNew.encode(report)
   }

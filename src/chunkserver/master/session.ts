@@ -388,6 +388,7 @@ export class Session {
     const { reports, store } = this.#services
     this.#sendChanges(Number.POSITIVE_INFINITY)
     this.#changes = undefined
+    this.#sendUnsure()
     this.sendLabels()
     this.#send(cstoma.space.encode(store.space()))
     reports.forget()
@@ -398,9 +399,17 @@ export class Session {
 
   #beginList(): void {
     this.state = 'listing'
+    if (this.#isOurs) this.#sendUnsure()
     this.#chunks = this.#services.store.entries()
     this.#sendChunks()
     for (const { type, payload } of this.#early.splice(0)) this.#onPacket(type, payload)
+  }
+
+  #sendUnsure(): void {
+    const chunkIds = [...this.#services.store.unsureChunks()]
+    for (let i = 0; i < chunkIds.length; i += CHANGES_MAX) {
+      this.#send(cstoma.chunksUnsure.encode({ chunkIds: chunkIds.slice(i, i + CHANGES_MAX) }))
+    }
   }
 
   /** The next part of the list; after the last one the registration ends. */

@@ -115,7 +115,10 @@ export class ChunkManager implements ChunkService {
     const departures = new Departures(env.clock)
     this.#departures = departures
     const isBusy = (row: number) => operations.isBusy(row) || abandoned.isSettling(row)
-    const versions = { log: env.log, ledger, servers, copies, operations, aftermath: this.#aftermath }
+    const versions = {
+      ...{ log: env.log, ledger, servers, copies, operations, aftermath: this.#aftermath },
+      isSure: (server: ChunkServer, chunkId: ChunkId) => returns.isSure(server, chunkId),
+    }
     const fix = (row: number) => fixVersion(versions, row)
     const rules = {
       writeLimits: options.writeReplicationLimits,
@@ -269,7 +272,6 @@ export class ChunkManager implements ChunkService {
   /** The server announces that it is being stopped. */
   serverStops(server: ChunkServer): void {
     this.#list.stopsInOrder(server)
-    this.#returns.stops(server)
   }
 
   /** What is known of servers may make other work possible, or needed. */
@@ -351,6 +353,11 @@ export class ChunkManager implements ChunkService {
   copiesReported(server: ChunkServer, copies: Iterable<ToldCopy>): void {
     this.#servers.toldChunks(server)
     for (const { chunkId, version } of copies) this.#reports.told(server, chunkId, version)
+  }
+
+  /** It does not vouch for copies that it tells next. */
+  copiesUnsure(server: ChunkServer, chunkIds: Iterable<ChunkId>): void {
+    this.#returns.unsure(server, chunkIds)
   }
 
   copyLost(server: ChunkServer, chunkId: ChunkId): void {
@@ -463,7 +470,6 @@ export class ChunkManager implements ChunkService {
     this.#replications.tick()
     const settled = this.#servers.settle()
     for (const { id } of settled) {
-      this.#returns.toldAll(id)
       if (this.#servers.bury(id)) this.#sweep.startGone()
     }
     this.#list.tick()
@@ -524,7 +530,9 @@ export class ChunkManager implements ChunkService {
   }
 
   versionRepaired(row: number): void {
-    this.#copies.adoptVersion(row, this.#ledger.state.chunks.version.get(row))
+    const { chunks } = this.#ledger.state
+    const isSure = (server: ChunkServer) => this.#returns.isSure(server, chunks.id(row))
+    this.#copies.adoptVersion(row, chunks.version.get(row), isSure)
   }
 
   describe(inode: Inode, index: number): Buffer {

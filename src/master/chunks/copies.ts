@@ -237,11 +237,16 @@ export class Copies {
     return this.present(row).filter(copy => this.state(copy) === state && this.ownVersion(copy) === version)
   }
 
-  /** Copies of a wrong version become good when it turns out to be the right one; doubtful ones if there are no others. */
-  adoptVersion(row: number, version: number): void {
+  /**
+   * Copies of a wrong version become good when it turns out to be the right one; doubtful ones if there are no others.
+   *
+   * @param isSure whether a server vouches for its copy: of those for which none does only one counts, for they may differ
+   */
+  adoptVersion(row: number, version: number, isSure: (server: ChunkServer) => boolean = () => true): void {
     const certain = this.ofVersion(row, version, CopyState.WRONG_VERSION)
-    const adopted = certain.length > 0 ? certain : this.ofVersion(row, version, CopyState.DOUBTFUL)
-    for (const copy of adopted) this.setState(row, copy, CopyState.VALID)
+    const right = certain.length > 0 ? certain : this.ofVersion(row, version, CopyState.DOUBTFUL)
+    const sure = right.filter(copy => isSure(this.server(copy)))
+    for (const copy of sure.length > 0 ? sure : right.slice(0, 1)) this.setState(row, copy, CopyState.VALID)
     this.unsettle(row)
   }
 

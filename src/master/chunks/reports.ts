@@ -56,6 +56,7 @@ export class Reports {
     copies.unsettle(row)
     if (isDoubtful) returns.doubt(row, chunkId, server)
     else this.#parts.arrived(row)
+    if (state === CopyState.VALID) returns.arrived(row, chunkId, server)
   }
 
   lost(server: ChunkServer, chunkId: ChunkId): void {

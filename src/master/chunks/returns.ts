@@ -1,13 +1,11 @@
-// Servers that come back. One that lost its power has lost what was written shortly before and was not on its disk yet, and
-// its copies look as good as before: they have the right version. A copy that it had deleted may be there again, too. So
-// whatever it has of a chunk that was written while, or not long before, it left is compared with a copy that stayed, and
-// counts again when both are the same. The original takes it for good. Where none has stayed nobody knows which is right,
-// and all are taken for good.
+// Servers that come back after a loss of power. What was written shortly before and was not on the disk yet is lost with it,
+// and a copy that had been deleted may be there again; both look as good as before: they have the right version. The
+// server knows which they may be (chunkserver/disks/write-marks.ts) and tells so before it tells of the copies. Each of
+// them is compared with one that its server vouches for, and counts again when both are the same. Where there is none
+// the first one is taken as it is, and others are compared with that: of what was never synced any part may be lost, but
+// what is there must be the same on all servers. If one comes after all that is vouched for, it is the measure for those.
 //
-// Only servers of ours are asked: those of the original have another checksum of the same bytes after a restart, and some
-// ended with a segmentation fault when they were asked about many chunks at a time.
-//
-// This master knows what it has seen: the next one takes such copies for good.
+// The original takes such copies for good.
 import type { Clock } from '../../env/env.ts'
 import type { Log } from '../../env/log.ts'
 import type { ChunkId } from '../../metadata/types.ts'
@@ -16,8 +14,6 @@ import type { Ledger } from '../ledger.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
 
-/** What was written that long ago lies on the disk: Linux writes back after 30 s. A lease lasts for 120 s. */
-const RECENT_MS = 180_000
 const ASKED_AT_ONCE = 64
 /** Who does not tell a checksum within this time is asked again. */
 const ANSWER_WITHIN_MS = 10_000
@@ -50,14 +46,10 @@ export interface ReturnParts {
 
 export class Returns {
   readonly #parts: ReturnParts
-  /** Monotonic milliseconds of when chunks were written last, oldest first. */
-  readonly #written = new Map<ChunkId, number>()
-  /** By server that left, or is just telling what it has: copies that may lack something. */
-  readonly #doubted = new Map<number, Set<ChunkId>>()
-  /** Of the written ones, chunks of which no copy has stayed. */
-  readonly #unsure = new Set<ChunkId>()
-  /** Servers that said that they are being stopped, and leave nothing undone. */
-  readonly #stopping = new Set<ChunkServer>()
+  /** Copies that their server does not vouch for, until it tells of them. */
+  readonly #unsure = new Map<ChunkServer, Set<ChunkId>>()
+  /** Copies of that kind that count, for there was none that is vouched for. */
+  readonly #unproven = new Map<ChunkId, Set<ChunkServer>>()
   /** How many copies of a chunk are in doubt, by row. */
   readonly #rows = new Map<number, number>()
   /** To be asked about, from #next on. */
@@ -72,37 +64,24 @@ export class Returns {
     this.#parts = parts
   }
 
-  /** The chunk has been made or cut, or a write of it has begun or ended. */
-  written(chunkId: ChunkId): void {
-    const now = this.#parts.clock.monotonicMs()
-    this.#forget(chunkId)
-    this.#written.set(chunkId, now)
-    for (const [oldest, writtenMs] of this.#written) {
-      if (now - writtenMs < RECENT_MS) return
-      this.#forget(oldest)
-    }
+  /** The server does not vouch for copies that it is going to tell of. */
+  unsure(server: ChunkServer, chunkIds: Iterable<ChunkId>): void {
+    const all = this.#unsure.get(server) ?? new Set()
+    for (const chunkId of chunkIds) all.add(chunkId)
+    if (all.size > 0) this.#unsure.set(server, all)
   }
 
-  #forget(chunkId: ChunkId): void {
-    this.#written.delete(chunkId)
-    this.#unsure.delete(chunkId)
-  }
-
-  /** The server is being stopped: the system has what it wrote, and keeps it. */
-  stops(server: ChunkServer): void {
-    this.#stopping.add(server)
+  /** Whether the server vouches for a copy that it told of with another version than the right one, or will tell of. */
+  isSure(server: ChunkServer, chunkId: ChunkId): boolean {
+    return !this.#unsure.get(server)?.has(chunkId)
   }
 
   left(server: ChunkServer): void {
-    this.#drop(server)
-    if (this.#stopping.delete(server) || !server.isOurs) return
-    const { clock } = this.#parts
-    const since = clock.monotonicMs() - RECENT_MS
-    const doubted = this.#doubted.get(server.id) ?? new Set()
-    for (const [chunkId, writtenMs] of this.#written) {
-      if (writtenMs > since) doubted.add(chunkId)
+    this.#unsure.delete(server)
+    for (const [chunkId, servers] of this.#unproven) {
+      if (servers.delete(server) && servers.size === 0) this.#unproven.delete(chunkId)
     }
-    if (doubted.size > 0) this.#doubted.set(server.id, doubted)
+    this.#drop(server)
   }
 
   #drop(server: ChunkServer): void {
@@ -119,18 +98,32 @@ export class Returns {
     this.#resume()
   }
 
-  /** Everything that the server has is told. */
-  toldAll(serverId: number): void {
-    this.#doubted.delete(serverId)
+  /** Whether the copy of the right version that a server has just told of is to be compared before it counts. Once. */
+  isDoubtful(server: ChunkServer, chunkId: ChunkId, row: number): boolean {
+    if (!this.#unsure.get(server)?.delete(chunkId)) return false
+    if (this.#measureOf(row)) return true
+    this.#takeUnproven(chunkId, server)
+    return false
   }
 
-  /** Whether the copy that a server has just told of is to be compared before it counts. Once. */
-  isDoubtful(server: ChunkServer, chunkId: ChunkId, row: number): boolean {
-    const isDoubted = this.#doubted.get(server.id)?.delete(chunkId) ?? false
-    if (!isDoubted || !server.isOurs || this.#unsure.has(chunkId)) return false
-    const hasMeasure = this.#measureOf(row) !== undefined
-    if (!hasMeasure && this.#written.has(chunkId)) this.#unsure.add(chunkId)
-    return hasMeasure
+  #takeUnproven(chunkId: ChunkId, server: ChunkServer): void {
+    const servers = this.#unproven.get(chunkId)
+    if (servers) servers.add(server)
+    else this.#unproven.set(chunkId, new Set([server]))
+  }
+
+  /** A server has told of a copy that counts: if it vouches for it, those that had to be taken as they were are compared with it. */
+  arrived(row: number, chunkId: ChunkId, server: ChunkServer): void {
+    const servers = this.#unproven.get(chunkId)
+    const { copies, isInUse } = this.#parts
+    if (!servers || servers.has(server) || !server.isOurs || isInUse(row)) return
+    this.#unproven.delete(chunkId)
+    for (const other of servers) {
+      const copy = copies.find(row, other)
+      if (copy === 0 || copies.state(copy) !== CopyState.VALID) continue
+      copies.setState(row, copy, CopyState.UNCHECKED)
+      this.doubt(row, chunkId, other)
+    }
   }
 
   /** A server whose copy is good, and that can be asked. */
@@ -251,9 +244,7 @@ export class Returns {
     if (state === CopyState.INVALID) {
       const name = chunkId.toString(16)
       log.notice(`chunk ${name}: ${server.name} lacks what was written before it left: its copy is replaced`)
-      // The next loss of power may bring the deleted copy back.
-      this.written(chunkId)
-    }
+    } else if (state === CopyState.VALID && this.#unproven.has(chunkId)) this.#takeUnproven(chunkId, server)
     copies.setState(row, copies.find(row, server), state, state === CopyState.WRONG_VERSION ? version : 0)
   }
 }

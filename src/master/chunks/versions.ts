@@ -1,7 +1,9 @@
 // When the log and the copies of a chunk disagree on its version by a crash between them.
 import type { Log } from '../../env/log.ts'
+import type { ChunkId } from '../../metadata/types.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Aftermath } from './aftermath.ts'
+import type { ChunkServer } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
 import { type Operations, raised } from './operations.ts'
 import type { Servers } from './servers.ts'
@@ -14,6 +16,8 @@ export interface VersionParts {
   copies: Copies
   operations: Operations
   aftermath: Aftermath
+  /** Whether the server vouches for its copy of the chunk. */
+  isSure: (server: ChunkServer, chunkId: ChunkId) => boolean
 }
 
 /**
@@ -66,10 +70,11 @@ function neverRaised({ ledger, copies, aftermath }: VersionParts, row: number): 
  * Another server may have carried out what these did not: a version that it can have is never given to the chunk again, also
  * not by a later master.
  */
-function raiseFrom({ ledger, copies, operations }: VersionParts, row: number, from: number): void {
+function raiseFrom(parts: VersionParts, row: number, from: number): void {
+  const { ledger, copies, operations } = parts
   const { chunks } = ledger.state
   const version = Math.max(chunks.version.get(row), copies.spoiltVersion(row)) + 1
-  copies.adoptVersion(row, from)
+  adopt(parts, row, from)
   const good = copies.good(row)
   ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId: chunks.id(row), version }, raised(good, from))
   operations.raiseVersion(row, good, from, () => {})
@@ -79,7 +84,7 @@ function raiseFrom({ ledger, copies, operations }: VersionParts, row: number, fr
 export function fixVersion(parts: VersionParts, row: number): boolean {
   const version = rightVersion(parts, row)
   if (version === undefined || parts.copies.good(row).length > 0) return false
-  const { ledger, copies, log } = parts
+  const { ledger, log } = parts
   const { chunks } = ledger.state
   const chunkId = chunks.id(row)
   const isOther = version !== chunks.version.get(row)
@@ -90,7 +95,12 @@ export function fixVersion(parts: VersionParts, row: number): boolean {
   if (version < chunks.version.get(row)) raiseFrom(parts, row, version)
   else {
     if (isOther) ledger.commit({ op: 'SETVERSION', ts: ledger.now(), chunkId, version })
-    copies.adoptVersion(row, version)
+    adopt(parts, row, version)
   }
   return true
+}
+
+function adopt({ ledger, copies, isSure }: VersionParts, row: number, version: number): void {
+  const chunkId = ledger.state.chunks.id(row)
+  copies.adoptVersion(row, version, server => isSure(server, chunkId))
 }

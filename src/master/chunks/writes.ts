@@ -292,7 +292,6 @@ export class Writes {
   /** The chunk was locked for the session: its servers are busy with it until it is let go. */
   #locked(row: number, { inode, index, session }: WriteRequest, isNew = false): void {
     this.#parts.leases.locked(row, session)
-    this.#parts.returns.written(this.#state.chunks.id(row))
     this.#parts.abandoned.begun(row, { inode, index, session, isNew })
     this.#parts.departures.writeChanged(row)
     this.#writeEnded(row)
@@ -304,7 +303,6 @@ export class Writes {
   /** Nobody writes the chunk any more. */
   #writeEnded(row: number): void {
     this.#parts.departures.writeChanged(row)
-    if (this.#writtenOn.has(row)) this.#parts.returns.written(this.#state.chunks.id(row))
     for (const server of this.#writtenOn.get(row) ?? []) server.writing--
     this.#writtenOn.delete(row)
   }
@@ -382,7 +380,7 @@ export class Writes {
     end: (status: Status, chunkId: ChunkId) => void,
   ): void {
     const { chunks, nodes } = this.#state
-    const { operations, leases, ledger, returns } = this.#parts
+    const { operations, leases, ledger } = this.#parts
     const { inode, index } = request
     const chunkId = chunks.nextChunkId
     const ts = this.#now()
@@ -391,7 +389,6 @@ export class Writes {
     this.#commit({ op: 'CHUNKADD', ts, chunkId, version: 1, lockedTo: ts + CHUNK_LOCK_SECONDS })
     const row = chunks.find(chunkId)
     leases.locked(row, request.session)
-    returns.written(chunkId)
     operations.hold(sourceRow)
     const finish = (status: Status) => {
       const isStillWanted = nodes.isFile(inode) && nodes.chunkRow(inode, index) === sourceRow
@@ -596,7 +593,7 @@ export class Writes {
    */
   #cut(request: CutRequest, row: number, good: ChunkServer[], length: number, answer: End): void {
     const { chunks } = this.#state
-    const { ledger, operations, leases, returns } = this.#parts
+    const { ledger, operations, leases } = this.#parts
     const { inode, index, session } = request
     const chunkId = chunks.id(row)
     const from = operations.skipSpoilt(row)
@@ -606,7 +603,6 @@ export class Writes {
       request.begun?.(chunkId)
     })
     leases.locked(row, session)
-    returns.written(chunkId)
     const version = chunks.version.get(row)
     const command = matocs.truncate.encode({ chunkId, length, version, previousVersion: from })
     const end = (status: Status) => {

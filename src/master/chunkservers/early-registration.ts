@@ -1,4 +1,6 @@
 // What a chunkserver of ours tells a master that follows, so that this one knows it when it leads.
+
+import type { ChunkId } from '../../metadata/types.ts'
 import { ProtocolError, Reader } from '../../protocol/codec.ts'
 import * as cstoma from '../../protocol/cstoma.ts'
 import { ToldCopies, type ToldCopy } from '../chunks/told-copies.ts'
@@ -12,6 +14,8 @@ export class EarlyRegistration {
   /** Bit 0 is label A. */
   labels = 0
   readonly copies = new ToldCopies()
+  /** Copies that may lack what was written last. */
+  readonly unsure = new Set<ChunkId>()
 
   constructor(begin: RegisterBegin) {
     this.begin = begin
@@ -25,6 +29,9 @@ export class EarlyRegistration {
         return this.#present(cstoma.chunkNew.decode(payload).chunks)
       case cstoma.chunkLost.code:
         for (const chunkId of cstoma.chunkLost.decode(payload).chunkIds) this.copies.take(chunkId)
+        return
+      case cstoma.chunksUnsure.code:
+        for (const chunkId of cstoma.chunksUnsure.decode(payload).chunkIds) this.unsure.add(chunkId)
         return
       case cstoma.labels.code:
         this.labels = cstoma.labels.decode(payload).mask

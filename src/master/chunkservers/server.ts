@@ -264,12 +264,13 @@ class ServerLink {
   }
 
   /** It has told that nothing is missing in what it told in advance. */
-  #onEarlyEnd({ begin, space, labels, copies }: EarlyRegistration): void {
+  #onEarlyEnd({ begin, space, labels, copies, unsure }: EarlyRegistration): void {
     this.#early = undefined
     const server = this.#joins(begin)
     this.#onSpace(server, space)
     server.labels = labels
     const { count } = copies
+    this.#manager.copiesUnsure(server, unsure)
     this.#manager.serverForetold(server, copies)
     this.#env.log.notice(`chunkserver ${server.name} is registered with ${count} chunks, told in advance`)
     this.#options.onServersChanged()
@@ -296,6 +297,8 @@ class ServerLink {
       case cstoma.chunkLost.code:
         for (const id of cstoma.chunkLost.decode(payload).chunkIds) manager.copyLost(server, id)
         return
+      case cstoma.chunksUnsure.code:
+        return manager.copiesUnsure(server, cstoma.chunksUnsure.decode(payload).chunkIds)
       case cstoma.chunkNew.code:
         return manager.copiesReported(server, cstoma.chunkNew.decode(payload).chunks)
       case cstoma.labels.code:

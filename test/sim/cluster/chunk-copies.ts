@@ -1,5 +1,6 @@
 // What lies on the disks of the chunkservers, and whether it is what the master counts on.
 import { layoutOf, parseChunkFileName, TABLE_BYTES } from '../../../src/chunkserver/disks/chunk-file.ts'
+import { MARKS_NAME, slotsIn } from '../../../src/chunkserver/disks/write-marks.ts'
 import type { State } from '../../../src/metadata/state.ts'
 import { MFSBLOCKSIZE } from '../../../src/protocol/constants.ts'
 import { crc32 } from '../../../src/util/crc32.ts'
@@ -12,13 +13,31 @@ export interface CopyFile {
   version: number
 }
 
+export function copyFilesOf(node: ServerNode): CopyFile[] {
+  return node.host.disk.files(node.folder).flatMap(path => {
+    const chunk = parseChunkFileName(path.slice(path.lastIndexOf('/') + 1))
+    return chunk ? [{ node, path, ...chunk }] : []
+  })
+}
+
 export function copyFiles({ servers }: SimCluster): CopyFile[] {
-  return servers.flatMap(node =>
-    node.host.disk.files(node.folder).flatMap(path => {
-      const chunk = parseChunkFileName(path.slice(path.lastIndexOf('/') + 1))
-      return chunk ? [{ node, path, ...chunk }] : []
-    }),
-  )
+  return servers.flatMap(copyFilesOf)
+}
+
+/** Whether the server has noted that it writes the chunk. */
+export function isMarked({ node, chunkId }: CopyFile): boolean {
+  const path = `${node.folder}/${MARKS_NAME}`
+  const { disk } = node.host
+  return disk.files(node.folder).includes(path) && slotsIn(disk.peek(path)).includes(chunkId)
+}
+
+/** The system writes nothing back that is as young as what the server has not even noted. */
+export function forgetYoung(node: ServerNode): void {
+  const { disk } = node.host
+  const isListThere = disk.isSynced(`${node.folder}/${MARKS_NAME}`)
+  for (const copy of copyFilesOf(node)) {
+    if (!disk.isSynced(copy.path) && !(isListThere && isMarked(copy))) disk.revert(copy.path)
+  }
 }
 
 /** Whether every block of a chunk's file has its CRC. */

@@ -16,6 +16,7 @@ import { type MasterOptions, masterOptions } from '../../../src/master/options.t
 import { SimHost } from '../host.ts'
 import { SimNetwork } from '../net.ts'
 import { Scheduler } from '../scheduler.ts'
+import { forgetYoung } from './chunk-copies.ts'
 
 export const DATA = '/var/lib/mfs'
 export const MASTER = '10.1.0.1'
@@ -212,6 +213,7 @@ export class SimCluster {
 
   killServer(node: ServerNode, power: boolean, downMs: number): void {
     node.server = undefined
+    if (power) forgetYoung(node)
     this.killHost(node.host, power)
     this.scheduler.at(downMs, () => {
       if (!node.server) this.startServer(node)

@@ -1,8 +1,7 @@
 // What goes wrong in a simulated cluster, and when: all of it from the seed.
 
-import { MARKS_NAME, slotsIn } from '../../../src/chunkserver/disks/write-marks.ts'
 import type { SimHost } from '../host.ts'
-import { areAlike, type CopyFile, copyFiles, copyProblems, isSound } from './chunk-copies.ts'
+import { areAlike, type CopyFile, copyFiles, copyProblems, isMarked, isSound } from './chunk-copies.ts'
 import type { SimCluster } from './cluster.ts'
 
 /** What may go wrong in a run. */
@@ -298,13 +297,6 @@ export class Faults {
     disk.flipBit(copy.path, this.#below(8 * disk.peek(copy.path).length))
     this.#flipped.push(copy)
   }
-}
-
-/** Whether the server has noted that it writes the chunk. */
-function isMarked({ node, chunkId }: CopyFile): boolean {
-  const path = `${node.folder}/${MARKS_NAME}`
-  const { disk } = node.host
-  return disk.files(node.folder).includes(path) && slotsIn(disk.peek(path)).includes(chunkId)
 }
 
 const isSameFile = (a: CopyFile, b: CopyFile) => a.node === b.node && a.path === b.path
