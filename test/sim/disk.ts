@@ -155,6 +155,8 @@ const always = () => true
 
 /** The disks of one simulated host. Paths are absolute; every folder knows the folders and files in it. */
 export class SimDisk implements Disk {
+  /** Files that are the system's and on no disk, as those of /proc. */
+  readonly system = new Map<string, Buffer>()
   /** Set to make the next operations fail: ENOSPC on writes, EIO on anything; or never end. Of one folder, or of all. */
   fault: { writes?: string; reads?: string; syncs?: string; closes?: string; hangs?: boolean; below?: string } = {}
   capacityBytes = 1 << 30
@@ -282,7 +284,7 @@ export class SimDisk implements Disk {
   readFile(path: string, isAlive = always): Promise<Buffer> {
     return this.#later('read', path, isAlive, () => {
       this.#failIf('reads', path)
-      return Buffer.from(this.#inode(path).contents)
+      return Buffer.from(this.system.get(path) ?? this.#inode(path).contents)
     })
   }
 

@@ -32,7 +32,7 @@ export class SimHost {
   }
 
   #boot(): void {
-    this.disk.plant(BOOT_ID, Buffer.from(`boot ${this.#boots++}`.padEnd(36, '.')))
+    this.disk.system.set(BOOT_ID, Buffer.from(`boot ${this.#boots++}`.padEnd(36, '.')))
   }
 
   /** The doors for a program that starts now. They go dead with the next crash. */

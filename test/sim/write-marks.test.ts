@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChunkStore } from '../../src/chunkserver/disks/chunk-store.ts'
-import { slotsIn } from '../../src/chunkserver/disks/write-marks.ts'
+import { marksIn } from '../../src/chunkserver/disks/write-marks.ts'
 import { MFSBLOCKSIZE } from '../../src/protocol/constants.ts'
 import { Status } from '../../src/protocol/status.ts'
 import { contents, StoreMachine as Machine, piece, write } from './store-machine.ts'
@@ -15,6 +15,8 @@ const CRASHES = 8
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 const list = '/d1/.writing'
 const MENDED = /at a crash: what was synced is there/
+
+const idsIn = ({ host }: Machine) => marksIn(host.disk.peek(list)).map(({ chunkId }) => chunkId)
 
 /** Bytes as they must be, or may be. */
 class Expected {
@@ -141,6 +143,18 @@ test('damage is found in chunks that nobody was writing, also after a crash', as
   await assert.rejects(contents(machine, again, ID, 1), { status: Status.CRC })
 })
 
+test('damage is found in chunks that are new, also after a crash', async () => {
+  const machine = new Machine(1)
+  const store = await machine.start()
+  await machine.run(store.create(ID, 1))
+  await write(machine, store, ID, 1, [piece(0, 0, Buffer.alloc(MFSBLOCKSIZE, 7))])
+  await ticks(machine, store, 2)
+  machine.host.kill()
+  flipData(machine, machine.host.disk.files('/d1').find(name => name.includes('chunk_')) as string)
+  const again = await machine.start()
+  await assert.rejects(contents(machine, again, ID, 1), { status: Status.CRC })
+})
+
 test('damage is found in chunks that were written long before a crash', async () => {
   const machine = new Machine(1)
   const { store, path } = await synced(machine)
@@ -158,11 +172,11 @@ test('damage is found in chunks that were written long before a crash', async ()
 test('a server that was stopped left nothing undone, as long as the system has not started anew', async () => {
   for (const isSameBoot of [true, false]) {
     const machine = new Machine(1)
-    machine.host.disk.plant(BOOT_ID, Buffer.from('a'.repeat(36)))
+    machine.host.disk.system.set(BOOT_ID, Buffer.from('a'.repeat(36)))
     const { store, path } = await synced(machine)
     await change(machine, store)
     await machine.run(store.stop())
-    if (!isSameBoot) machine.host.disk.plant(BOOT_ID, Buffer.from('b'.repeat(36)))
+    if (!isSameBoot) machine.host.disk.system.set(BOOT_ID, Buffer.from('b'.repeat(36)))
     flipData(machine, path)
     const again = await machine.start()
     if (isSameBoot) await assert.rejects(contents(machine, again, ID, 1), { status: Status.CRC })
@@ -306,7 +320,7 @@ test('the list has room for any number of chunks', async () => {
   const ids = Array.from({ length: 5000 }, (_, i) => 2 ** 40 + i)
   await machine.run(Promise.all(ids.map(id => marks.mark(id))))
   machine.host.powerCut('everything')
-  const there = new Set(slotsIn(machine.host.disk.peek(list)))
+  const there = new Set(idsIn(machine))
   assert.equal(ids.filter(id => !there.has(id)).length, 0)
 })
 
@@ -321,9 +335,9 @@ test('what a killed life had put into the list is on the disk before the next on
   void marks?.mark(6)
   await machine.scheduler.run(10)
   host.disk.watcher = undefined
-  assert.ok(slotsIn(host.disk.peek(list)).includes(6))
+  assert.ok(idsIn(machine).includes(6))
   const again = (await machine.start()).liveFolders[0]?.marks
   await machine.run(Promise.resolve(again?.mark(6)))
   host.powerCut('everything')
-  assert.ok(slotsIn(host.disk.peek(list)).includes(6))
+  assert.ok(idsIn(machine).includes(6))
 })

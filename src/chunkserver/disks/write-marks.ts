@@ -13,7 +13,7 @@
 //   0    signature "ELKMARK2"
 //   8    id of the boot of the system (36 characters) when the server was stopped in order, zeros otherwise
 //   44   id of the boot of the system that the list was last used in
-//   128  chunk ids:64, big endian; 0: free
+//   128  chunk ids:64, big endian, with the highest bit for those that are only new or deleted; 0: free
 //
 // A server that was stopped left nothing in the middle, and the system has it until it ends itself. The list is a help and
 // no more: where it cannot be written chunks are written without it.
@@ -32,6 +32,7 @@ const STOP_POSITION = 8
 const USE_POSITION = 44
 const HEADER_BYTES = 128
 const ID_BYTES = 8
+const NOT_WRITTEN = 1n << 63n
 /** Of a new list, so that it rarely grows. */
 const FIRST_SLOTS = 4096
 const NOTHING = Buffer.alloc(0)
@@ -43,6 +44,8 @@ const KEPT_MS = 180_000
 interface Mark {
   /** Undefined as long as the mark is nowhere but here. */
   slot: number | undefined
+  /** Not only new, or deleted. */
+  isWritten: boolean
   usedMs: number
   /** Undefined once the mark is on the disk, and before it is put there. */
   durable: Promise<void> | undefined
@@ -92,12 +95,12 @@ export class WriteMarks {
     const nowMs = this.#env.clock.monotonicMs()
     if (!hadPower) this.#unsureUntilMs = nowMs + KEPT_MS
     this.#list = bytes.subarray(HEADER_BYTES)
-    for (const chunkId of slotsIn(bytes)) {
+    for (const { chunkId, isWritten } of marksIn(bytes)) {
       const slot = this.#slots++
       if (chunkId === 0 || this.#marks.has(chunkId)) this.#free.push(slot)
       else {
-        this.#marks.set(chunkId, { slot, usedMs: nowMs, durable: undefined })
-        if (!wasStopped) this.#suspects.add(chunkId)
+        this.#marks.set(chunkId, { slot, isWritten, usedMs: nowMs, durable: undefined })
+        if (isWritten && !wasStopped) this.#suspects.add(chunkId)
         if (!hadPower) this.#unsure.add(chunkId)
       }
     }
@@ -147,7 +150,8 @@ export class WriteMarks {
     // Who changes it knows that it is good.
     this.#unsure.delete(chunkId)
     const mark = this.#used(chunkId)
-    if (mark.slot !== undefined) return mark.durable
+    if (mark.isWritten) return mark.durable
+    mark.isWritten = true
     const slot = this.#take(chunkId, mark)
     return this.#keep([mark], slot, slot + 1)
   }
@@ -163,36 +167,37 @@ export class WriteMarks {
   }
 
   #used(chunkId: number): Mark {
-    const mark = this.#marks.get(chunkId) ?? { slot: undefined, usedMs: 0, durable: undefined }
+    const mark = this.#marks.get(chunkId) ?? { slot: undefined, isWritten: false, usedMs: 0, durable: undefined }
     mark.usedMs = this.#env.clock.monotonicMs()
     this.#marks.set(chunkId, mark)
     return mark
   }
 
+  /** Gives the mark its place in the list. */
   #take(chunkId: number, mark: Mark): number {
-    const slot = this.#free.pop() ?? this.#slots++
-    mark.slot = slot
-    this.#set(slot, chunkId)
-    return slot
+    mark.slot ??= this.#free.pop() ?? this.#slots++
+    this.#set(mark.slot, BigInt(chunkId) | (mark.isWritten ? 0n : NOT_WRITTEN))
+    return mark.slot
   }
 
-  #set(slot: number, chunkId: number): void {
+  #set(slot: number, entry: bigint): void {
     const end = (slot + 1) * ID_BYTES
     if (end > this.#list.length) {
       const longer = Buffer.alloc(Math.max(end, 2 * this.#list.length, FIRST_SLOTS * ID_BYTES))
       this.#list.copy(longer)
       this.#list = longer
     }
-    this.#list.writeBigUInt64BE(BigInt(chunkId), slot * ID_BYTES)
+    this.#list.writeBigUInt64BE(entry, slot * ID_BYTES)
   }
 
   /** Puts marks on the disk that are in these slots. */
   #keep(marks: readonly Mark[], from: number, to: number): Promise<void> {
-    const durable = this.#write(from, to)
+    const durable: Promise<void> = this.#write(from, to)
       .then(() => this.#sync.run())
       .catch(error => this.#complain(error))
       .then(() => {
-        for (const mark of marks) mark.durable = undefined
+        // Some may have been put there anew.
+        for (const mark of marks) if (mark.durable === durable) mark.durable = undefined
       })
     for (const mark of marks) mark.durable = durable
     return durable
@@ -217,7 +222,7 @@ export class WriteMarks {
     for (const [chunkId, { slot, usedMs, durable }] of this.#marks) {
       if (slot === undefined || usedMs >= beforeMs || durable || this.#suspects.has(chunkId)) continue
       this.#marks.delete(chunkId)
-      this.#set(slot, 0)
+      this.#set(slot, 0n)
       slots.push(slot)
       from = Math.min(from, slot)
       to = Math.max(to, slot + 1)
@@ -330,12 +335,13 @@ function beginningIn(bootId: Buffer): Buffer {
 const isOfBoot = (list: Buffer, position: number, bootId: Buffer) =>
   bootId.length === BOOT_BYTES && list.subarray(position, position + BOOT_BYTES).equals(bootId)
 
-/** Chunk ids in a list, slot by slot; 0: free, or no id of a chunk. */
-export function slotsIn(list: Buffer): number[] {
+/** What is in the slots of a list, one after the other; chunk 0: nothing, or no id of a chunk. */
+export function marksIn(list: Buffer): { chunkId: number; isWritten: boolean }[] {
   const count = Math.max(0, Math.floor((list.length - HEADER_BYTES) / ID_BYTES))
   return Array.from({ length: count }, (_, slot) => {
-    const chunkId = Number(list.readBigUInt64BE(positionOf(slot)))
-    return Number.isSafeInteger(chunkId) ? chunkId : 0
+    const entry = list.readBigUInt64BE(positionOf(slot))
+    const chunkId = Number(entry & ~NOT_WRITTEN)
+    return { chunkId: Number.isSafeInteger(chunkId) ? chunkId : 0, isWritten: (entry & NOT_WRITTEN) === 0n }
   })
 }
 

@@ -1,6 +1,6 @@
 // What lies on the disks of the chunkservers, and whether it is what the master counts on.
 import { layoutOf, parseChunkFileName, TABLE_BYTES } from '../../../src/chunkserver/disks/chunk-file.ts'
-import { MARKS_NAME, slotsIn } from '../../../src/chunkserver/disks/write-marks.ts'
+import { MARKS_NAME, marksIn } from '../../../src/chunkserver/disks/write-marks.ts'
 import type { State } from '../../../src/metadata/state.ts'
 import { MFSBLOCKSIZE } from '../../../src/protocol/constants.ts'
 import { crc32 } from '../../../src/util/crc32.ts'
@@ -24,11 +24,12 @@ export function copyFiles({ servers }: SimCluster): CopyFile[] {
   return servers.flatMap(copyFilesOf)
 }
 
-/** Whether the server has noted that it writes the chunk. */
-export function isMarked({ node, chunkId }: CopyFile): boolean {
+/** How the server has noted that the chunk was changed; undefined: it has not. */
+export function markOf({ node, chunkId }: CopyFile): { isWritten: boolean } | undefined {
   const path = `${node.folder}/${MARKS_NAME}`
   const { disk } = node.host
-  return disk.files(node.folder).includes(path) && slotsIn(disk.peek(path)).includes(chunkId)
+  const marks = disk.files(node.folder).includes(path) ? marksIn(disk.peek(path)) : []
+  return marks.find(mark => mark.chunkId === chunkId)
 }
 
 /** The system writes nothing back that is as young as what the server has not even noted. */
@@ -36,7 +37,7 @@ export function forgetYoung(node: ServerNode): void {
   const { disk } = node.host
   const isListThere = disk.isSynced(`${node.folder}/${MARKS_NAME}`)
   for (const copy of copyFilesOf(node)) {
-    if (!disk.isSynced(copy.path) && !(isListThere && isMarked(copy))) disk.revert(copy.path)
+    if (!disk.isSynced(copy.path) && !(isListThere && markOf(copy))) disk.revert(copy.path)
   }
 }
 

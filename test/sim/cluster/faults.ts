@@ -1,7 +1,7 @@
 // What goes wrong in a simulated cluster, and when: all of it from the seed.
 
 import type { SimHost } from '../host.ts'
-import { areAlike, type CopyFile, copyFiles, copyProblems, isMarked, isSound } from './chunk-copies.ts'
+import { areAlike, type CopyFile, copyFiles, copyProblems, isSound, markOf } from './chunk-copies.ts'
 import type { SimCluster } from './cluster.ts'
 
 /** What may go wrong in a run. */
@@ -281,7 +281,7 @@ export class Faults {
     this.#flipped = this.#flipped.filter(copy => files.some(file => isSameFile(file, copy)) && !isSound(copy))
     const isUntouched = (copy: CopyFile) => !this.#flipped.some(({ chunkId }) => chunkId === copy.chunkId)
     // What lies in a chunk that was being written at a crash is taken for right.
-    const untouched = files.filter(copy => isUntouched(copy) && !isMarked(copy))
+    const untouched = files.filter(copy => isUntouched(copy) && !markOf(copy)?.isWritten)
     if (untouched.length === 0) return false
     const copy = this.#oneOf(untouched)
     const row = state.chunks.find(copy.chunkId)
