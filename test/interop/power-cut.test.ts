@@ -1,10 +1,21 @@
 // The power of every host goes at once, while files are written: what fsync or close has acknowledged is there.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { newLayout, parseChunkFileName } from '../../src/chunkserver/disks/chunk-file.ts'
+import { MARKS_NAME } from '../../src/chunkserver/disks/write-marks.ts'
 import { Cluster, whyNot } from './cluster.ts'
 import { contentsOf } from './contents.ts'
 import { LoopDisk } from './loop-disk.ts'
@@ -87,6 +98,7 @@ class Hosts {
     spawnSync('umount', ['-l', this.cluster.mountPoint])
     for (const disk of this.disks) disk.off()
     for (const disk of this.disks) disk.on()
+    for (const host of HOSTS) startsAnew(join(this.cluster.folder, `disk${host}`))
   }
 
   async close(): Promise<void> {
@@ -97,6 +109,31 @@ class Hosts {
     for (const disk of disks) disk.remove()
     await cluster.close()
   }
+}
+
+/** In a chunkserver's list of writes: as if another boot of the system had used it. */
+function startsAnew(folder: string): void {
+  const list = join(folder, MARKS_NAME)
+  if (!existsSync(list)) return
+  const file = openSync(list, 'r+')
+  writeSync(file, 'x'.repeat(36), 44)
+  closeSync(file)
+}
+
+/** Chunks of which servers have other bytes than others, or that one server alone has. */
+function differingChunks(folder: string): string[] {
+  const copies = new Map<string, Buffer[]>()
+  for (const host of HOSTS) {
+    const disk = join(folder, `disk${host}`)
+    for (const name of readdirSync(disk, { recursive: true, encoding: 'utf8' })) {
+      const chunk = parseChunkFileName(basename(name))
+      if (!chunk) continue
+      const key = `${chunk.chunkId} v${chunk.version}`
+      copies.set(key, [...(copies.get(key) ?? []), readFileSync(join(disk, name)).subarray(newLayout.headerBytes)])
+    }
+  }
+  const areAlike = (all: Buffer[]) => all.length > 1 && all.every(bytes => bytes.equals(all[0] as Buffer))
+  return [...copies].filter(([, all]) => !areAlike(all)).map(([key, all]) => `${key}: ${all.length} copies`)
 }
 
 /** Whether the file can be read, and has what was acknowledged of it. A log may have more. */
@@ -135,6 +172,7 @@ async function cutUnderLoad(mount: (cluster: Cluster) => void, ...options: strin
       return !existsSync(path) || !holds(path, contentsOf(seed, length))
     })
     assert.deepEqual(lost, [], `${lost.length} of ${acknowledged.length} acknowledged files are lost`)
+    await eventually(60, 'all copies are the same', () => differingChunks(cluster.folder).length === 0)
   } finally {
     await hosts.close()
   }
