@@ -65,6 +65,9 @@ export const labels = message(109, 'CSTOMA_LABELS', { mask: u32 })
  */
 export const writeCutShort = message(0x7010, 'CSTOMA_WRITE_CUT_SHORT', { chunkId: u64n, ip: u32 })
 
+/** Of one server, more than it can write before they are not unsure any more; the rest is ignored. */
+export const UNSURE_MAX = 1 << 20
+
 /**
  * Not in the original, told to masters of ours only, before the copies themselves: of these, what was written last may be
  * missing, or they were deleted, for the power was lost.

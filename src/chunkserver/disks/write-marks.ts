@@ -37,7 +37,7 @@ const NOT_WRITTEN = 1n << 63n
 const FIRST_SLOTS = 4096
 const NOTHING = Buffer.alloc(0)
 /** A longer list is none: so many chunks are not written in the time that they are kept. */
-const LIST_BYTES_MAX = 64 << 20
+const LIST_BYTES_MAX = 8 << 20
 /** What was written that long ago lies on the disk: Linux writes back after 30 s. */
 const KEPT_MS = 180_000
 

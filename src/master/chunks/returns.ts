@@ -10,6 +10,7 @@ import type { Clock } from '../../env/env.ts'
 import type { Log } from '../../env/log.ts'
 import type { ChunkId } from '../../metadata/types.ts'
 import * as cltocs from '../../protocol/cltocs.ts'
+import { UNSURE_MAX } from '../../protocol/cstoma.ts'
 import type { Ledger } from '../ledger.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
@@ -67,7 +68,7 @@ export class Returns {
   /** The server does not vouch for copies that it is going to tell of. */
   unsure(server: ChunkServer, chunkIds: Iterable<ChunkId>): void {
     const all = this.#unsure.get(server) ?? new Set()
-    for (const chunkId of chunkIds) all.add(chunkId)
+    for (const chunkId of chunkIds) if (all.size < UNSURE_MAX) all.add(chunkId)
     if (all.size > 0) this.#unsure.set(server, all)
   }
 

@@ -31,8 +31,7 @@ export class EarlyRegistration {
         for (const chunkId of cstoma.chunkLost.decode(payload).chunkIds) this.copies.take(chunkId)
         return
       case cstoma.chunksUnsure.code:
-        for (const chunkId of cstoma.chunksUnsure.decode(payload).chunkIds) this.unsure.add(chunkId)
-        return
+        return this.#doubt(cstoma.chunksUnsure.decode(payload).chunkIds)
       case cstoma.labels.code:
         this.labels = cstoma.labels.decode(payload).mask
         return
@@ -47,6 +46,10 @@ export class EarlyRegistration {
   /** A part of the list. */
   list(body: Buffer): void {
     this.#present(cstoma.registerChunks.read(new Reader(body)))
+  }
+
+  #doubt(chunkIds: Iterable<ChunkId>): void {
+    for (const chunkId of chunkIds) if (this.unsure.size < cstoma.UNSURE_MAX) this.unsure.add(chunkId)
   }
 
   #present(chunks: Iterable<ToldCopy>): void {
