@@ -2,12 +2,13 @@
 // then the follower has no say.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MARKS_NAME } from '../../src/chunkserver/disks/write-marks.ts'
 import { Reader } from '../../src/protocol/codec.ts'
 import { VERSION } from '../../src/protocol/constants.ts'
 import * as cstocl from '../../src/protocol/cstocl.ts'
 import * as cstoma from '../../src/protocol/cstoma.ts'
 import * as matocs from '../../src/protocol/matocs.ts'
-import { MASTER_PORT, Machines, META_ID, Talk } from './chunkserver-machines.ts'
+import { MASTER_PORT, Machines, META_ID, type Packet, Talk } from './chunkserver-machines.ts'
 
 const SERVER = '10.9.9.2'
 const FOLLOWER = '10.9.9.3'
@@ -134,6 +135,42 @@ test('when a follower leads it needs to hear no list, and the former leader is o
   follower.talk.send(matocs.create.encode({ chunkId: 10, version: 1 }))
   await follower.talk.next([cstoma.create.code])
   assert.deepEqual(machines.faults, [])
+})
+
+/** A list of chunks that were being written under that boot of the system (write-marks.ts). */
+function listOf(chunkIds: number[], bootId: Buffer): Buffer {
+  const list = Buffer.alloc(128 + 8 * chunkIds.length)
+  list.write('ELKMARK2', 'latin1')
+  bootId.copy(list, 44)
+  for (const [i, chunkId] of chunkIds.entries()) list.writeBigUInt64BE(BigInt(chunkId), 128 + 8 * i)
+  return list
+}
+
+test('masters of ours are told which copies a loss of power may have changed, before those count', async () => {
+  for (const isPowerLost of [true, false]) {
+    const { machines, follower, scheduler } = await world()
+    const { disk } = machines.host(SERVER)
+    const [bootId = Buffer.alloc(0)] = disk.system.values()
+    const list = listOf([2, 3, 99], isPowerLost ? Buffer.alloc(36) : bootId)
+    machines.host(SERVER).kill()
+    for (const folder of ['/d1', '/d2']) disk.plant(`${folder}/${MARKS_NAME}`, list)
+    await machines.startServer(SERVER)
+    await scheduler.run(8000)
+    follower.leads('4')
+    await scheduler.run(500)
+    const { packets } = machines.master(SERVER)
+    for (const [told, before] of [
+      [packets, CHUNKS],
+      [follower.talk.packets, END],
+    ] as const) {
+      const isEnd = ({ type, payload }: Packet) => type === cstoma.register.code && payload[0] === before
+      const unsure = told.filter(({ type }) => type === cstoma.chunksUnsure.code)
+      const ids = unsure.flatMap(({ payload }) => cstoma.chunksUnsure.decode(payload).chunkIds)
+      assert.deepEqual([...ids].sort(), isPowerLost ? [2, 3] : [])
+      for (const packet of unsure) assert.ok(told.indexOf(packet) < told.findIndex(isEnd))
+    }
+    assert.deepEqual(machines.faults, [])
+  }
 })
 
 test('orders of a former leader that are on their way when a follower leads are not carried out', async () => {
