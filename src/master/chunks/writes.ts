@@ -130,7 +130,7 @@ export class Writes {
       if (this.#mustFix(row)) return leases.park(row, waiter)
       if (this.#parts.copies.good(row).length === 0) {
         // What nobody has written is a hole still.
-        if (servers.knowAll && this.#wasNeverWritten(row, inode, index)) return answer(HOLE)
+        if (this.#isUnmade(row, inode, index)) return answer(HOLE)
         if (servers.knowAll) return answer({ status: Status.CHUNKLOST })
         // A client that is told of no copies sleeps for 10 s.
         if (this.#areCopiesToCome(row)) return leases.park(row, waiter)
@@ -191,14 +191,13 @@ export class Writes {
       if (why === Status.LOCKED || isBusy(row) || this.#mustSettle(row, request)) return leases.park(row, waiter)
       if (this.#mustFix(row) || this.#isComparing(row)) return leases.park(row, waiter)
       const good = copies.good(row)
-      if (good.length === 0 && this.#wasNeverWritten(row, inode, index)) {
-        // Its creation was logged, but no server has carried it out.
-        this.#rollBack(request, row, 0)
-        return this.#create(pending)
-      }
       if (good.length === 0 && this.#areCopiesToCome(row)) {
         why = Status.CSNOTPRESENT
         return leases.park(row, waiter)
+      }
+      if (good.length === 0 && this.#isUnmade(row, inode, index)) {
+        this.#rollBack(request, row, 0)
+        return this.#create(pending)
       }
       if (good.length === 0) return answer({ status: this.#whyNone() })
       const shared = chunks.references.get(row) > 1
@@ -268,14 +267,16 @@ export class Writes {
   }
 
   /**
-   * Whether nothing that was acknowledged can be in the chunk: the file does not reach into it, or the write that made it
-   * is not ended.
+   * Whether the creation of the chunk was logged, but no server has carried it out. Nothing that was acknowledged can be in
+   * it: the file does not reach into it, or the write that made it is not ended. A server that is away may have it all the
+   * same, with bytes that somebody has read.
    */
-  #wasNeverWritten(row: number, inode: Inode, index: number): boolean {
+  #isUnmade(row: number, inode: Inode, index: number): boolean {
     const { nodes, chunks } = this.#state
-    const { abandoned, copies } = this.#parts
+    const { abandoned, copies, servers } = this.#parts
     const reaches = nodes.length.get(inode) > index * MFSCHUNKSIZE
-    return (!reaches || abandoned.isNew(row)) && chunks.references.get(row) === 1 && copies.present(row).length === 0
+    const isHere = copies.present(row).length > 0 || !servers.knowAll
+    return (!reaches || abandoned.isNew(row)) && chunks.references.get(row) === 1 && !isHere
   }
 
   /** @param trailer which servers raise the version */
@@ -429,8 +430,7 @@ export class Writes {
     const { nodes } = this.#state
     const { inode, index } = place
     const isThere = nodes.isFile(inode) && nodes.chunkRow(inode, index) === row
-    if (isThere && this.#parts.servers.knowAll && this.#wasNeverWritten(row, inode, index))
-      this.#rollBack(place, row, 0)
+    if (isThere && this.#isUnmade(row, inode, index)) this.#rollBack(place, row, 0)
   }
 
   #rollBack({ inode, index }: Pick<WriteRequest, 'inode' | 'index'>, row: number, previousChunkId: ChunkId): void {

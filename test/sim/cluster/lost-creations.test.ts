@@ -2,7 +2,8 @@
 // master knows, and its id is given to no other one.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { copyFiles } from './chunk-copies.ts'
+import { OpenFlag } from '../../../src/protocol/cltoma.ts'
+import { type CopyFile, copyContents, copyFiles } from './chunk-copies.ts'
 import { SimCluster } from './cluster.ts'
 import { readRange, root } from './tree-model.ts'
 
@@ -11,6 +12,7 @@ const SEEDS = 12
 /** Servers have the chunk before the line is on the disk, mostly. */
 const SLOW_DISK_MS = 50
 const LIMIT_MS = 120_000
+const LEASE_MS = 120_000
 const contents = (name: string) => Buffer.alloc(3000, `contents of ${name}, `)
 
 const idsOnDisks = (cluster: SimCluster) => new Set(copyFiles(cluster).map(({ chunkId }) => chunkId))
@@ -89,4 +91,37 @@ test('a master whose log has another owner makes no chunks', async () => {
   void data.flush()
   await cluster.run(cluster.sleep(5000), LIMIT_MS, 'some time')
   assert.deepEqual(copyFiles(cluster), [])
+})
+
+test('a chunk whose servers are not back yet is not taken for one that nobody has made', async () => {
+  const cluster = await started(1)
+  const { servers, clientHosts } = cluster
+  const begin = async () => {
+    await cluster.sleep(10_000)
+    const [one, other] = [
+      await cluster.connect(cluster.addClientHost().env('one')),
+      await cluster.connect(cluster.addClientHost().env('other')),
+    ]
+    const made = await one.create(ROOT, 'file', 0o644, 0, root)
+    const inode = made.status === undefined ? made.inode : 0
+    await one.truncate(inode, true, root, 2 * contents('file').length)
+    await other.open(inode, OpenFlag.READ | OpenFlag.WRITE, root)
+    assert.equal(await one.data(inode).write(0, contents('file')), 0)
+    return { inode, other }
+  }
+  const { inode, other } = await cluster.run(begin(), LIMIT_MS, 'a write')
+  const has = (copy: CopyFile) => copyContents(copy).indexOf('contents of file') === 0
+  await cluster.until(() => copyFiles(cluster).filter(has).length === 2, LIMIT_MS, 'bytes on both servers')
+  // Before the write is ended; its lease is over when the master is back, before the servers are.
+  clientHosts[0]?.kill()
+  for (const node of servers) cluster.killServer(node, false, LEASE_MS + 10_000)
+  cluster.killMaster(false, LEASE_MS + 1000)
+  await cluster.until(() => cluster.master !== undefined, 2 * LIMIT_MS, 'the start of the master')
+  const add = async () => {
+    assert.equal(await other.data(inode).write(contents('file').length, contents('more')), 0)
+    assert.equal(await other.data(inode).flush(), 0)
+    return readRange(other, inode, 0, contents('file').length)
+  }
+  assert.deepEqual(await cluster.run(add(), LIMIT_MS, 'another write'), contents('file'))
+  assert.deepEqual(cluster.violations, [])
 })
