@@ -70,7 +70,7 @@ export const UNSURE_MAX = 1 << 20
 
 /**
  * Not in the original, told to masters of ours only, before the copies themselves: of these, what was written last may be
- * missing, or they were deleted, for the power was lost.
+ * missing, for the power was lost. They are not served before MATOCS_CHUNKS_SURE.
  */
 export const chunksUnsure = message(0x7011, 'CSTOMA_CHUNKS_UNSURE', { chunkIds: many(u64n) })
 

@@ -106,6 +106,11 @@ const masterAckCodec: Codec<MasterAck> = {
 }
 export const masterAck = messageOf(104, 'MATOCS_MASTER_ACK', masterAckCodec)
 
+/**
+ * Not in the original, and answers CSTOMA_CHUNKS_UNSURE: the master counts on these copies, and the server may serve them.
+ */
+export const chunksSure = message(0x7012, 'MATOCS_CHUNKS_SURE', { chunkIds: many(u64n) })
+
 /** What CHUNKOP does depends on which of its fields are set (spec chunkserver 2.5). */
 export const chunkOp = message(152, 'MATOCS_CHUNKOP', {
   chunkId: u64n,

@@ -242,6 +242,7 @@ export class LightServer {
     this.contents.delete(chunkId)
     this.broken.delete(chunkId)
     this.doomed.delete(chunkId)
+    this.unsure.delete(chunkId)
   }
 
   /** All its disks are replaced by empty ones. */
@@ -293,6 +294,9 @@ export class LightServer {
         const checksum = isReadable ? (this.contents.get(chunkId) ?? 0) : undefined
         return manager.checksumTold(link, chunkId, version, checksum)
       }
+      case matocs.chunksSure.code:
+        for (const chunkId of matocs.chunksSure.decode(payload).chunkIds) this.unsure.delete(chunkId)
+        return
       default:
         throw new Error(`message ${type} is not for light servers`)
     }

@@ -41,7 +41,14 @@ export class StoreMachine {
     return settled
   }
 
-  async start(text = '/d1/\n', extra: Partial<typeof options> = {}): Promise<ChunkStore> {
+  /** With a master that counts on all that is there. */
+  async start(text?: string, extra?: Partial<typeof options>): Promise<ChunkStore> {
+    const store = await this.startAlone(text, extra)
+    store.vouch(store.unsureChunks())
+    return store
+  }
+
+  async startAlone(text = '/d1/\n', extra: Partial<typeof options> = {}): Promise<ChunkStore> {
     const { heard } = this
     const reports: StoreReports = {
       damaged: chunkId => void heard.push(`damaged ${chunkId}`),

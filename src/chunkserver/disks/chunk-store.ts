@@ -277,9 +277,15 @@ export class ChunkStore {
     for (const row of this.table.rows()) if (this.table.isDamaged(row)) yield this.table.id(row)
   }
 
-  /** Chunks that may lack what was written last, or be there although they were deleted, since the power was lost. */
+  /** Chunks that may lack what was written last, since the power was lost. */
   *unsureChunks(): Generator<number> {
     for (const { marks } of this.liveFolders) yield* marks.unsure
+  }
+
+  /** The master counts on the copies of these chunks. */
+  vouch(chunkIds: Iterable<number>): void {
+    const all = [...chunkIds]
+    for (const { marks } of this.liveFolders) marks.vouch(all)
   }
 
   space(): Space {
@@ -380,11 +386,22 @@ export class ChunkStore {
   }
 
   /**
-   * Opens a chunk for a session; each open() needs a done(). Reading and writing check the version again.
+   * Opens a chunk for a client; each open() needs a done(). Reading and writing check the version again.
    *
    * @throws ChunkError NOCHUNK, WRONGVERSION, IO
    */
   async open(chunkId: number, version: number): Promise<OpenChunk> {
+    if (this.#isUnsure(chunkId)) throw new ChunkError(Status.WRONGVERSION, chunkId)
+    return this.#acquire(chunkId, version)
+  }
+
+  /** Whether the master must say first that the copy is good. */
+  #isUnsure(chunkId: number): boolean {
+    const row = this.table.find(chunkId)
+    return row !== 0 && this.#folderOf(row).marks.unsure.has(chunkId)
+  }
+
+  async #acquire(chunkId: number, version: number): Promise<OpenChunk> {
     const open = await this.#opened(chunkId, version)
     open.users++
     return open
@@ -399,7 +416,7 @@ export class ChunkStore {
   /** As open(), at once when the chunk is open already. */
   openNow(chunkId: number, version: number): OpenChunk | undefined {
     const open = this.#open.get(chunkId)
-    if (!open || open.gone || !this.#isVersion(open, version)) return undefined
+    if (!open || open.gone || !this.#isVersion(open, version) || this.#isUnsure(chunkId)) return undefined
     open.users++
     open.lastUseMs = this.#env.clock.monotonicMs()
     return open
@@ -587,7 +604,7 @@ export class ChunkStore {
 
   /** Opens a chunk for one operation. */
   async #with<T>(chunkId: number, version: number, action: (open: OpenChunk) => Promise<T>): Promise<T> {
-    const open = await this.open(chunkId, version)
+    const open = await this.#acquire(chunkId, version)
     try {
       return await this.#alone(open, version, () => action(open))
     } finally {
@@ -713,7 +730,7 @@ export class ChunkStore {
     // What is tested is the file that lies on the disk under its name, not one that is only kept open.
     const kept = this.#open.get(chunkId)
     if (kept && isIdle(kept)) this.#close(kept)
-    const open = await this.open(chunkId, version)
+    const open = await this.#acquire(chunkId, version)
     const buffer = Buffer.allocUnsafeSlow(COPY_BLOCKS * MFSBLOCKSIZE)
     try {
       for (let i = 0; i < open.blockCount; i += COPY_BLOCKS) {
@@ -727,7 +744,7 @@ export class ChunkStore {
     }
   }
 
-  // Commands of the master
+  // Commands of the master, who gives none but for copies that it counts on
 
   /** An empty chunk. @throws ChunkError CHUNKEXIST, NOSPACE, IO */
   async create(chunkId: number, version: number): Promise<void> {
@@ -755,6 +772,7 @@ export class ChunkStore {
         await file.close().catch(() => undefined)
         return await this.#unmade(error, folder, path)
       }
+      await folder.marks.markMade(chunkId)
       open.row = this.#added(chunkId, version, folder, subfolder, 0)
       // The write that it was created for comes soon.
       open.lastUseMs = this.#env.clock.monotonicMs()
@@ -829,6 +847,7 @@ export class ChunkStore {
           await disk.rename(path, folder.path(chunkId, version, subfolder))
           folder.namesChanged(subfolder)
           await folder.syncNames(subfolder)
+          await folder.marks.markMade(chunkId)
           this.#building.delete(chunkId)
           this.#added(chunkId, version, folder, subfolder, chunk.blockCount)
         },
@@ -858,6 +877,7 @@ export class ChunkStore {
   move(chunkId: number, target: Folder): Promise<void> {
     return this.#with(chunkId, 0, async open => {
       const { row } = open
+      if (this.#isUnsure(chunkId)) throw new ChunkError(Status.WRONGVERSION, chunkId)
       const source = this.#folderOf(row)
       const oldPath = this.#pathOf(row)
       const subfolder = target.nextSubfolder(this.options.subfolderChunks)
@@ -872,6 +892,7 @@ export class ChunkStore {
           target.namesChanged(subfolder)
           // The old file may go only when a power cut can't take the new one.
           await target.syncNames(subfolder)
+          await target.marks.markMade(chunkId)
         } catch (error) {
           await file.close().catch(() => undefined)
           throw error
@@ -885,6 +906,8 @@ export class ChunkStore {
       }
       this.#moved(row, source, target, subfolder)
       this.#counts.movels++
+      // Nobody writes to the new file before that: a power cut may bring the old one back.
+      await source.marks.markDeleted(chunkId)
       await source.disk.unlink(oldPath).catch(() => this.#duplicate(source, oldPath))
     })
   }
@@ -905,9 +928,9 @@ export class ChunkStore {
     const row = this.#rowOf(chunkId, version)
     const open = this.#open.get(chunkId)
     const action = async () => {
-      if (this.table.find(chunkId) !== row) throw new ChunkError(Status.NOCHUNK, chunkId)
       const folder = this.#folderOf(row)
-      folder.marks.markSoon(chunkId)
+      await folder.marks.markDeleted(chunkId)
+      if (this.table.find(chunkId) !== row) throw new ChunkError(Status.NOCHUNK, chunkId)
       try {
         await folder.disk.unlink(this.#pathOf(row))
       } catch (error) {
@@ -920,6 +943,7 @@ export class ChunkStore {
 
   setVersion(chunkId: number, version: number, previousVersion: number): Promise<void> {
     this.#counts.version++
+    this.vouch([chunkId])
     return this.#with(chunkId, previousVersion, open => this.#setVersion(open, version))
   }
 
@@ -944,6 +968,7 @@ export class ChunkStore {
 
   async truncate(chunkId: number, length: number, version: number, previousVersion: number): Promise<void> {
     this.#counts.truncate++
+    this.vouch([chunkId])
     if (length > MFSCHUNKSIZE) throw new ChunkError(Status.EINVAL, chunkId)
     await this.#with(chunkId, previousVersion, async open => {
       await this.#announce(open)
@@ -970,7 +995,8 @@ export class ChunkStore {
     const { chunkId, version, sourceChunkId, sourceVersion, sourceNewVersion, length } = request
     this.#counts[length === undefined ? 'duplicate' : 'duptrunc']++
     if (length !== undefined && length > MFSCHUNKSIZE) throw new ChunkError(Status.EINVAL, chunkId)
-    const source = await this.open(sourceChunkId, sourceVersion)
+    this.vouch([sourceChunkId])
+    const source = await this.#acquire(sourceChunkId, sourceVersion)
     try {
       const builder = await this.build(chunkId)
       await builder.during(async () => {

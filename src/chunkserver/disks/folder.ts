@@ -190,8 +190,16 @@ export class Folder {
     if (this.line.markedForRemoval && !present.has(subfolderName(subfolder))) return
     for (const name of await this.#disk.list(this.subfolderPath(subfolder))) {
       const chunk = parseChunkFileName(name)
-      if (chunk) found({ ...chunk, subfolder })
+      if (!chunk) continue
+      if (this.marks.wasDeleted(chunk.chunkId)) await this.#deleteAgain(`${this.subfolderPath(subfolder)}/${name}`)
+      else found({ ...chunk, subfolder })
     }
+  }
+
+  /** The power was lost before the disk knew of it. */
+  async #deleteAgain(path: string): Promise<void> {
+    this.#env.log.notice(`${path}: was deleted before the power was lost, and is again`)
+    await this.#unlessReadOnly(this.#disk.unlink(path))
   }
 
   /** Very old versions had sixteen sub-folders (spec chunkserver 5.1). */

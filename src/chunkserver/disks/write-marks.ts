@@ -6,14 +6,19 @@
 // before anything changes in a chunk of which something may have been synced. At the next start blocks of the chunks in
 // the list get the CRC of what lies there: what was synced is as it was, and of what was not there may be some or nothing.
 //
-// With the power goes, besides, what was written and not synced, and what was deleted may be there again. So chunks are in
-// the list, too, that are new or were deleted, only not at once: nobody waits for it, and the system keeps such changes in
-// memory for longer. After a loss of power the copies of all chunks in the list are told to the master as unsure.
+// With the power goes, besides, what was written and not synced. So chunks are in the list, too, that are new, only not at
+// once: nobody waits for it, and the system keeps such changes in memory for longer. After a loss of power the copies of
+// all chunks in the list are told to the master as unsure, and nobody reads or writes them before it says that they are
+// good. Since none of them says that something is on the disk, whatever was synced after the loss raised the version: a
+// copy of the right version has all that ever was synced.
+//
+// A chunk that was deleted may be there again as well, and may lack even that. So it is in the list as deleted before
+// anybody hears of it, and is deleted again.
 //
 //   0    signature "ELKMARK2"
 //   8    id of the boot of the system (36 characters) when the server was stopped in order, zeros otherwise
 //   44   id of the boot of the system that the list was last used in
-//   128  chunk ids:64, big endian, with the highest bit for those that are only new or deleted; 0: free
+//   128  chunk ids:64, big endian, the highest bit for those that are only new, the next one for deleted ones; 0: free
 //
 // A server that was stopped left nothing in the middle, and the system has it until it ends itself. The list is a help and
 // no more: where it cannot be written chunks are written without it.
@@ -32,7 +37,10 @@ const STOP_POSITION = 8
 const USE_POSITION = 44
 const HEADER_BYTES = 128
 const ID_BYTES = 8
-const NOT_WRITTEN = 1n << 63n
+/** What may have happened to a chunk, and the bits of its entry. */
+const kinds = { written: 0n, new: 1n << 63n, deleted: 1n << 62n } as const
+type Kind = keyof typeof kinds
+const ANY_KIND = kinds.new | kinds.deleted
 /** Of a new list, so that it rarely grows. */
 const FIRST_SLOTS = 4096
 const NOTHING = Buffer.alloc(0)
@@ -44,8 +52,7 @@ const KEPT_MS = 180_000
 interface Mark {
   /** Undefined as long as the mark is nowhere but here. */
   slot: number | undefined
-  /** Not only new, or deleted. */
-  isWritten: boolean
+  kind: Kind
   usedMs: number
   /** Undefined once the mark is on the disk, and before it is put there. */
   durable: Promise<void> | undefined
@@ -58,10 +65,12 @@ export class WriteMarks {
   readonly #marks = new Map<number, Mark>()
   /** Chunks that a life before this one was writing, and whose blocks have not been looked at since. */
   readonly #suspects = new Set<number>()
-  /** Chunks that may lack what was written last, or be there although they were deleted: the power was gone. */
+  /** Chunks that may lack what was written last: the power was gone. */
   readonly #unsure = new Set<number>()
-  /** When the chunks that are unsure are no more so: undefined when there are none. */
-  #unsureUntilMs: number | undefined
+  /** Chunks that were deleted, and may be there again. */
+  readonly #deleted = new Set<number>()
+  /** Whether the list is still that of the life before the power was lost. */
+  #lostPower = false
   /** The ids, slot by slot, as they are in the file or are about to be. */
   #list: Buffer = NOTHING
   #slots = 0
@@ -91,17 +100,17 @@ export class WriteMarks {
     this.#isThere = true
     const bootId = await this.#bootId()
     const wasStopped = isOfBoot(bytes, STOP_POSITION, bootId)
-    const hadPower = wasStopped || isOfBoot(bytes, USE_POSITION, bootId)
-    const nowMs = this.#env.clock.monotonicMs()
-    if (!hadPower) this.#unsureUntilMs = nowMs + KEPT_MS
+    this.#lostPower = !wasStopped && !isOfBoot(bytes, USE_POSITION, bootId)
     this.#list = bytes.subarray(HEADER_BYTES)
-    for (const { chunkId, isWritten } of marksIn(bytes)) {
+    const usedMs = this.#env.clock.monotonicMs()
+    for (const { chunkId, kind } of marksIn(bytes)) {
       const slot = this.#slots++
       if (chunkId === 0 || this.#marks.has(chunkId)) this.#free.push(slot)
       else {
-        this.#marks.set(chunkId, { slot, isWritten, usedMs: nowMs, durable: undefined })
-        if (isWritten && !wasStopped) this.#suspects.add(chunkId)
-        if (!hadPower) this.#unsure.add(chunkId)
+        this.#marks.set(chunkId, { slot, kind, usedMs, durable: undefined })
+        // A server that is killed leaves at most one block of a new chunk in the middle: that copy is damaged.
+        if ((kind === 'written' && !wasStopped) || (kind === 'new' && this.#lostPower)) this.#suspects.add(chunkId)
+        if (this.#lostPower) (kind === 'deleted' ? this.#deleted : this.#unsure).add(chunkId)
       }
     }
     await this.#takeOver(wasStopped).catch(error => this.#complain(error))
@@ -123,16 +132,37 @@ export class WriteMarks {
     return (await this.#contentsOf(BOOT_ID)).subarray(0, BOOT_BYTES)
   }
 
-  /** Forgets what it knows of the last life where the chunk is not in this folder any more. */
+  /** All chunks of the folder are known: what is known of others is of no use any more. */
   keepOnly(isHere: (chunkId: number) => boolean): void {
-    for (const set of [this.#suspects, this.#unsure]) {
-      for (const chunkId of set) if (!isHere(chunkId)) set.delete(chunkId)
-    }
+    this.#deleted.clear()
+    for (const chunkId of this.#suspects) if (!isHere(chunkId)) this.#suspects.delete(chunkId)
+    this.vouch([...this.#unsure].filter(chunkId => !isHere(chunkId)))
   }
 
-  /** Chunks that may not be what they were before the power was lost, as long as that is of use. */
-  get unsure(): Iterable<number> {
+  /** Whether the chunk was deleted before the power was lost. */
+  wasDeleted(chunkId: number): boolean {
+    return this.#deleted.has(chunkId)
+  }
+
+  /** Chunks that may not be what they were before the power was lost. */
+  get unsure(): ReadonlySet<number> {
     return this.#unsure
+  }
+
+  /** The master counts on these chunks. */
+  vouch(chunkIds: Iterable<number>): void {
+    for (const chunkId of chunkIds) this.#unsure.delete(chunkId)
+    if (this.#lostPower && this.#unsure.size === 0) void this.#trust()
+  }
+
+  /** Until then a life that is killed, or stopped, leaves to the next one what this one had to tell the master. */
+  async #trust(): Promise<void> {
+    this.#lostPower = false
+    try {
+      await (await this.#opened()).write(await this.#bootId(), USE_POSITION)
+    } catch (error) {
+      this.#complain(error)
+    }
   }
 
   /** Whether blocks of the chunk may lack their CRCs since a crash. */
@@ -147,16 +177,30 @@ export class WriteMarks {
 
   /** The chunk is going to be changed, when this is done. @returns undefined: now */
   mark(chunkId: number): Promise<void> | undefined {
-    // Who changes it knows that it is good.
+    return this.#markAs('written', chunkId)
+  }
+
+  /** The chunk is going to be deleted, when this is done. */
+  markDeleted(chunkId: number): Promise<void> | undefined {
+    return this.#markAs('deleted', chunkId)
+  }
+
+  /** The chunk is there, and may be reported when this is done: one of the same id may have been deleted here. */
+  markMade(chunkId: number): Promise<void> | undefined {
     this.#unsure.delete(chunkId)
+    return this.#marks.get(chunkId)?.kind === 'deleted' ? this.#markAs('new', chunkId) : undefined
+  }
+
+  #markAs(kind: Kind, chunkId: number): Promise<void> | undefined {
+    const isThere = this.#marks.get(chunkId)?.slot !== undefined
     const mark = this.#used(chunkId)
-    if (mark.isWritten) return mark.durable
-    mark.isWritten = true
+    if (isThere && mark.kind === kind) return mark.durable
+    mark.kind = kind
     const slot = this.#take(chunkId, mark)
     return this.#keep([mark], slot, slot + 1)
   }
 
-  /** The chunk is new, or is deleted: puts it into the list soon. */
+  /** Somebody writes to a chunk of which nothing is on the disk: puts it into the list soon. */
   markSoon(chunkId: number): void {
     this.#used(chunkId)
   }
@@ -167,7 +211,7 @@ export class WriteMarks {
   }
 
   #used(chunkId: number): Mark {
-    const mark = this.#marks.get(chunkId) ?? { slot: undefined, isWritten: false, usedMs: 0, durable: undefined }
+    const mark: Mark = this.#marks.get(chunkId) ?? { slot: undefined, kind: 'new', usedMs: 0, durable: undefined }
     mark.usedMs = this.#env.clock.monotonicMs()
     this.#marks.set(chunkId, mark)
     return mark
@@ -176,7 +220,7 @@ export class WriteMarks {
   /** Gives the mark its place in the list. */
   #take(chunkId: number, mark: Mark): number {
     mark.slot ??= this.#free.pop() ?? this.#slots++
-    this.#set(mark.slot, BigInt(chunkId) | (mark.isWritten ? 0n : NOT_WRITTEN))
+    this.#set(mark.slot, BigInt(chunkId) | kinds[mark.kind])
     return mark.slot
   }
 
@@ -210,7 +254,6 @@ export class WriteMarks {
   /** Once a second: puts on the disk what can wait so long, and forgets chunks that nobody has written for long. */
   tick(): void {
     const nowMs = this.#env.clock.monotonicMs()
-    if (this.#unsureUntilMs !== undefined && nowMs > this.#unsureUntilMs) void this.#trust()
     this.#forgetOld(nowMs - KEPT_MS)
     void this.#keepNew()
   }
@@ -220,7 +263,8 @@ export class WriteMarks {
     const slots: number[] = []
     let [from, to] = [Number.POSITIVE_INFINITY, 0]
     for (const [chunkId, { slot, usedMs, durable }] of this.#marks) {
-      if (slot === undefined || usedMs >= beforeMs || durable || this.#suspects.has(chunkId)) continue
+      if (slot === undefined || usedMs >= beforeMs || durable) continue
+      if (this.#suspects.has(chunkId) || this.#unsure.has(chunkId)) continue
       this.#marks.delete(chunkId)
       this.#set(slot, 0n)
       slots.push(slot)
@@ -246,17 +290,6 @@ export class WriteMarks {
       to = Math.max(to, slot + 1)
     }
     return marks.length > 0 ? this.#keep(marks, from, to) : undefined
-  }
-
-  /** Until then a life that is killed, or stopped, leaves to the next one what it had to tell the master. */
-  async #trust(): Promise<void> {
-    this.#unsureUntilMs = undefined
-    this.#unsure.clear()
-    try {
-      await (await this.#opened()).write(await this.#bootId(), USE_POSITION)
-    } catch (error) {
-      this.#complain(error)
-    }
   }
 
   #opened(): Promise<DiskFile> {
@@ -304,7 +337,7 @@ export class WriteMarks {
     await this.#keepNew()
     const bootId = await this.#bootId()
     // Chunks that nobody has looked at since a crash may still lack something.
-    const isMended = this.#suspects.size === 0 && this.#unsureUntilMs === undefined
+    const isMended = this.#suspects.size === 0 && !this.#lostPower
     if (!isMended || !this.#isThere || bootId.length !== BOOT_BYTES) return
     await this.#file?.then(file => file.write(bootId, STOP_POSITION)).catch(() => undefined)
   }
@@ -319,7 +352,8 @@ export class WriteMarks {
     this.#marks.clear()
     this.#suspects.clear()
     this.#unsure.clear()
-    this.#unsureUntilMs = undefined
+    this.#deleted.clear()
+    this.#lostPower = false
     await file?.close().catch(() => undefined)
   }
 }
@@ -336,12 +370,13 @@ const isOfBoot = (list: Buffer, position: number, bootId: Buffer) =>
   bootId.length === BOOT_BYTES && list.subarray(position, position + BOOT_BYTES).equals(bootId)
 
 /** What is in the slots of a list, one after the other; chunk 0: nothing, or no id of a chunk. */
-export function marksIn(list: Buffer): { chunkId: number; isWritten: boolean }[] {
+export function marksIn(list: Buffer): { chunkId: number; kind: Kind }[] {
   const count = Math.max(0, Math.floor((list.length - HEADER_BYTES) / ID_BYTES))
   return Array.from({ length: count }, (_, slot) => {
     const entry = list.readBigUInt64BE(positionOf(slot))
-    const chunkId = Number(entry & ~NOT_WRITTEN)
-    return { chunkId: Number.isSafeInteger(chunkId) ? chunkId : 0, isWritten: (entry & NOT_WRITTEN) === 0n }
+    const chunkId = Number(entry & ~ANY_KIND)
+    const kind = (entry & kinds.deleted) !== 0n ? 'deleted' : (entry & kinds.new) !== 0n ? 'new' : 'written'
+    return { chunkId: Number.isSafeInteger(chunkId) ? chunkId : 0, kind }
   })
 }
 

@@ -242,6 +242,7 @@ export class Session {
     if (type === matocs.masterAck.code) return this.#onAck(matocs.masterAck.decode(payload))
     if (this.#changes) return this.#onFollower(type, payload)
     if (this.state === 'welcomed') return this.#onEarly(type, payload)
+    if (type === matocs.chunksSure.code) return this.#services.store.vouch(matocs.chunksSure.decode(payload).chunkIds)
     if (type === cstocl.configValue.code) return this.#onFollowers(cstocl.configValue.decode(payload).value)
     if (++this.#commands > COMMANDS_MAX) throw new ProtocolError('too many commands at a time')
     // An answer goes to the connection that asked, or nowhere. A fault of ours is not survived.
@@ -435,6 +436,8 @@ export class Session {
     this.state = 'registered'
     this.#env.log.notice('registered with the master')
     const { store, reports } = this.#services
+    // One of the original takes all copies for good.
+    if (!this.#isOurs) store.vouch(store.unsureChunks())
     // What was found damaged before this master counted our copies would else seem good to it.
     for (const chunkId of store.damagedChunks()) reports.damaged(chunkId)
     reports.spaceIsNew = true

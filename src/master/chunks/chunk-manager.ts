@@ -35,7 +35,7 @@ import { Servers } from './servers.ts'
 import { Sweep } from './sweep.ts'
 import { Tally } from './tally.ts'
 import type { ToldCopies, ToldCopy } from './told-copies.ts'
-import { fixVersion } from './versions.ts'
+import { adopt, fixVersion } from './versions.ts'
 import { type WorkCounts, WorkReport } from './work-report.ts'
 import { Writes } from './writes.ts'
 
@@ -115,10 +115,7 @@ export class ChunkManager implements ChunkService {
     const departures = new Departures(env.clock)
     this.#departures = departures
     const isBusy = (row: number) => operations.isBusy(row) || abandoned.isSettling(row)
-    const versions = {
-      ...{ log: env.log, ledger, servers, copies, operations, aftermath: this.#aftermath },
-      isSure: (server: ChunkServer, chunkId: ChunkId) => returns.isSure(server, chunkId),
-    }
+    const versions = { log: env.log, ledger, servers, copies, operations, returns, aftermath: this.#aftermath }
     const fix = (row: number) => fixVersion(versions, row)
     const rules = {
       writeLimits: options.writeReplicationLimits,
@@ -530,9 +527,8 @@ export class ChunkManager implements ChunkService {
   }
 
   versionRepaired(row: number): void {
-    const { chunks } = this.#ledger.state
-    const isSure = (server: ChunkServer) => this.#returns.isSure(server, chunks.id(row))
-    this.#copies.adoptVersion(row, chunks.version.get(row), isSure)
+    const parts = { ledger: this.#ledger, copies: this.#copies, returns: this.#returns }
+    adopt(parts, row, this.#ledger.state.chunks.version.get(row))
   }
 
   describe(inode: Inode, index: number): Buffer {

@@ -241,13 +241,16 @@ export class Copies {
    * Copies of a wrong version become good when it turns out to be the right one; doubtful ones if there are no others.
    *
    * @param isSure whether a server vouches for its copy: of those for which none does only one counts, for they may differ
+   * @returns the servers of those that count now
    */
-  adoptVersion(row: number, version: number, isSure: (server: ChunkServer) => boolean = () => true): void {
+  adoptVersion(row: number, version: number, isSure: (server: ChunkServer) => boolean = () => true): ChunkServer[] {
     const certain = this.ofVersion(row, version, CopyState.WRONG_VERSION)
     const right = certain.length > 0 ? certain : this.ofVersion(row, version, CopyState.DOUBTFUL)
     const sure = right.filter(copy => isSure(this.server(copy)))
-    for (const copy of sure.length > 0 ? sure : right.slice(0, 1)) this.setState(row, copy, CopyState.VALID)
+    const adopted = sure.length > 0 ? sure : right.slice(0, 1)
+    for (const copy of adopted) this.setState(row, copy, CopyState.VALID)
     this.unsettle(row)
+    return adopted.map(copy => this.server(copy))
   }
 
   // --- whether the version must be raised before the next write

@@ -48,7 +48,10 @@ export class Reports {
     if (row === 0) return
     const known = copies.find(row, server)
     // What is known of a copy stays; a server may tell of it late, before its answer to a later command.
-    if (known !== 0) return copies.setMarked(row, known, marked)
+    if (known !== 0) {
+      if (copies.state(known) === CopyState.VALID) returns.counts(server, chunkId)
+      return copies.setMarked(row, known, marked)
+    }
     const isRight = version === ledger.state.chunks.version.get(row)
     const isDoubtful = isRight && returns.isDoubtful(server, chunkId, row)
     const state = isDoubtful ? CopyState.UNCHECKED : isRight ? CopyState.VALID : CopyState.WRONG_VERSION

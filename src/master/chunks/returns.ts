@@ -1,9 +1,10 @@
 // Servers that come back after a loss of power. What was written shortly before and was not on the disk yet is lost with it,
-// and a copy that had been deleted may be there again; both look as good as before: they have the right version. The
-// server knows which they may be (chunkserver/disks/write-marks.ts) and tells so before it tells of the copies. Each of
-// them is compared with one that its server vouches for, and counts again when both are the same. Where there is none
-// the first one is taken as it is, and others are compared with that: of what was never synced any part may be lost, but
-// what is there must be the same on all servers. If one comes after all that is vouched for, it is the measure for those.
+// and the copies look as good as before: they have the right version. The server knows which they may be
+// (chunkserver/disks/write-marks.ts), tells so before it tells of the copies, and lets nobody read or write them before it
+// hears that they count. Each of them is compared with one that its server vouches for, and counts again when both are the
+// same. Where there is none the first one is taken as it is, and others are compared with that: of what was never synced
+// any part may be lost, but what is there must be the same on all servers. If one comes after all that is vouched for, it
+// is the measure for those.
 //
 // The original takes such copies for good.
 import type { Clock } from '../../env/env.ts'
@@ -11,6 +12,7 @@ import type { Log } from '../../env/log.ts'
 import type { ChunkId } from '../../metadata/types.ts'
 import * as cltocs from '../../protocol/cltocs.ts'
 import { UNSURE_MAX } from '../../protocol/cstoma.ts'
+import * as matocs from '../../protocol/matocs.ts'
 import type { Ledger } from '../ledger.ts'
 import type { ChunkServer } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
@@ -104,7 +106,17 @@ export class Returns {
     if (!this.#unsure.get(server)?.delete(chunkId)) return false
     if (this.#measureOf(row)) return true
     this.#takeUnproven(chunkId, server)
+    this.#tellSure(server, chunkId)
     return false
+  }
+
+  /** The copy counts, for whatever reason. */
+  counts(server: ChunkServer, chunkId: ChunkId): void {
+    if (this.#unsure.get(server)?.delete(chunkId)) this.#tellSure(server, chunkId)
+  }
+
+  #tellSure(server: ChunkServer, chunkId: ChunkId): void {
+    server.send(matocs.chunksSure.encode({ chunkIds: [chunkId] }))
   }
 
   #takeUnproven(chunkId: ChunkId, server: ChunkServer): void {
@@ -245,7 +257,10 @@ export class Returns {
     if (state === CopyState.INVALID) {
       const name = chunkId.toString(16)
       log.notice(`chunk ${name}: ${server.name} lacks what was written before it left: its copy is replaced`)
-    } else if (state === CopyState.VALID && this.#unproven.has(chunkId)) this.#takeUnproven(chunkId, server)
+    } else if (state === CopyState.VALID) {
+      if (this.#unproven.has(chunkId)) this.#takeUnproven(chunkId, server)
+      this.#tellSure(server, chunkId)
+    }
     copies.setState(row, copies.find(row, server), state, state === CopyState.WRONG_VERSION ? version : 0)
   }
 }

@@ -1,11 +1,10 @@
 // When the log and the copies of a chunk disagree on its version by a crash between them.
 import type { Log } from '../../env/log.ts'
-import type { ChunkId } from '../../metadata/types.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Aftermath } from './aftermath.ts'
-import type { ChunkServer } from './chunk-server.ts'
 import { type Copies, CopyState } from './copies.ts'
 import { type Operations, raised } from './operations.ts'
+import type { Returns } from './returns.ts'
 import type { Servers } from './servers.ts'
 import { wantedBy } from './wishes.ts'
 
@@ -16,8 +15,7 @@ export interface VersionParts {
   copies: Copies
   operations: Operations
   aftermath: Aftermath
-  /** Whether the server vouches for its copy of the chunk. */
-  isSure: (server: ChunkServer, chunkId: ChunkId) => boolean
+  returns: Returns
 }
 
 /**
@@ -100,7 +98,13 @@ export function fixVersion(parts: VersionParts, row: number): boolean {
   return true
 }
 
-function adopt({ ledger, copies, isSure }: VersionParts, row: number, version: number): void {
+/** Copies of this version are good ones from now on. */
+export function adopt(
+  { ledger, copies, returns }: Pick<VersionParts, 'ledger' | 'copies' | 'returns'>,
+  row: number,
+  version: number,
+): void {
   const chunkId = ledger.state.chunks.id(row)
-  copies.adoptVersion(row, version, server => isSure(server, chunkId))
+  const servers = copies.adoptVersion(row, version, server => returns.isSure(server, chunkId))
+  for (const server of servers) returns.counts(server, chunkId)
 }

@@ -25,11 +25,11 @@ export function copyFiles({ servers }: SimCluster): CopyFile[] {
 }
 
 /** How the server has noted that the chunk was changed; undefined: it has not. */
-export function markOf({ node, chunkId }: CopyFile): { isWritten: boolean } | undefined {
+export function markOf({ node, chunkId }: CopyFile): 'written' | 'new' | 'deleted' | undefined {
   const path = `${node.folder}/${MARKS_NAME}`
   const { disk } = node.host
   const marks = disk.files(node.folder).includes(path) ? marksIn(disk.peek(path)) : []
-  return marks.find(mark => mark.chunkId === chunkId)
+  return marks.find(mark => mark.chunkId === chunkId)?.kind
 }
 
 /** The system writes nothing back that is as young as what the server has not even noted. */

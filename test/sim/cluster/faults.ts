@@ -281,7 +281,8 @@ export class Faults {
     this.#flipped = this.#flipped.filter(copy => files.some(file => isSameFile(file, copy)) && !isSound(copy))
     const isUntouched = (copy: CopyFile) => !this.#flipped.some(({ chunkId }) => chunkId === copy.chunkId)
     // What lies in a chunk that was being written at a crash is taken for right.
-    const untouched = files.filter(copy => isUntouched(copy) && !markOf(copy)?.isWritten)
+    const isQuiet = (copy: CopyFile) => markOf(copy) === undefined && copy.node.host.disk.isSynced(copy.path)
+    const untouched = files.filter(copy => isUntouched(copy) && isQuiet(copy))
     if (untouched.length === 0) return false
     const copy = this.#oneOf(untouched)
     const row = state.chunks.find(copy.chunkId)
