@@ -16,9 +16,11 @@ export class SharedFiles {
   #folder = 0
   #log = 0
   #nextRecord = 0
-  /** Records that were acknowledged, and those without an answer. */
+  /** Records that were acknowledged. */
   readonly #written = new Set<string>()
-  readonly #unanswered = new Set<string>()
+  /** Those without an answer, with their places. */
+  readonly #unanswered = new Map<string, number>()
+  #hasPowerFailed = false
   #holder: { worker: string; client: string } | undefined
   /** Who was told that a name is his. */
   readonly #owners = new Map<string, string>()
@@ -36,11 +38,20 @@ export class SharedFiles {
     if (log.status !== undefined) throw new Violation(`mknod /shared/log: ${statusName(log.status)}`)
     this.#folder = folder.inode
     this.#log = log.inode
+    await session.open(this.#log, OpenFlag.READ | OpenFlag.WRITE, root)
+    // From now on the chunk of the log is on disks.
+    await this.#appendRecord(session, 'nobody')
+    session.release(this.#log)
   }
 
   /** Locks of a dead client may stand in the way, but protect nothing. */
   clientDied(client: string): void {
     if (this.#holder?.client === client) this.#holder = undefined
+  }
+
+  /** Everybody lost what was not synced: records that had no answer may be there in part. */
+  powerLost(): void {
+    this.#hasPowerFailed = true
   }
 
   /** Appends one record under an exclusive lock, if the lock is to be had. */
@@ -73,12 +84,12 @@ export class SharedFiles {
   async #appendRecord(session: ClusterSession, worker: string): Promise<void> {
     const there = await session.getattr(this.#log, true, root)
     if (there.status !== undefined) throw new Violation(`getattr of /shared/log: ${statusName(there.status)}`)
-    const record = `${worker} ${this.#nextRecord++}`.padEnd(RECORD_BYTES - 1)
-    this.#unanswered.add(record)
+    const record = `${worker} ${this.#nextRecord++}`.padEnd(RECORD_BYTES - 1).concat('\n')
     const data = session.data(this.#log)
     const { length } = there.attributes
     if (length % RECORD_BYTES !== 0) throw new Violation(`/shared/log has ${length} bytes: a record in part`)
-    const error = (await data.write(length, Buffer.from(`${record}\n`))) || (await data.flush())
+    this.#unanswered.set(record, length)
+    const error = (await data.write(length, Buffer.from(record))) || (await data.sync())
     if (error !== 0) throw new Violation(`appending to /shared/log: errno ${error}`)
     this.#unanswered.delete(record)
     this.#written.add(record)
@@ -109,15 +120,26 @@ export class SharedFiles {
     const { length } = opened.attributes
     const text = (await readRange(session, this.#log, 0, length)).toString('latin1')
     session.release(this.#log)
-    const records = text === '' ? [] : text.replace(/\n$/, '').split('\n')
-    const seen = new Set(records)
-    if (seen.size !== records.length) throw new Violation('a record is in /shared/log twice')
+    const seen = new Set<string>()
+    for (let offset = 0; offset < length; offset += RECORD_BYTES) {
+      const record = text.slice(offset, offset + RECORD_BYTES)
+      if (seen.has(record)) throw new Violation(`record "${record.trim()}" is in /shared/log twice`)
+      if (this.#written.has(record) || this.#unanswered.has(record)) seen.add(record)
+      else if (!this.#isRemnant(record, offset)) {
+        throw new Violation(`record ${JSON.stringify(record)} in /shared/log was never written`)
+      }
+    }
     const missing = [...this.#written].find(record => !seen.has(record))
     if (missing) throw new Violation(`record "${missing.trim()}" is missing in /shared/log`)
-    const stranger = records.find(record => !this.#written.has(record) && !this.#unanswered.has(record))
-    if (stranger) throw new Violation(`record "${stranger}" in /shared/log was never written`)
     const listed = await session.readdir(this.#folder, false, root)
     const names = new Set(listed.status === undefined ? Array.from(listed.names, ({ name }) => name) : [])
     for (const name of this.#owners.keys()) if (!names.has(name)) throw new Violation(`/shared/${name} is missing`)
+  }
+
+  /** Whether a loss of power may have left that of records without an answer. */
+  #isRemnant(found: string, offset: number): boolean {
+    const records = [...this.#unanswered].filter(([, place]) => place === offset)
+    const mayBe = (letter: string, i: number) => letter === '\0' || records.some(([record]) => record[i] === letter)
+    return this.#hasPowerFailed && records.length > 0 && [...found].every(mayBe)
   }
 }
