@@ -121,15 +121,31 @@ export function firstDifference(is: Buffer, should: Buffer, offset: number): str
   return `at ${offset + at} is ${shown(is)}, not ${shown(should)}`
 }
 
-/** Opens a file, reads all of it and compares or adopts it. @returns what is wrong */
-export async function checkContents(session: ClusterSession, file: FileModel): Promise<string | undefined> {
+/**
+ * Opens a file, reads all of it and compares or adopts it.
+ *
+ * @param repair lets go of chunks that are gone, where they may be
+ * @returns what is wrong
+ */
+export async function checkContents(
+  session: ClusterSession,
+  file: FileModel,
+  repair?: () => Promise<void>,
+): Promise<string | undefined> {
   const opened = await session.open(file.inode, OpenFlag.READ, root)
   if (opened.status !== undefined) return `can't be opened: status ${opened.status}`
   const length = file.isUnsure ? opened.attributes.length : file.length
   const ranges = file.ranges(length)
   const found: { offset: number; bytes: Buffer }[] = []
-  for (const { offset, size } of ranges)
-    found.push({ offset, bytes: await readRange(session, file.inode, offset, size) })
+  for (const { offset, size } of ranges) {
+    const read = () => readRange(session, file.inode, offset, size)
+    const bytes = await read().catch(async error => {
+      if (!repair || !file.mayBeGone(offset)) throw error
+      await repair()
+      return read()
+    })
+    found.push({ offset, bytes })
+  }
   session.release(file.inode)
   const short = found.findIndex(({ bytes }, i) => bytes.length !== ranges[i]?.size)
   if (short >= 0) return `${found[short]?.bytes.length} bytes at ${ranges[short]?.offset}, not ${ranges[short]?.size}`

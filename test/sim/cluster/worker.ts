@@ -1,6 +1,6 @@
 // An application: it works in a folder of its own, does what comes to its mind, and knows what each answer must be.
 import type { ClusterSession } from '../../../src/client/cluster-session.ts'
-import { fuseSnapshot, OpenFlag } from '../../../src/protocol/cltoma.ts'
+import { fuseRepair, fuseSnapshot, OpenFlag } from '../../../src/protocol/cltoma.ts'
 import { MFSCHUNKSIZE } from '../../../src/protocol/constants.ts'
 import { Status, statusName } from '../../../src/protocol/status.ts'
 import { type SimCluster, Violation } from './cluster.ts'
@@ -111,11 +111,17 @@ export class Worker {
     this.#note('the client is killed')
   }
 
+  /** The power has left the servers, too, with what they had not synced. */
+  powerLost(): void {
+    for (const file of filesBelow(this.tree, '').keys()) file.powerLost()
+    this.#note('nobody has power')
+  }
+
   /** With a new client: finds out what became of the operation that had no answer. */
   async resume(): Promise<void> {
+    const found = await findTree(this.#session, this.tree.inode)
     const pending = this.#pending
     this.#pending = undefined
-    const found = await findTree(this.#session, this.tree.inode)
     let wrong = differences(this.tree, found, `/${this.name}`)
     if (wrong.length > 0 && pending) {
       this.#note(`${pending.what} seems to have been done`)
@@ -127,9 +133,30 @@ export class Worker {
     if (wrong.length > 0) this.#violated(wrong.join('\n'))
     for (const [file, path] of filesBelow(this.tree, `/${this.name}`)) {
       if (!file.isUnsure) continue
-      const problem = await checkContents(this.#session, file)
+      await this.#cutBehindEnd(file)
+      const problem = await checkContents(this.#session, file, () => this.#repair(file.inode, path))
       if (problem) this.#violated(`${path} (unfinished when the client died): ${problem}`)
     }
+  }
+
+  /** A chunk that is gone may have been made for a write that never ended: then it is in the way of the next one. */
+  async #cutBehindEnd(file: FileModel): Promise<void> {
+    const there = await this.#session.getattr(file.inode, false, root)
+    if (there.status !== undefined) this.#violated(`getattr of ${file.inode}: ${statusName(there.status)}`)
+    const { length } = there.attributes
+    if (![0, MFSCHUNKSIZE].some(start => start >= length && file.mayBeGone(start))) return
+    const cut = await this.#session.truncate(file.inode, false, root, length)
+    this.#expect(`truncate ${file.inode} to its length, ${length}`, cut.status, Status.OK)
+  }
+
+  /** As mfsfilerepair: chunks without copies become holes. */
+  async #repair(inode: number, path: string): Promise<void> {
+    const body = fuseRepair.encode({ msgid: 0, inode, caller: root }).subarray(12)
+    const answer = await this.#session.forward(fuseRepair.code, body)
+    const [, erased, repaired] = [0, 4, 8].map(at => answer.body.readUInt32BE(at))
+    this.#note(`repair ${path}: ${erased} chunks erased, ${repaired} repaired`)
+    if (repaired !== 0) this.#violated(`${path}: a chunk had only copies of other versions`)
+    this.#cluster.count('chunk gone', erased)
   }
 
   /** Goes on until it has done `count` operations in all, with pauses between. Never ends when the client is killed. */
@@ -361,7 +388,8 @@ export class Worker {
     const error = await this.#session.data(file.inode)[how]()
     this.#note(`${how} ${file.inode}: ${error}`)
     if (error !== 0) this.#violated(`${how} of inode ${file.inode} failed with errno ${error}`)
-    file.flushed()
+    if (how === 'sync') file.synced()
+    else file.flushed()
     this.acknowledged++
   }
 
@@ -483,6 +511,7 @@ export class Worker {
   async #closeOne(file: FileModel): Promise<void> {
     if (!file.isFlushed) await this.#flushFile(file)
     this.#open.delete(file)
+    file.closed()
     this.#session.release(file.inode)
     this.#note(`close ${file.inode}`)
   }
