@@ -1,7 +1,8 @@
 // What lies on the disks of the chunkservers, and whether it is what the master counts on.
-import { layoutOf, parseChunkFileName, TABLE_BYTES } from '../../../src/chunkserver/disks/chunk-file.ts'
+import { decodeHeader, layoutOf, parseChunkFileName, TABLE_BYTES } from '../../../src/chunkserver/disks/chunk-file.ts'
 import { MARKS_NAME, marksIn } from '../../../src/chunkserver/disks/write-marks.ts'
 import type { State } from '../../../src/metadata/state.ts'
+import { NodeType } from '../../../src/metadata/types.ts'
 import { MFSBLOCKSIZE } from '../../../src/protocol/constants.ts'
 import { crc32 } from '../../../src/util/crc32.ts'
 import type { ServerNode, SimCluster } from './cluster.ts'
@@ -41,11 +42,11 @@ export function forgetYoung(node: ServerNode): void {
   }
 }
 
-/** Whether every block of a chunk's file has its CRC. */
-export function isSound({ node, path }: CopyFile): boolean {
+/** Whether a chunk's file has its header, and every block its CRC. */
+export function isSound({ node, path, chunkId }: CopyFile): boolean {
   const bytes = node.host.disk.peek(path)
   const layout = layoutOf(bytes.length)
-  if (!layout) return false
+  if (!layout || decodeHeader(bytes)?.chunkId !== chunkId) return false
   for (let block = 0; block < layout.blockCount; block++) {
     const start = layout.headerBytes + TABLE_BYTES + block * MFSBLOCKSIZE
     const crc = bytes.readUInt32BE(layout.headerBytes + block * 4)
@@ -60,10 +61,29 @@ export function copyContents({ node, path }: CopyFile): Buffer {
   return bytes.subarray((layoutOf(bytes.length)?.headerBytes ?? 0) + TABLE_BYTES)
 }
 
+/**
+ * Chunks of which nothing good is left, and that is nobody's loss: they were never synced before everybody lost power, and
+ * only files in the trash have them. Those of other files are found and let go of by who uses them.
+ */
+export function chunksGivenUp(cluster: SimCluster, { chunks, nodes }: State): ReadonlySet<number> {
+  if (!cluster.hasLostUnsynced) return new Set()
+  const rows = new Set(chunks.rows())
+  for (const inode of nodes.inodes()) {
+    if (nodes.type(inode) === NodeType.FILE) nodes.eachChunk(inode, row => rows.delete(row))
+  }
+  for (const copy of copyFiles(cluster)) {
+    const row = chunks.find(copy.chunkId)
+    if (rows.has(row) && isSound(copy)) rows.delete(row)
+  }
+  return rows
+}
+
 /** Why the copies are not what they must be in the end; empty when they are. */
-export function copyProblems(cluster: SimCluster, { chunks }: State, goal: number): string[] {
+export function copyProblems(cluster: SimCluster, state: State, goal: number): string[] {
   const problems: string[] = []
+  const { chunks } = state
   const files = copyFiles(cluster)
+  const givenUp = chunksGivenUp(cluster, state)
   const good = new Map<number, number>()
   for (const { chunkId, version } of files) {
     const row = chunks.find(chunkId)
@@ -82,7 +102,7 @@ export function copyProblems(cluster: SimCluster, { chunks }: State, goal: numbe
   for (const row of chunks.rows()) {
     const copies = good.get(row) ?? 0
     // A chunk without a file is kept for a week before its copies go.
-    if (chunks.references.get(row) === 0) continue
+    if (chunks.references.get(row) === 0 || givenUp.has(row)) continue
     if (copies !== goal) problems.push(`chunk ${chunks.id(row).toString(16)} has ${copies} good copies, not ${goal}`)
   }
   return problems

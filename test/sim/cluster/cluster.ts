@@ -83,6 +83,8 @@ export class SimCluster {
   readonly clientHosts: SimHost[] = []
   readonly violations: Violation[] = []
   readonly options: ClusterOptions
+  /** All chunkservers at once have lost what they had not synced. */
+  hasLostUnsynced = false
   /** When something was broken or mended last. */
   disturbedMs = 0
   #master: Master | undefined

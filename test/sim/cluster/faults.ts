@@ -23,7 +23,10 @@ const FAST_NETWORK_MS = 2
 /** A client program that can be killed. */
 export interface Mortal {
   readonly host: SimHost
+  readonly isThere: boolean
   kill(downMs: number): boolean
+  /** Nobody has power any more: what was not synced may be lost everywhere. */
+  powerLost(): void
 }
 
 export class Faults {
@@ -192,16 +195,23 @@ export class Faults {
     return true
   }
 
-  /** What was acknowledged is on the disks, if servers sync what they write. */
+  /** Everybody at once. What servers have not synced by then may be lost, or be there on some of them. */
   #cutAll(): boolean {
     // The next master knows nothing of copies that this one was comparing or replacing.
-    const isFirst = this.#takesUnsynced && this.happened === 0
-    if (!isFirst || !this.#cluster.options.syncChunks || !this.#isComplete) return false
+    if (!this.#takesUnsynced || this.happened > 0 || !this.#isComplete) return false
+    const { syncChunks } = this.#cluster.options
+    if (!syncChunks && !this.#clients.every(({ isThere }) => isThere)) return false
     const downMs = () => 100 + this.#below(4000)
-    for (const client of this.#clients) client.kill(downMs())
+    // Until the master knows all copies, and has compared them, a reader may see any of them.
+    const clientDownMs = syncChunks ? downMs : () => 20_000 + this.#below(10_000)
+    for (const client of this.#clients) client.kill(clientDownMs())
     for (const node of this.#cluster.servers) this.#cluster.killServer(node, true, downMs())
     this.#cluster.killMaster(true, downMs())
-    this.#cluster.count('everybody without power')
+    if (!syncChunks) {
+      this.#cluster.hasLostUnsynced = true
+      for (const client of this.#clients) client.powerLost()
+    }
+    this.#cluster.count(syncChunks ? 'everybody without power' : 'everybody without power, un-synced writes lost')
     // Everybody has time to come back.
     this.#isFragile = true
     return true

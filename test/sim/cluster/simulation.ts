@@ -5,7 +5,7 @@ import type { State } from '../../../src/metadata/state.ts'
 import { MFSCHUNKSIZE } from '../../../src/protocol/constants.ts'
 import type { SimHost } from '../host.ts'
 import { seeded } from '../scheduler.ts'
-import { copyContents, copyFiles, copyProblems, isSound } from './chunk-copies.ts'
+import { chunksGivenUp, copyContents, copyFiles, copyProblems, isSound } from './chunk-copies.ts'
 import { SimCluster, Violation } from './cluster.ts'
 import { Faults, type Profile, profiles } from './faults.ts'
 import { PairCluster } from './pair-cluster.ts'
@@ -85,6 +85,10 @@ class ClientProgram implements Client {
     for (const worker of this.workers) void worker.work(operations).catch(cluster.failed)
   }
 
+  get isThere(): boolean {
+    return this.life !== undefined && this.#hasBegun
+  }
+
   kill(downMs: number): boolean {
     if (!this.life || !this.#hasBegun) return false
     const { cluster, shared } = this.#simulation
@@ -96,6 +100,11 @@ class ClientProgram implements Client {
     shared.clientDied(this.name)
     cluster.scheduler.at(downMs, () => void this.start().catch(cluster.failed))
     return true
+  }
+
+  powerLost(): void {
+    for (const worker of this.workers) worker.powerLost()
+    this.#simulation.shared.powerLost()
   }
 
   get isDone(): boolean {
@@ -182,8 +191,10 @@ class Simulation {
 
   #damagedCopies(): string[] {
     const { chunks } = this.state
+    const givenUp = chunksGivenUp(this.cluster, this.state)
+    const isWanted = (row: number) => chunks.references.get(row) > 0 && !givenUp.has(row)
     return copyFiles(this.cluster)
-      .filter(copy => chunks.references.get(chunks.find(copy.chunkId)) > 0 && !isSound(copy))
+      .filter(copy => isWanted(chunks.find(copy.chunkId)) && !isSound(copy))
       .map(({ node, path }) => `${node.host.address}:${path} is damaged`)
   }
 
