@@ -6,6 +6,7 @@ import type { Scheduler } from './scheduler.ts'
 
 /** A change of a file's contents, with what it replaced. Without `bytes` the file gets the size `position`. */
 interface Change {
+  atMs: number
   position: number
   bytes: Buffer | undefined
   sizeBefore: number
@@ -16,8 +17,10 @@ interface Change {
 export type Loss = 'everything' | 'chance'
 
 const SECTOR_BYTES = 512
-/** The system writes back by itself what is older. */
+/** The system writes back by itself what comes before these. */
 const PENDING_MAX = 64
+/** And what is older: Linux after 30 s, looking every 5 s. */
+const WRITTEN_BACK_MS = 60_000
 const FIRST_BYTES = 4096
 const NOTHING = Buffer.alloc(0)
 
@@ -27,6 +30,11 @@ class SimInode {
   #size = 0
   /** Not synced, oldest first, each with what it replaced. */
   #pending: Change[] = []
+  readonly #scheduler: Scheduler
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler
+  }
 
   get size(): number {
     return this.#size
@@ -38,13 +46,19 @@ class SimInode {
 
   write(position: number, bytes: Buffer): void {
     const overwritten = Buffer.from(this.contents.subarray(position, position + bytes.length))
-    this.#note({ position, bytes: Buffer.from(bytes), sizeBefore: this.#size, overwritten })
+    this.#note({
+      atMs: this.#scheduler.nowMs,
+      position,
+      bytes: Buffer.from(bytes),
+      sizeBefore: this.#size,
+      overwritten,
+    })
     this.#put(position, bytes)
   }
 
   truncate(size: number): void {
     const overwritten = Buffer.from(this.contents.subarray(size))
-    this.#note({ position: size, bytes: undefined, sizeBefore: this.#size, overwritten })
+    this.#note({ atMs: this.#scheduler.nowMs, position: size, bytes: undefined, sizeBefore: this.#size, overwritten })
     this.#resize(size)
   }
 
@@ -57,8 +71,8 @@ class SimInode {
   }
 
   /** What a power cut leaves: synced bytes, and of the rest what chance had already put on the platter. */
-  lose(scheduler: Scheduler, loss: Loss): void {
-    const pending = this.#pending
+  lose(loss: Loss): void {
+    const pending = this.#pending.slice(writtenBack(this.#pending, loss, this.#scheduler.nowMs))
     this.#pending = []
     for (const { position, sizeBefore, overwritten } of pending.toReversed()) {
       overwritten.copy(this.#bytes, position)
@@ -67,12 +81,13 @@ class SimInode {
     }
     if (loss === 'everything') return
     for (const { position, bytes } of pending) {
-      if (bytes) this.#keepSome(position, bytes, scheduler)
-      else if (scheduler.random() < 0.5) this.#resize(position)
+      if (bytes) this.#keepSome(position, bytes)
+      else if (this.#scheduler.random() < 0.5) this.#resize(position)
     }
   }
 
-  #keepSome(position: number, bytes: Buffer, scheduler: Scheduler): void {
+  #keepSome(position: number, bytes: Buffer): void {
+    const scheduler = this.#scheduler
     const luck = scheduler.random()
     if (luck < 0.35) return
     if (luck < 0.55) return this.#put(position, bytes)
@@ -126,6 +141,13 @@ interface NameChange {
   inode: SimInode
 }
 
+/** How many of these changes, oldest first, are on the platter by themselves. */
+function writtenBack(changes: readonly { atMs: number }[], loss: Loss, nowMs: number): number {
+  const since = loss === 'everything' ? 0 : nowMs - WRITTEN_BACK_MS
+  const first = changes.findIndex(({ atMs }) => atMs >= since)
+  return first < 0 ? changes.length : first
+}
+
 function rename(names: Names, { removed, added, inode }: NameChange): void {
   if (removed !== undefined) names.delete(removed)
   if (added !== undefined) names.set(added, inode)
@@ -173,7 +195,7 @@ export class SimDisk implements Disk {
   /** Names of files and folders in each folder. */
   #folders = new Map<string, Set<string>>([['/', new Set()]])
   /** Changes of names not yet on disk, in order. */
-  #pendingNames: NameChange[] = []
+  #pendingNames: (NameChange & { atMs: number })[] = []
   readonly #inFlight = new Set<InFlight>()
   #usedBytes = 0
 
@@ -202,12 +224,13 @@ export class SimDisk implements Disk {
 
   /** The power goes: everything un-synced is lost, torn or kept. */
   powerCut(loss: Loss = 'chance'): void {
-    const kept = loss === 'everything' ? 0 : this.#scheduler.between(0, this.#pendingNames.length)
+    const least = writtenBack(this.#pendingNames, loss, this.#scheduler.nowMs)
+    const kept = loss === 'everything' ? 0 : this.#scheduler.between(least, this.#pendingNames.length)
     for (const change of this.#pendingNames.slice(0, kept)) rename(this.#durableNames, change)
     this.#pendingNames = []
     const before = new Set(this.#names.values())
     this.#names = new Map(this.#durableNames)
-    for (const inode of new Set([...before, ...this.#names.values()])) inode.lose(this.#scheduler, loss)
+    for (const inode of new Set([...before, ...this.#names.values()])) inode.lose(loss)
     this.#recount()
   }
 
@@ -234,7 +257,7 @@ export class SimDisk implements Disk {
   /** A file that is wholly on the disk, at once: for setting up and for damage. */
   plant(path: string, contents: Buffer): void {
     this.#addFolder(folderOf(path))
-    const inode = new SimInode()
+    const inode = new SimInode(this.#scheduler)
     inode.write(0, contents)
     inode.sync()
     for (const names of [this.#names, this.#durableNames]) names.set(path, inode)
@@ -271,7 +294,7 @@ export class SimDisk implements Disk {
       if (inode && mode === 'wx+') throw failure('EEXIST', path)
       if (!inode) {
         if (!this.#folders.has(folderOf(path))) throw failure('ENOENT', path)
-        inode = new SimInode()
+        inode = new SimInode(this.#scheduler)
         this.#changeNames({ folder: folderOf(path), added: path, inode })
       } else if (mode === 'w+') {
         this.#resized(inode, 0)
@@ -393,7 +416,7 @@ export class SimDisk implements Disk {
       this.#unlinked(inode)
     }
     rename(this.#names, change)
-    this.#pendingNames.push(change)
+    this.#pendingNames.push({ ...change, atMs: this.#scheduler.nowMs })
   }
 
   /** The name that a file was made with; what it is renamed to comes later. */
