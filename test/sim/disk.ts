@@ -62,7 +62,9 @@ class SimInode {
     this.#resize(size)
   }
 
+  /** Whether all of it is on the platter. */
   get isSynced(): boolean {
+    this.#pending.splice(0, writtenBack(this.#pending, 'chance', this.#scheduler.nowMs))
     return this.#pending.length === 0
   }
 
@@ -236,7 +238,8 @@ export class SimDisk implements Disk {
 
   /** Nothing of what was written to the file since its last sync has come to the disk yet, and the power goes now. */
   revert(path: string): void {
-    this.#inode(path).lose(this.#scheduler, 'everything')
+    const inode = this.#inode(path)
+    if (!inode.isSynced) inode.lose('everything')
   }
 
   /** Flips one bit of a file, on disk and in every cache: for tests of checksums. */

@@ -23,7 +23,8 @@ const FAST_NETWORK_MS = 2
 /** A client program that can be killed. */
 export interface Mortal {
   readonly host: SimHost
-  readonly isThere: boolean
+  /** It has found out what became of what it did before. */
+  readonly isAtWork: boolean
   kill(downMs: number): boolean
   /** Nobody has power any more: what was not synced may be lost everywhere. */
   powerLost(): void
@@ -39,7 +40,9 @@ export class Faults {
   readonly #faults: Fault[]
   /** Copies with a flipped bit that nobody has mended yet. */
   #flipped: CopyFile[] = []
-  /** Until every chunk has its copies again nothing more may go wrong. */
+  /** Since the last fault everything was whole once: the master has nothing left to compare or to replace. */
+  #isMended = true
+  /** Until then nothing more may go wrong. */
   #isFragile = false
   #isOver = false
   /** So many things went wrong. */
@@ -94,7 +97,8 @@ export class Faults {
       await this.#cluster.sleep(
         scheduler.between(0, 3) === 0 ? scheduler.between(1, 100) : scheduler.between(100, 3000),
       )
-      this.#isFragile &&= !this.#isWhole
+      if (this.#takesUnsynced) this.#isMended ||= this.#isWhole
+      this.#isFragile &&= !this.#isMended
       if (!this.#isOver && !this.#isFragile && this.#mayHappen()) this.#happen()
     }
   }
@@ -118,6 +122,7 @@ export class Faults {
       if (draw >= 0) continue
       if (!happen()) return
       this.happened++
+      this.#isMended = false
       this.#cluster.count(name)
       this.#cluster.disturbed()
       return
@@ -197,10 +202,9 @@ export class Faults {
 
   /** Everybody at once. What servers have not synced by then may be lost, or be there on some of them. */
   #cutAll(): boolean {
-    // The next master knows nothing of copies that this one was comparing or replacing.
-    if (!this.#takesUnsynced || this.happened > 0 || !this.#isComplete) return false
+    if (!this.#takesUnsynced || !this.#isMended || !this.#isComplete) return false
     const { syncChunks } = this.#cluster.options
-    if (!syncChunks && !this.#clients.every(({ isThere }) => isThere)) return false
+    if (!this.#clients.every(({ isAtWork }) => isAtWork)) return false
     const downMs = () => 100 + this.#below(4000)
     // Until the master knows all copies, and has compared them, a reader may see any of them.
     const clientDownMs = syncChunks ? downMs : () => 20_000 + this.#below(10_000)

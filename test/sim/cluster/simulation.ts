@@ -60,6 +60,7 @@ class ClientProgram implements Client {
   readonly host: SimHost
   readonly workers: Worker[]
   life: Life | undefined
+  isAtWork = false
   readonly #simulation: Simulation
   #hasBegun = false
   #end: (() => void) | undefined
@@ -82,17 +83,15 @@ class ClientProgram implements Client {
     this.life = { session, sleep: ms => env.clock.sleep(ms), isOver: false, ended }
     for (const worker of this.workers) await (this.#hasBegun ? worker.resume() : worker.begin())
     this.#hasBegun = true
+    this.isAtWork = true
     for (const worker of this.workers) void worker.work(operations).catch(cluster.failed)
-  }
-
-  get isThere(): boolean {
-    return this.life !== undefined && this.#hasBegun
   }
 
   kill(downMs: number): boolean {
     if (!this.life || !this.#hasBegun) return false
     const { cluster, shared } = this.#simulation
     this.host.kill()
+    this.isAtWork = false
     this.life.isOver = true
     this.life = undefined
     this.#end?.()
