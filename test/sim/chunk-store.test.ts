@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { statusOf } from '../../src/chunkserver/disks/chunk-error.ts'
+import { MARKS_NAME } from '../../src/chunkserver/disks/write-marks.ts'
 import { MFSBLOCKSIZE } from '../../src/protocol/constants.ts'
 import { Status } from '../../src/protocol/status.ts'
 import { contents, StoreMachine as Machine, piece, write } from './store-machine.ts'
@@ -180,11 +181,30 @@ test('a chunk moves to another disk while a session has it open, and only if it 
   data.write('SOME', MFSBLOCKSIZE)
   assert.ok(data.equals(await contents(machine, store, 5, 1)))
   const name = `00/chunk_${'5'.padStart(16, '0')}_00000001.mfs`
-  assert.deepEqual(machine.host.disk.files(source.root), [`${source.root}/.lock`])
+  const left = [`${source.root}/.lock`, `${source.root}/${MARKS_NAME}`]
+  assert.deepEqual(machine.host.disk.files(source.root), left)
   machine.host.disk.flipBit(`${target.root}/${name}`, (8192 + 1000) * 8)
   await assert.rejects(machine.run(store.move(5, source)), { status: Status.CRC })
-  assert.deepEqual(machine.host.disk.files(source.root), [`${source.root}/.lock`], 'nothing is left of a failed move')
+  assert.deepEqual(machine.host.disk.files(source.root), left, 'nothing is left of a failed move')
   assert.deepEqual([source.chunkCount, target.chunkCount], [0, 1])
+})
+
+test('a chunk that was moved to another disk does not come back on the former one with the power', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const machine = new Machine(seed)
+    const store = await machine.start('/d1/\n/d2/\n')
+    await machine.run(store.create(5, 1))
+    await write(machine, store, 5, 1, [piece(0, 0, Buffer.from('before'))])
+    await machine.run(store.sync(5, 1))
+    const target = store.liveFolders.find(({ chunkCount }) => chunkCount === 0)
+    assert.ok(target)
+    await machine.run(store.move(5, target))
+    await write(machine, store, 5, 1, [piece(0, 0, Buffer.from('after '))])
+    await machine.run(store.sync(5, 1))
+    machine.host.powerCut()
+    const again = await machine.start('/d1/\n/d2/\n')
+    assert.equal((await contents(machine, again, 5, 1)).toString('latin1', 0, 6), 'after ', `seed ${seed}`)
+  }
 })
 
 test('synced writes survive a power cut', async () => {
