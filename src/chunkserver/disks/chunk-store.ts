@@ -391,13 +391,12 @@ export class ChunkStore {
    * @throws ChunkError NOCHUNK, WRONGVERSION, IO
    */
   async open(chunkId: number, version: number): Promise<OpenChunk> {
-    if (this.#isUnsure(chunkId)) throw new ChunkError(Status.WRONGVERSION, chunkId)
+    if (this.#isUnsure(this.table.find(chunkId), chunkId)) throw new ChunkError(Status.WRONGVERSION, chunkId)
     return this.#acquire(chunkId, version)
   }
 
-  /** Whether the master must say first that the copy is good. */
-  #isUnsure(chunkId: number): boolean {
-    const row = this.table.find(chunkId)
+  /** Whether the master must say first that the copy counts. */
+  #isUnsure(row: number, chunkId: number): boolean {
     return row !== 0 && this.#folderOf(row).marks.unsure.has(chunkId)
   }
 
@@ -416,7 +415,7 @@ export class ChunkStore {
   /** As open(), at once when the chunk is open already. */
   openNow(chunkId: number, version: number): OpenChunk | undefined {
     const open = this.#open.get(chunkId)
-    if (!open || open.gone || !this.#isVersion(open, version) || this.#isUnsure(chunkId)) return undefined
+    if (!open || open.gone || !this.#isVersion(open, version) || this.#isUnsure(open.row, chunkId)) return undefined
     open.users++
     open.lastUseMs = this.#env.clock.monotonicMs()
     return open
@@ -877,7 +876,7 @@ export class ChunkStore {
   move(chunkId: number, target: Folder): Promise<void> {
     return this.#with(chunkId, 0, async open => {
       const { row } = open
-      if (this.#isUnsure(chunkId)) throw new ChunkError(Status.WRONGVERSION, chunkId)
+      if (this.#isUnsure(row, chunkId)) throw new ChunkError(Status.WRONGVERSION, chunkId)
       const source = this.#folderOf(row)
       const oldPath = this.#pathOf(row)
       const subfolder = target.nextSubfolder(this.options.subfolderChunks)

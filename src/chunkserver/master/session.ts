@@ -407,7 +407,10 @@ export class Session {
   }
 
   #sendUnsure(): void {
-    const chunkIds = [...this.#services.store.unsureChunks()]
+    const { store } = this.#services
+    const chunkIds = [...store.unsureChunks()]
+    // More than a master listens to: it takes them as they are.
+    store.vouch(chunkIds.splice(cstoma.UNSURE_MAX))
     for (let i = 0; i < chunkIds.length; i += CHANGES_MAX) {
       this.#send(cstoma.chunksUnsure.encode({ chunkIds: chunkIds.slice(i, i + CHANGES_MAX) }))
     }
