@@ -7,11 +7,8 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, whyNot } from './cluster.ts'
 import { installPackages } from './packages.ts'
-import { chunkCounts, copyTree, differences, dropCaches, makeTree } from './tree.ts'
+import { chunkCounts, copyTree, differences, dropCaches, FEW_FILES, FILES, makeTree } from './tree.ts'
 
-const FILES = 10_100
-/** Enough where the tree is not what is tested. */
-const FEW_FILES = 4000
 const skip = whyNot() ?? false
 
 type Kind = 'our' | 'real'
@@ -52,15 +49,15 @@ async function stop(cluster: Cluster, host: number, kind: Kind): Promise<void> {
   else cluster.stopRealChunkserver(host)
 }
 
-const combinations: [Kind, Kind[]][] = [
-  ['real', ['our', 'our']],
-  ['real', ['our', 'real']],
-  ['our', ['our', 'our']],
-  ['our', ['our', 'real']],
+const combinations: [Kind, Kind[], number][] = [
+  ['real', ['our', 'our'], FEW_FILES],
+  ['real', ['our', 'real'], FILES],
+  ['our', ['our', 'our'], FILES],
+  ['our', ['our', 'real'], FILES],
 ]
-for (const [master, servers] of combinations) {
+for (const [master, servers, files] of combinations) {
   test(`a tree goes to ${servers.join(' and ')} chunkservers under the ${master} master and comes back`, { skip }, () =>
-    withCluster(master, servers, FILES, async (_cluster, tree, copy) => {
+    withCluster(master, servers, files, async (_cluster, tree, copy) => {
       copyTree(tree, copy)
       dropCaches()
       assert.equal(differences(tree, copy), '')

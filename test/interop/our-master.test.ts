@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, whyNot } from './cluster.ts'
 import { installPackages } from './packages.ts'
-import { chunkCounts, copyTree, differences, dropCaches, makeTree } from './tree.ts'
+import { chunkCounts, copyTree, differences, dropCaches, FEW_FILES, makeTree } from './tree.ts'
 
 const skip = whyNot()
 
@@ -28,7 +28,7 @@ async function withCluster(run: (cluster: Cluster) => Promise<void>): Promise<vo
 test('a tree goes through a real mount and real chunkservers and comes back the same', { skip: skip ?? false }, () =>
   withCluster(async ({ folder, mountPoint }) => {
     const tree = join(folder, 'tree')
-    makeTree(tree, 10_500)
+    makeTree(tree, FEW_FILES)
     copyTree(tree, join(mountPoint, 'tree'))
     dropCaches()
     assert.equal(differences(tree, join(mountPoint, 'tree')), '')

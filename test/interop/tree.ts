@@ -3,6 +3,10 @@ import { execFileSync } from 'node:child_process'
 import { linkSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+export const FILES = 10_500
+/** Enough where the same programs meet in another test with all of them. */
+export const FEW_FILES = 4000
+
 /** A tree with what file systems meet: many files, links of both kinds, special files, odd names, old times. */
 export function makeTree(root: string, files: number): void {
   mkdirSync(root)
