@@ -259,10 +259,25 @@ test('what was deleted when the power was lost is deleted again, unless it was m
       const again = await machine.startAlone()
       const files = () => machine.host.disk.files('/d1').filter(name => name.includes('_0000000000000004_'))
       assert.deepEqual([again.entryOf(DELETED)?.version, files().length], isMadeAgain ? [2, 1] : [undefined, 0])
-      if (machine.host.messages.some(text => text.includes('was deleted before the power was lost'))) cameBack++
+      if (machine.host.messages.some(text => text.includes('deleted before the power was lost'))) cameBack++
     }
     assert.equal(cameBack > 0, !isMadeAgain)
   }
+})
+
+test('a chunk that a killed server was about to delete is there, also after a loss of power', async () => {
+  const machine = new Machine(1)
+  const { host } = machine
+  const { store } = await synced(machine)
+  host.disk.watcher = (operation, path, when) => {
+    if (operation === 'unlink' && path.includes('chunk_') && when === 'before') host.kill()
+  }
+  void store.remove(ID, 1)
+  await machine.scheduler.run(50)
+  host.disk.watcher = undefined
+  assert.ok((await machine.start()).entryOf(ID))
+  host.powerCut('everything')
+  assert.ok((await machine.startAlone()).entryOf(ID))
 })
 
 test('a server that was killed or stopped vouches for all that it has', async () => {

@@ -771,7 +771,7 @@ export class ChunkStore {
         await file.close().catch(() => undefined)
         return await this.#unmade(error, folder, path)
       }
-      await folder.marks.markMade(chunkId)
+      await folder.marks.markThere(chunkId)
       open.row = this.#added(chunkId, version, folder, subfolder, 0)
       // The write that it was created for comes soon.
       open.lastUseMs = this.#env.clock.monotonicMs()
@@ -846,7 +846,7 @@ export class ChunkStore {
           await disk.rename(path, folder.path(chunkId, version, subfolder))
           folder.namesChanged(subfolder)
           await folder.syncNames(subfolder)
-          await folder.marks.markMade(chunkId)
+          await folder.marks.markThere(chunkId)
           this.#building.delete(chunkId)
           this.#added(chunkId, version, folder, subfolder, chunk.blockCount)
         },
@@ -891,7 +891,7 @@ export class ChunkStore {
           target.namesChanged(subfolder)
           // The old file may go only when a power cut can't take the new one.
           await target.syncNames(subfolder)
-          await target.marks.markMade(chunkId)
+          await target.marks.markThere(chunkId)
         } catch (error) {
           await file.close().catch(() => undefined)
           throw error

@@ -170,14 +170,19 @@ export class Folder {
     }
     for (const name of names) if (/^[0-9A-F]$/.test(name)) await this.#convertOldSubfolder(`${this.line.path}${name}`)
     let next = 0
+    let deletedAgain = 0
     const scanSome = async () => {
       while (next < SUBFOLDERS) {
         const subfolder = next++
-        await this.#scanSubfolder(subfolder, present, found)
+        const deleted = await this.#scanSubfolder(subfolder, present, found)
+        deletedAgain += deleted
         this.scanPercent = Math.floor((100 * next) / SUBFOLDERS)
       }
     }
     await Promise.all(Array.from({ length: SCANS_AT_A_TIME }, scanSome))
+    if (deletedAgain === 0) return
+    const what = deletedAgain === 1 ? 'a chunk' : `${deletedAgain} chunks`
+    this.#env.log.notice(`folder ${this.line.path}: deleted ${what} again, deleted before the power was lost`)
   }
 
   async #unlessReadOnly(action: Promise<void>): Promise<void> {
@@ -186,20 +191,23 @@ export class Folder {
     })
   }
 
-  async #scanSubfolder(subfolder: number, present: Set<string>, found: (chunk: FoundChunk) => void): Promise<void> {
-    if (this.line.markedForRemoval && !present.has(subfolderName(subfolder))) return
+  /** @returns how many chunks were there that had been deleted */
+  async #scanSubfolder(subfolder: number, present: Set<string>, found: (chunk: FoundChunk) => void): Promise<number> {
+    if (this.line.markedForRemoval && !present.has(subfolderName(subfolder))) return 0
+    let deletedAgain = 0
     for (const name of await this.#disk.list(this.subfolderPath(subfolder))) {
       const chunk = parseChunkFileName(name)
       if (!chunk) continue
-      if (this.marks.wasDeleted(chunk.chunkId)) await this.#deleteAgain(`${this.subfolderPath(subfolder)}/${name}`)
-      else found({ ...chunk, subfolder })
+      if (this.marks.wasDeleted(chunk.chunkId)) {
+        await this.#unlessReadOnly(this.#disk.unlink(`${this.subfolderPath(subfolder)}/${name}`))
+        deletedAgain++
+        continue
+      }
+      const marking = this.marks.markThere(chunk.chunkId)
+      if (marking) await marking
+      found({ ...chunk, subfolder })
     }
-  }
-
-  /** The power was lost before the disk knew of it. */
-  async #deleteAgain(path: string): Promise<void> {
-    this.#env.log.notice(`${path}: was deleted before the power was lost, and is again`)
-    await this.#unlessReadOnly(this.#disk.unlink(path))
+    return deletedAgain
   }
 
   /** Very old versions had sixteen sub-folders (spec chunkserver 5.1). */

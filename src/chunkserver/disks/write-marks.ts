@@ -182,12 +182,15 @@ export class WriteMarks {
 
   /** The chunk is going to be deleted, when this is done. */
   markDeleted(chunkId: number): Promise<void> | undefined {
+    this.vouch([chunkId])
     return this.#markAs('deleted', chunkId)
   }
 
-  /** The chunk is there, and may be reported when this is done: one of the same id may have been deleted here. */
-  markMade(chunkId: number): Promise<void> | undefined {
-    this.#unsure.delete(chunkId)
+  /**
+   * The chunk is there, and may be reported when this is done: one of the same id may have been deleted here, or a life
+   * that was killed did not come to the deletion.
+   */
+  markThere(chunkId: number): Promise<void> | undefined {
     return this.#marks.get(chunkId)?.kind === 'deleted' ? this.#markAs('new', chunkId) : undefined
   }
 

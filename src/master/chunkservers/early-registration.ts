@@ -1,5 +1,4 @@
 // What a chunkserver of ours tells a master that follows, so that this one knows it when it leads.
-
 import type { ChunkId } from '../../metadata/types.ts'
 import { ProtocolError, Reader } from '../../protocol/codec.ts'
 import * as cstoma from '../../protocol/cstoma.ts'

@@ -35,7 +35,7 @@ export class Faults {
   readonly #clients: readonly Mortal[]
   readonly #mayHappen: () => boolean
   readonly #goal: number
-  /** Power goes with what is not synced: the master that sees it must stay, and nothing else go wrong meanwhile. */
+  /** Power goes with what is not synced: nothing else may go wrong before everybody is back. */
   readonly #takesUnsynced: boolean
   readonly #faults: Fault[]
   /** Copies with a flipped bit that nobody has mended yet. */
