@@ -276,7 +276,10 @@ const [file = '', seconds = '60', rate = '500', inFolder = `${USUAL_PER_FOLDER}`
 const [perSecond, perFolder] = [Number(rate), Number(inFolder)]
 const quiet = () => {}
 const env = realEnv({ debug: quiet, info: quiet, notice: quiet, warning: console.error, error: console.error })
-const news = { chunkHasChanged: quiet, lengthHasChanged: quiet, serversHaveChanged: quiet, renewed: quiet }
+const news = {
+  ...{ chunkHasChanged: quiet, lengthHasChanged: quiet, serversHaveChanged: quiet, renewed: quiet },
+  ...{ folderRecalled: quiet, disconnected: quiet },
+}
 const daemon = new Daemon(file)
 try {
   await daemon.until(/main master server module: listen/)

@@ -32,7 +32,13 @@ async function connect(): Promise<ClusterSession> {
   const options = {
     hosts: masterHosts.map(addressOf),
     ...{ port: 9421, bindHost: undefined, info: '/mnt', folder: '/', meta: false, passwordDigest: undefined },
-    ...{ rememberPassword: false, patient: true, giveUpMs: giveUpMs(30, 0), writeCacheBytes: 8 << 20 },
+    ...{
+      rememberPassword: false,
+      patient: true,
+      giveUpMs: giveUpMs(30, 0),
+      writeCacheBytes: 8 << 20,
+      borrowsFolders: true,
+    },
     ...{ retry: { ioRetries: 30, failOnLostChunk: false, failOnNoSpace: false }, readAheadBytes: 1 << 20 },
   }
   return ClusterSession.connect(env, options, { dataChanged() {}, lengthChanged() {}, connectionRenewed() {} })

@@ -61,7 +61,14 @@ const options = {
   ...{ hosts: [HOST], port: PORT, bindHost: undefined, info: '/bench', folder: '/', meta: false },
   ...{ passwordDigest: undefined, rememberPassword: false, patient: false, giveUpMs: 600_000 },
 }
-const deaf = { chunkHasChanged() {}, lengthHasChanged() {}, serversHaveChanged() {}, renewed() {} }
+const deaf = {
+  chunkHasChanged() {},
+  lengthHasChanged() {},
+  serversHaveChanged() {},
+  renewed() {},
+  folderRecalled() {},
+  disconnected() {},
+}
 const client = await MasterSession.connect(env, options, deaf)
 
 /** Runs after each turn of the loop. @returns what ends it, and tells the processor time of every turn in ms, sorted */

@@ -2,13 +2,21 @@
 import type { Env, Timer } from '../env/env.ts'
 import type { Caller } from '../protocol/attributes.ts'
 import * as cltoma from '../protocol/cltoma.ts'
-import type { Message, StatusOr } from '../protocol/codec.ts'
-import { EXTENDED_VERSION, MFSBLOCKSIZE, MFSCHUNKSIZE, VERSION } from '../protocol/constants.ts'
+import { type Message, name as nameCodec, Reader, type StatusOr } from '../protocol/codec.ts'
+import {
+  EXTENDED_VERSION,
+  LENDING_OPTION,
+  LENDS_FOLDERS,
+  MFSBLOCKSIZE,
+  MFSCHUNKSIZE,
+  VERSION,
+} from '../protocol/constants.ts'
 import { clampSeconds, lowSeconds, moreOf, plainSeconds } from '../protocol/fine-times.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import { BufferPool } from '../util/buffer-pool.ts'
 import { BlockSender } from './block-sender.ts'
+import { BorrowedFolders, type Lender, type Place } from './borrowed-folders.ts'
 import { ChunkLocator } from './chunk-locator.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ChunkSyncer } from './chunk-syncer.ts'
@@ -59,6 +67,8 @@ export interface ClientOptions extends SessionOptions {
   writeCacheBytes: number
   /** Bytes that may be read ahead. */
   readAheadBytes: number
+  /** Whether names that are not there may be told without the master: callers' rights to step in are tested before. */
+  borrowsFolders: boolean
 }
 
 const noAnswer = { status: Status.IO } as const
@@ -73,6 +83,9 @@ export class ClusterSession implements Cluster, MetaCluster {
   #locator: ChunkLocator
   #services: DataServices
   readonly #times: TimeReports
+  readonly #borrowed: BorrowedFolders | undefined
+  /** Whether the master of this connection lends folders; undefined: not asked yet. */
+  #lends: boolean | undefined
   #timers: Timer[] = []
   #creating = 0
   #secondsToReport = FIRST_INODES_REPORT_S
@@ -84,6 +97,8 @@ export class ClusterSession implements Cluster, MetaCluster {
       chunkHasChanged: news => box.session?.onChunkChanged(news),
       lengthHasChanged: (inode, length) => box.session?.onLengthChanged(inode, length),
       serversHaveChanged: () => box.session?.onServersChanged(),
+      folderRecalled: inode => box.session?.onFolderRecalled(inode),
+      disconnected: () => box.session?.onDisconnected(),
       renewed: same => box.session?.onRenewed(same),
     })
     const session = new ClusterSession(env, options, events, master)
@@ -98,6 +113,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     this.#pool = new ServerPool(env, options.bindHost)
     this.#locator = new ChunkLocator(master)
     this.#times = new TimeReports(() => master.nowMs())
+    this.#borrowed = options.borrowsFolders ? new BorrowedFolders(this.#lender()) : undefined
     const budget = new Budget(options.writeCacheBytes)
     const turns = new Turns(CHAINS_MAX)
     const kinds = new ServerKinds()
@@ -184,6 +200,15 @@ export class ClusterSession implements Cluster, MetaCluster {
     this.#events.lengthChanged(inode, length)
   }
 
+  onFolderRecalled(inode: number): void {
+    this.#borrowed?.recalled(inode)
+  }
+
+  onDisconnected(): void {
+    this.#lends = undefined
+    this.#borrowed?.forgetAll()
+  }
+
   onServersChanged(): void {
     this.#locator.forgetEverything()
   }
@@ -199,6 +224,37 @@ export class ClusterSession implements Cluster, MetaCluster {
   #changed(inode: number, offset: number, length: number): void {
     this.#files.get(inode)?.data.changed(offset, length)
     this.#events.dataChanged(inode, offset, length)
+  }
+
+  // --- folders that the master lends
+
+  #lender(): Lender {
+    return {
+      nowMs: () => this.#env.clock.monotonicMs(),
+      answeredSinceMs: () => this.#master.answeredSinceMs,
+      borrow: (folder, caller) => this.#borrow(folder, caller),
+      giveBack: inode => this.#master.tell(cltoma.folderReturned.encode({ msgid: 0, inode })),
+    }
+  }
+
+  async #borrow(inode: number, caller: Caller): Promise<string[] | undefined> {
+    if (!this.#master.extended) return undefined
+    if (this.#lends === undefined) {
+      const asked = await this.#master.ask(cltoma.getConfig, { option: LENDING_OPTION }, matocl.configValue)
+      if (!asked) return undefined
+      this.#lends = asked.value === LENDS_FOLDERS
+    }
+    if (!this.#lends) return undefined
+    const answer = await this.#master.ask(cltoma.fuseLendFolder, { inode, caller }, matocl.fuseLendFolder)
+    if (!answer || answer.status !== undefined) return undefined
+    const names: string[] = []
+    for (const input = new Reader(answer.names); input.left > 0; ) names.push(nameCodec.read(input))
+    return names
+  }
+
+  /** Lets borrowed folders know of a change of names: see BorrowedFolders.follow(). */
+  #follow<T>(places: readonly Place[], change: Promise<T>, isGone?: (result: T) => boolean): Promise<T> {
+    return this.#borrowed?.follow(places, change, isGone) ?? change
   }
 
   // --- reports
@@ -242,7 +298,9 @@ export class ClusterSession implements Cluster, MetaCluster {
   }
 
   async lookup(parent: number, name: string, caller: Caller): Outcome<Found> {
+    if (this.#borrowed?.lacks(parent, name)) return { status: Status.ENOENT }
     const answer = await this.#ask(cltoma.fuseLookup, { parent, name, caller }, matocl.fuseLookup)
+    if (answer.status === Status.ENOENT) this.#borrowed?.missed(parent, caller)
     if (answer.status !== undefined) return answer
     const { inode, attributes, rights } = answer
     if (rights?.chunk && !this.#isWriting(inode)) this.#locator.learn(inode, 0, rights.chunk, attributes.length)
@@ -350,9 +408,11 @@ export class ClusterSession implements Cluster, MetaCluster {
   ): Outcome<Node> {
     const begun = this.#master.nowSeconds()
     let repeated = false
-    const made = await this.#master.ask(question, body, answer, () => {
+    const { parent: folder, name } = body
+    const making = this.#master.ask(question, body, answer, () => {
       repeated = true
     })
+    const made = await this.#follow([{ folder, name }], making)
     if (!made) return noAnswer
     if (!repeated || made.status !== Status.EEXIST) return made
     return (await this.#lostNode(body, type, begun)) ?? made
@@ -378,15 +438,18 @@ export class ClusterSession implements Cluster, MetaCluster {
   }
 
   /** Removes a name. One that is not there any more may have been removed by us. */
-  async #remove<Q extends { msgid: number }>(
+  async #remove<Q extends { msgid: number; parent: number; name: string }>(
     question: Message<Q>,
-    body: Omit<Q, 'msgid'>,
+    body: Omit<Q, 'msgid'> & { parent: number; name: string },
     answer: typeof matocl.fuseUnlink,
   ): Done {
     let repeated = false
-    const removed = await this.#master.ask(question, body, answer, () => {
+    const { parent: folder, name } = body
+    const removing = this.#master.ask(question, body, answer, () => {
       repeated = true
     })
+    const isGone = (result: Awaited<typeof removing>) => result !== undefined && (result.status ?? 0) === Status.OK
+    const removed = await this.#follow([{ folder, name }], removing, isGone)
     if (!removed) return Status.IO
     const wasUs = repeated && removed.status === Status.ENOENT
     return wasUs ? Status.OK : (removed.status ?? Status.OK)
@@ -409,9 +472,19 @@ export class ClusterSession implements Cluster, MetaCluster {
       caller,
     }
     let repeated = false
-    const moved = await this.#master.ask(cltoma.fuseRename, question, matocl.fuseRename, () => {
+    const moving = this.#master.ask(cltoma.fuseRename, question, matocl.fuseRename, () => {
       repeated = true
     })
+    const places = [
+      { folder: parent, name },
+      { folder: targetParent, name: targetName },
+    ]
+    // Of two names of one node both stay.
+    const isGone = (result: Awaited<typeof moving>) => {
+      if (!result || result.status !== undefined || flags & cltoma.RenameFlag.EXCHANGE) return false
+      return result.attributes.nlink === 1 || result.attributes.type === DIRECTORY
+    }
+    const moved = await this.#follow(places, moving, isGone)
     if (!moved) return noAnswer
     // After an exchange both names are still there: nothing tells whether it was done.
     if (!repeated || moved.status !== Status.ENOENT || flags & cltoma.RenameFlag.EXCHANGE) return moved
@@ -422,9 +495,10 @@ export class ClusterSession implements Cluster, MetaCluster {
   async link(inode: number, targetParent: number, targetName: string, caller: Caller): Outcome<Node> {
     const question = { inode, parent: targetParent, name: targetName, caller }
     let repeated = false
-    const linked = await this.#master.ask(cltoma.fuseLink, question, matocl.fuseLink, () => {
+    const linking = this.#master.ask(cltoma.fuseLink, question, matocl.fuseLink, () => {
       repeated = true
     })
+    const linked = await this.#follow([{ folder: targetParent, name: targetName }], linking)
     if (!linked) return noAnswer
     if (linked.status === undefined) {
       return { inode: linked.inode, attributes: this.#withPending(linked.inode, linked.attributes) }
@@ -482,9 +556,10 @@ export class ClusterSession implements Cluster, MetaCluster {
       const question = { parent, name, mode, umask, caller }
       const begun = this.#master.nowSeconds()
       let repeated = false
-      const answer = await this.#master.ask(cltoma.fuseCreate, question, matocl.fuseCreate, () => {
+      const creating = this.#master.ask(cltoma.fuseCreate, question, matocl.fuseCreate, () => {
         repeated = true
       })
+      const answer = await this.#follow([{ folder: parent, name }], creating)
       if (!answer) return noAnswer
       if (answer.status !== undefined) {
         const lost =

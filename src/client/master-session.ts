@@ -82,6 +82,10 @@ export interface MasterNews {
   lengthHasChanged(inode: number, length: number): void
   /** All that is known of the places of chunks is stale. */
   serversHaveChanged(): void
+  /** Somebody else changes names in a folder that was lent. */
+  folderRecalled(inode: number): void
+  /** The connection is gone, and with it all promises of the master. */
+  disconnected(): void
   /** The connection is new; `sameSession` tells whether open files and locks are still ours. */
   renewed(sameSession: boolean): void
 }
@@ -119,6 +123,8 @@ export class MasterSession {
   extended = false
   /** The session goes on at a master that answers a repeated question as it did the first time. */
   #repeatsAnswers = false
+  /** When the last question was sent that has been answered on this connection. */
+  answeredSinceMs = Number.NEGATIVE_INFINITY
   sessionId = 0
   metaId = 0n
   masterVersion = 0
@@ -382,6 +388,8 @@ export class MasterSession {
   #onClosed(connection: Connection, error: Error | undefined): void {
     if (this.#connection !== connection) return
     this.#connection = undefined
+    this.answeredSinceMs = Number.NEGATIVE_INFINITY
+    this.#news.disconnected()
     if (this.#closing) return
     this.#env.log.warning(`the connection to mfsmaster is lost${error ? ` (${error.message})` : ''}`)
     this.#news.serversHaveChanged()
@@ -423,6 +431,7 @@ export class MasterSession {
     }
     if (question?.answerType !== type) throw new ProtocolError(`unexpected answer ${type} to ${msgid}`)
     this.#questions.delete(msgid)
+    this.answeredSinceMs = Math.max(this.answeredSinceMs, question.since)
     question.resolve(payload)
   }
 
@@ -434,6 +443,8 @@ export class MasterSession {
         const { inode, length } = matocl.lengthHasChanged.decode(payload)
         return this.#news.lengthHasChanged(inode, length)
       }
+      case matocl.recallFolder.code:
+        return this.#news.folderRecalled(matocl.recallFolder.decode(payload).inode)
       case matocl.invalidateChunkCache.code:
         return this.#news.serversHaveChanged()
       case matocl.fuseTimeSync.code: {

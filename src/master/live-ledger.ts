@@ -28,6 +28,7 @@ export class LiveLedger implements Ledger {
   readonly #now = { seconds: 0, nanoseconds: 0 }
   readonly #journal: Journal
   readonly #commitRule: CommitRule
+  readonly #onApplied: (entry: Entry, version: number) => void
   readonly #listeners = new Set<ChangeListener>()
   /** Inside together(): lines that a trailer may still come to, and what waits for them. */
   #lines: { version: number; body: string }[] = []
@@ -35,12 +36,22 @@ export class LiveLedger implements Ledger {
   #depth = 0
   #hasEnded = false
 
-  /** @param commitRule when a change is committed; without it: once it is durable here */
-  constructor(state: State, clock: Clock, journal: Journal, commitRule?: CommitRule) {
+  /**
+   * @param commitRule when a change is committed
+   * @param onApplied hears of each line that was applied, and of the version of the state before it
+   */
+  constructor(
+    state: State,
+    clock: Clock,
+    journal: Journal,
+    commitRule: CommitRule,
+    onApplied: (entry: Entry, version: number) => void,
+  ) {
     this.state = state
     this.#clock = clock
     this.#journal = journal
-    this.#commitRule = commitRule ?? ((_version, action) => journal.whenDurable(action))
+    this.#commitRule = commitRule
+    this.#onApplied = onApplied
   }
 
   now(): number {
@@ -66,6 +77,7 @@ export class LiveLedger implements Ledger {
       entry.ns = this.#now.nanoseconds
     }
     apply(this.state, entry)
+    this.#onApplied(entry, version)
     // Printed afterwards: a snapshot learns its results when it is applied.
     const body = printEntry(entry)
     this.#lines.push({ version, body: trailer ? body + printTrailer(trailer) : body })

@@ -22,6 +22,7 @@ import { ChunkManager } from './chunks/chunk-manager.ts'
 import type { EarlyRegistration } from './chunkservers/early-registration.ts'
 import { ChunkserverPort } from './chunkservers/server.ts'
 import { DataCache } from './clients/data-cache.ts'
+import { LentFolders } from './clients/lent-folders.ts'
 import { LockService } from './clients/lock-service.ts'
 import { ClientPort } from './clients/port.ts'
 import { RecentAnswers } from './clients/recent-answers.ts'
@@ -136,7 +137,9 @@ export class Master {
     this.#use = new ProcessUse(env)
     this.#statistics = new MasterStatistics(env)
     this.#charts = new Charts(env, masterCharts, `${options.dataFolder}/${CHARTS}`)
-    this.ledger = new LiveLedger(state, env.clock, journal, commitRule)
+    const lent = new LentFolders(env.clock)
+    const committed = lent.heldBack(commitRule ?? ((_version, action) => journal.whenDurable(action)))
+    this.ledger = new LiveLedger(state, env.clock, journal, committed, (entry, before) => lent.changed(entry, before))
     this.#metaloggers = metaloggers ?? new MetaloggerPort(env, logOf(this.ledger), options)
     this.ledger.listen((id, body) => this.#metaloggers.changed(id, body))
     this.chunks = new ChunkManager(env, this.ledger, options.chunks, lastLines.aftermath)
@@ -148,6 +151,7 @@ export class Master {
       chunks: this.chunks,
       locks,
       cache: new DataCache(),
+      lent,
       answers: this.answers,
       jobs: new TreeJobs(env, this.ledger, options.treeSlices),
       fileCheck: this.#fileCheck,

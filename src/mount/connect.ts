@@ -46,6 +46,7 @@ async function connect(
       },
       writeCacheBytes: values.mfswritecachesize * MIB,
       readAheadBytes: values.mfsreadaheadsize * MIB,
+      borrowsFolders: !values.mfsmeta,
     },
     events,
   )

@@ -5,12 +5,12 @@
 // if he asks for attributes after all, they are had with one question.
 import type { Caller, Cluster, ListedPart, NodeAttributes, PartOfListing } from '../client/cluster.ts'
 import { Status } from '../protocol/status.ts'
+import { Recent } from '../util/recent.ts'
 import type { DirectoryEntries, Entry, Errno, Opened, Request } from './file-system.ts'
 import { allNames, firstNames, Listing } from './folder-listing.ts'
 import { OpenAnswerFlag } from './fuse/abi.ts'
 import * as errno from './fuse/errno.ts'
 import { KeptNames } from './kept-names.ts'
-import { Recent } from './recent.ts'
 import { errnoOf } from './status-errno.ts'
 
 /** A listing answers lookups while its folder is open, but no longer than this. */

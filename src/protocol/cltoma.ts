@@ -698,6 +698,10 @@ export const fuseAmtimeInodes = message(701, 'CLTOMA_FUSE_AMTIME_INODES', {
   times: many(record({ inode: u32, atime: u32, mtime: u32, atimeMore: extended(u32), mtimeMore: extended(u32) })),
 })
 export const fuseTimeSync = message(704, 'CLTOMA_FUSE_TIME_SYNC', { msgid: optional(u32) })
+/** May the client itself say which names are not in this folder? Of masters that answer LENDING_OPTION. */
+export const fuseLendFolder = message(0x7020, 'CLTOMA_FUSE_LEND_FOLDER', { ...byInode, caller: caller(0) })
+/** What the master called back is not lent any more. */
+export const folderReturned = message(0x7023, 'CLTOMA_FOLDER_RETURNED', byInode)
 
 export const getVersion = message(10, 'ANTOAN_GET_VERSION', { msgid: optional(u32) })
 export const getConfig = message(80, 'ANTOAN_GET_CONFIG', { msgid: u32, option: name })

@@ -15,6 +15,9 @@ export const EXTENDED_VERSION = VERSION + 1
 export const EXTENSIONS_OPTION = 'ELKFS_EXTENSIONS'
 /** What a master of ours answers: fine times, the flags of renameat2, and where the next chunk is. */
 export const EXTENSIONS = '2'
+/** Asked of a master of ours by a mount: whether it lends folders; LENDS_FOLDERS if so. */
+export const LENDING_OPTION = 'ELKFS_LENDING'
+export const LENDS_FOLDERS = '1'
 
 /** Asked of a master of ours: the epoch that it leads, 0 where it is the only one. */
 export const EPOCH_OPTION = 'ELKFS_EPOCH'

@@ -299,7 +299,15 @@ test('an answer that waits for its log, or was given again, is not taken for rec
     now: () => 1,
   } as unknown as Ledger
   const answers = new RecentAnswers(ledger)
-  const connection = () => ({ sessionId: 1, version: 0, isTool: false, seconds: 0, heardSeconds: 0, send: () => {} })
+  const connection = () => ({
+    sessionId: 1,
+    version: 0,
+    isTool: false,
+    saidMs: 0,
+    seconds: 0,
+    heardSeconds: 0,
+    send: () => {},
+  })
   const request = cltoma.fuseRename.encode({ ...renameRequest, msgid: 7 }).subarray(8)
   const ask = (link: AnswerLink) => answers.received(link, cltoma.fuseRename.code, request)
   const passes = (link: ReturnType<typeof connection>, seconds: number) => {

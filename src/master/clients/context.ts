@@ -12,6 +12,7 @@ import type { Ledger } from '../ledger.ts'
 import type { MasterStatistics } from '../statistics.ts'
 import type { Asker } from './attributes.ts'
 import type { DataCache } from './data-cache.ts'
+import type { LentFolders } from './lent-folders.ts'
 import type { LockService } from './lock-service.ts'
 import type { RawRequest } from './named-inodes.ts'
 import { digestOf, type OnceRequest, type RecentAnswers } from './recent-answers.ts'
@@ -28,6 +29,8 @@ export interface ClientPeer {
   readonly version: number
   /** A tool's own connection, not one of a mount. */
   readonly isTool: boolean
+  /** When something was sent to it last, by the clock that never goes back. */
+  readonly saidMs: number
   send(packet: Buffer): void
 }
 
@@ -43,6 +46,7 @@ export interface ClientServices {
   chunks: ChunkService
   locks: LockService
   cache: DataCache
+  lent: LentFolders
   answers: RecentAnswers
   jobs: TreeJobs
   news: News
@@ -210,6 +214,16 @@ export class RequestContext {
   /** How the inode is called on the wire: the root of the session is always 1. */
   shown(inode: Inode): Inode {
     return inode === this.session.rootInode ? 1 : inode
+  }
+
+  /** Lends a folder to the asking mount. @returns whether it did */
+  lend(folder: Inode): boolean {
+    return !this.isTool && this.services.lent.lend(folder, this.shown(folder), this.#peer)
+  }
+
+  /** The asking mount does not use a folder any more that was called back. */
+  returned(shown: Inode): void {
+    this.services.lent.returned(shown, this.session.rootInode, this.#peer)
   }
 
   /** Counts an operation in the statistics of the session (spec client-master 2.6). */

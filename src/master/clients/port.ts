@@ -14,6 +14,8 @@ import {
   EXTENDED_VERSION,
   EXTENSIONS,
   EXTENSIONS_OPTION,
+  LENDING_OPTION,
+  LENDS_FOLDERS,
   VERSION,
   VERSION_TEXT,
 } from '../../protocol/constants.ts'
@@ -25,6 +27,7 @@ import type { AnswerLink } from './answer-table.ts'
 import { type ClientPeer, type ClientServices, type News, RequestContext } from './context.ts'
 import type { Exports } from './exports.ts'
 import { fileHandlers } from './file-handlers.ts'
+import { lendingHandlers, namesItself } from './lending-handlers.ts'
 import { isMonitorCommand, refusedCommand } from './monitor-commands.ts'
 import { answerMonitor, type MasterLife } from './monitoring.ts'
 import { namespaceHandlers } from './namespace-handlers.ts'
@@ -41,7 +44,9 @@ const NOP_AFTER_MS = 1000
 const SWEEP_MS = 10_000
 const FIRST_SWEEP_MS = 120_000
 
-const handlers = new Map([...namespaceHandlers, ...fileHandlers, ...toolHandlers, ...treeHandlers, ...trashHandlers])
+const handlers = new Map([
+  ...[...namespaceHandlers, ...lendingHandlers, ...fileHandlers, ...toolHandlers, ...treeHandlers, ...trashHandlers],
+])
 
 export interface ClientPortOptions {
   /** How long a disconnected session keeps its open files and locks (SESSION_SUSTAIN_TIME). */
@@ -85,7 +90,10 @@ export class ClientPort implements News {
         for (const link of this.#links) link.tick()
         this.services.answers.tick(id => this.#newestLink(id))
       }),
-      this.env.clock.every(SWEEP_MS, () => this.sweepSessions()),
+      this.env.clock.every(SWEEP_MS, () => {
+        this.sweepSessions()
+        this.services.lent.sweep(folder => this.services.ledger.state.nodes.exists(folder))
+      }),
     ]
   }
 
@@ -98,7 +106,7 @@ export class ClientPort implements News {
       if (!session || !handler) continue
       const payload = Buffer.concat([Buffer.alloc(4), Buffer.from(job.body, 'base64')])
       payload.writeUInt32BE(job.msgid)
-      const peer = { sessionId: job.sessionId, version: job.version, isTool: false, send: () => {} }
+      const peer = { sessionId: job.sessionId, version: job.version, isTool: false, saidMs: 0, send: () => {} }
       const request = { type: job.type, payload, version: job.version }
       const context = new RequestContext(this.services, session, peer, { request, once, resumed: job.note })
       this.env.log.notice(`request ${job.type} of session ${job.sessionId} is gone on with`)
@@ -169,6 +177,7 @@ export class ClientPort implements News {
     for (const older of [...(this.#sessions.get(link.sessionId) ?? [])]) {
       if (older.remoteAddress !== link.remoteAddress) continue
       this.detached(older)
+      this.services.lent.gaveUp(older)
       older.supersede()
     }
     const links = this.#sessions.get(link.sessionId)
@@ -232,12 +241,12 @@ class ClientLink implements AnswerLink {
   seconds = 0
   heardSeconds = 0
   #heardMs: number
-  #saidMs: number
+  saidMs: number
 
   constructor(port: ClientPort, connection: Connection, onClosed: (link: ClientLink) => void) {
     this.#port = port
     this.#connection = connection
-    this.#heardMs = this.#saidMs = port.env.clock.monotonicMs()
+    this.#heardMs = this.saidMs = port.env.clock.monotonicMs()
     const { statistics } = port.services
     const frames = new FrameReader(MAX_PAYLOAD_BYTES, (type, payload) => {
       statistics.receivedPacket()
@@ -287,11 +296,11 @@ class ClientLink implements AnswerLink {
     this.seconds++
     const now = this.#port.env.clock.monotonicMs()
     if (now - this.#heardMs > SILENCE_MS) return this.#connection.destroy(new Error('it is silent'))
-    if (!this.isTool && now - this.#saidMs > NOP_AFTER_MS) this.send(matocl.nop.encode({ msgid: 0 }))
+    if (!this.isTool && now - this.saidMs > NOP_AFTER_MS) this.send(matocl.nop.encode({ msgid: 0 }))
   }
 
   send(packet: Buffer): void {
-    this.#saidMs = this.#port.env.clock.monotonicMs()
+    this.saidMs = this.#port.env.clock.monotonicMs()
     this.#port.services.statistics.sentPacket(packet)
     if (this.#connection.queuedBytes > MAX_QUEUED_BYTES) this.#connection.destroy(new Error('it does not read'))
     else this.#connection.write(packet)
@@ -342,16 +351,21 @@ class ClientLink implements AnswerLink {
       request,
       once: once === 'unrecorded' ? undefined : once,
     })
-    const run = () => services.ledger.together(() => handler(context, payload))
+    const carryOut = () => services.ledger.together(() => handler(context, payload))
+    const run = namesItself.has(type) && !this.isTool ? () => services.lent.byBorrower(this, carryOut) : carryOut
     if (!services.jobs.parks(context, run)) run()
   }
 
   /** A client of ours asks whether we are of its kind: from the answer on both use the layouts of their own. */
   #onGetConfig({ msgid, option }: { msgid: number; option: string }): void {
     const extends_ = option === EXTENSIONS_OPTION && this.sessionId !== 0 && !this.isTool
+    const values = new Map([
+      [EXTENSIONS_OPTION, extends_ ? EXTENSIONS : ''],
+      [EPOCH_OPTION, String(this.#port.services.epoch)],
+      [LENDING_OPTION, LENDS_FOLDERS],
+    ])
     this.#ledger.whenCommitted(() => {
-      const epoch = option === EPOCH_OPTION ? String(this.#port.services.epoch) : ''
-      this.send(matocl.configValue.encode({ msgid, value: extends_ ? EXTENSIONS : epoch }))
+      this.send(matocl.configValue.encode({ msgid, value: values.get(option) ?? '' }))
       if (extends_) this.version = EXTENDED_VERSION
     })
   }

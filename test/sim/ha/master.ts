@@ -143,9 +143,9 @@ class Service {
     this.#leadership = leadership
     this.#isQuiet = isQuiet
     const rule = broken.answersAtOnce
-      ? undefined
+      ? (_version: number, action: () => void) => replica.journal.whenDurable(action)
       : (version: number, action: () => void) => leadership.whenCommitted(version, action)
-    this.#ledger = new LiveLedger(replica.state as State, env.clock, replica.journal, rule)
+    this.#ledger = new LiveLedger(replica.state as State, env.clock, replica.journal, rule, () => {})
     this.#ledger.listen((version, body) => replica.metaloggers?.changed(version, body))
     // As a real master's rounds do: lines that no client asked for.
     this.#housekeeping = env.clock.every(isQuiet ? 60_000 : 700, () =>
