@@ -221,3 +221,30 @@ test('synced writes survive a power cut', async () => {
     assert.ok(bytes.subarray(0, MFSBLOCKSIZE).equals(data), `seed ${seed}`)
   }
 })
+
+test('of two files of one version the one that was used once is used by every later start', async () => {
+  const machine = new Machine(5)
+  const store = await machine.start('/d1/\n')
+  await machine.run(store.create(5, 1))
+  await write(machine, store, 5, 1, [piece(0, 0, Buffer.alloc(MFSBLOCKSIZE, 1))])
+  await machine.run(store.stop())
+  // What a kill leaves behind between the end of a copy on another disk and the deletion of the first file.
+  const { disk } = machine.host
+  const [file = ''] = disk.files('/d1').filter(path => path.endsWith('.mfs'))
+  const copy = file.replace('/d1/', '/d2/')
+  const bytes = await machine.run(disk.readFile(file))
+  await disk.makeFolder('/d2')
+  await disk.makeFolder(copy.slice(0, copy.lastIndexOf('/')))
+  disk.plant(copy, bytes)
+  const second = await machine.start('/d1/\n/d2/\n')
+  await write(machine, second, 5, 1, [piece(0, 0, Buffer.alloc(MFSBLOCKSIZE, 2))])
+  machine.host.kill()
+  const third = await machine.start('/d2/\n/d1/\n')
+  assert.ok((await contents(machine, third, 5, 1)).equals(Buffer.alloc(MFSBLOCKSIZE, 2)))
+  const inSecond = () => disk.files('/d2').filter(path => path.includes('chunk_'))
+  assert.deepEqual(inSecond(), [`${copy}.duplicate`])
+  machine.scheduler.at(3_600_001, () => {})
+  await machine.scheduler.until(() => machine.scheduler.nowMs > 3_600_000, 4_000_000, 'the end of its time')
+  await machine.run(third.tick())
+  assert.deepEqual(inSecond(), [])
+})

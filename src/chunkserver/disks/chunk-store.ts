@@ -157,11 +157,14 @@ export class ChunkStore {
     folder.scanPercent = 0
     const { log } = this.#env
     const found: { chunkId: number; version: number }[] = []
+    const twins: FoundChunk[] = []
     try {
       await folder.refreshSpace(this.options.leaveBytes)
-      await folder.scan(chunk => {
-        if (folder.state === 'scanning' && this.#found(folder, chunk)) found.push(this.#entryOf(folder, chunk))
-      })
+      const take = (chunk: FoundChunk) => {
+        if (folder.state === 'scanning' && this.#found(folder, chunk, twins)) found.push(this.#entryOf(folder, chunk))
+      }
+      await folder.scan(take, path => this.#duplicate(folder, path))
+      for (const twin of twins) await this.#setAside(folder, twin)
       if (folder.state !== 'scanning') return
       folder.marks.keepOnly(chunkId => this.#isIn(folder, this.table.find(chunkId)))
       folder.state = 'ready'
@@ -181,15 +184,21 @@ export class ChunkStore {
     return { chunkId, version: (version | flag) >>> 0 }
   }
 
-  /** Of two files of one chunk the newer counts; the other is removed later (spec chunkserver 6.5). */
-  #found(folder: Folder, { chunkId, version, subfolder }: FoundChunk): boolean {
+  /**
+   * Of two files of one chunk the newer counts; the other is removed later (spec chunkserver 6.5).
+   * @param twins takes the chunk when the other file has the same version, and is the one that counts
+   */
+  #found(folder: Folder, chunk: FoundChunk, twins: FoundChunk[]): boolean {
+    const { chunkId, version, subfolder } = chunk
     const path = folder.path(chunkId, version, subfolder)
     const row = this.table.find(chunkId)
     if (row !== 0) {
       const isNewer = version > this.table.version.get(row) && !this.#open.has(chunkId)
       const other = this.#folderOf(row)
       if (!isNewer) {
-        if (path !== this.#pathOf(row)) this.#duplicate(folder, path)
+        if (path === this.#pathOf(row)) return false
+        if (version === this.table.version.get(row)) twins.push(chunk)
+        else this.#duplicate(folder, path)
         return false
       }
       this.#duplicate(other, this.#pathOf(row))
@@ -199,6 +208,22 @@ export class ChunkStore {
     this.table.add(chunkId, version, folder.index, subfolder, UNKNOWN_BLOCKS)
     folder.chunkAdded(subfolder)
     return true
+  }
+
+  /**
+   * A kill in the middle of a move between disks leaves two files with one version. They are alike then, but only one is
+   * written from now on, and a later start must not find the other one first.
+   */
+  async #setAside(folder: Folder, twin: FoundChunk): Promise<void> {
+    try {
+      this.#duplicate(folder, await folder.setAside(twin))
+    } catch (error) {
+      const path = folder.path(twin.chunkId, twin.version, twin.subfolder)
+      this.#env.log.warning(
+        `${path} can't be set aside (${errnoOf(error)}): another file of the same version is in use`,
+      )
+      this.#duplicate(folder, path)
+    }
   }
 
   #duplicate(folder: Folder, path: string): void {

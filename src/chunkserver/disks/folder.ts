@@ -13,6 +13,8 @@ const SUBFOLDERS = 256
 const SCANS_AT_A_TIME = 16
 /** Errors of a folder that are remembered. */
 const ERRORS_MAX = 30
+/** Behind the name of a file that another one of the same chunk and version is preferred to. */
+const ASIDE = '.duplicate'
 const BUILDING = 'reptmp_chunk_'
 
 export type FolderState = 'scanning' | 'ready' | 'damaged' | 'gone'
@@ -148,13 +150,28 @@ export class Folder {
     return `${this.line.path}${subfolderName(subfolder)}`
   }
 
+  /**
+   * Takes a file for no chunk any more: the next start shall not prefer it to the one that is used.
+   * @returns where it lies now @throws Error of the system
+   */
+  async setAside({ chunkId, version, subfolder }: FoundChunk): Promise<string> {
+    const path = this.path(chunkId, version, subfolder)
+    await this.#disk.rename(path, path + ASIDE)
+    await this.#disk.syncFolder(this.subfolderPath(subfolder))
+    return path + ASIDE
+  }
+
   /** Where a chunk is built that is not complete yet; what a crash leaves there is removed at the next scan. */
   buildingPath(chunkId: number): string {
     return `${this.line.path}${BUILDING}${formatChunkId(chunkId)}`
   }
 
-  /** Finds all chunks by their files' names. @throws Error of the system when the folder cannot be read */
-  async scan(found: (chunk: FoundChunk) => void): Promise<void> {
+  /**
+   * Finds all chunks by their files' names.
+   * @param setAside hears of files that setAside() has renamed
+   * @throws Error of the system when the folder cannot be read
+   */
+  async scan(found: (chunk: FoundChunk) => void, setAside: (path: string) => void): Promise<void> {
     const disk = this.#disk
     this.#syncsNewNames = await disk.syncsNewNames(this.root)
     await this.marks.load()
@@ -174,7 +191,7 @@ export class Folder {
     const scanSome = async () => {
       while (next < SUBFOLDERS) {
         const subfolder = next++
-        const deleted = await this.#scanSubfolder(subfolder, present, found)
+        const deleted = await this.#scanSubfolder(subfolder, present, found, setAside)
         deletedAgain += deleted
         this.scanPercent = Math.floor((100 * next) / SUBFOLDERS)
       }
@@ -192,11 +209,17 @@ export class Folder {
   }
 
   /** @returns how many chunks were there that had been deleted */
-  async #scanSubfolder(subfolder: number, present: Set<string>, found: (chunk: FoundChunk) => void): Promise<number> {
+  async #scanSubfolder(
+    subfolder: number,
+    present: Set<string>,
+    found: (chunk: FoundChunk) => void,
+    setAside: (path: string) => void,
+  ): Promise<number> {
     if (this.line.markedForRemoval && !present.has(subfolderName(subfolder))) return 0
     let deletedAgain = 0
     for (const name of await this.#disk.list(this.subfolderPath(subfolder))) {
       const chunk = parseChunkFileName(name)
+      if (name.endsWith(ASIDE)) setAside(`${this.subfolderPath(subfolder)}/${name}`)
       if (!chunk) continue
       if (this.marks.wasDeleted(chunk.chunkId)) {
         await this.#unlessReadOnly(this.#disk.unlink(`${this.subfolderPath(subfolder)}/${name}`))
