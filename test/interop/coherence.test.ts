@@ -2,7 +2,18 @@
 // of the master, close-to-open between two mounts.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -68,6 +79,29 @@ test('several clients of one file system', { skip: whyNot() ?? false }, async t 
         writeFileSync(join(from, 'handed'), text)
         assert.equal(readFileSync(join(to, 'handed'), 'utf8'), text, `round ${round}`)
         assert.equal(statSync(join(to, 'handed')).size, text.length)
+      }
+    })
+
+    await t.test('a name that was missing is there as soon as another client has made it', () => {
+      // Who misses names in a folder soon knows all that are there, until others change it.
+      for (let round = 0; round < 30; round++) {
+        const [looker, maker] = round % 2 === 0 ? [first, real] : [second, first]
+        const folder = `missing${round}`
+        mkdirSync(join(looker, folder))
+        for (let i = 0; i < 6; i++) assert.equal(existsSync(join(looker, folder, `not${i}`)), false)
+        writeFileSync(join(looker, folder, 'own'), '')
+        assert.equal(existsSync(join(looker, folder, 'own')), true)
+        const makers: Record<number, () => void> = {
+          0: () => writeFileSync(join(maker, folder, 'name'), ''),
+          1: () => mkdirSync(join(maker, folder, 'name')),
+          2: () => renameSync(join(maker, folder, 'own'), join(maker, folder, 'name')),
+          3: () => symlinkSync('own', join(maker, folder, 'name')),
+          4: () => linkSync(join(maker, folder, 'own'), join(maker, folder, 'name')),
+        }
+        makers[round % 5]?.()
+        assert.ok(lstatSync(join(looker, folder, 'name')), `round ${round}`)
+        rmSync(join(maker, folder), { recursive: true })
+        assert.equal(existsSync(join(looker, folder, 'own')), false)
       }
     })
 
