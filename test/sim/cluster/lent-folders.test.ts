@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ClusterSession } from '../../../src/client/cluster-session.ts'
-import { SimCluster } from './cluster.ts'
+import { type ClusterOptions, SimCluster } from './cluster.ts'
+import { PairCluster } from './pair-cluster.ts'
 import { root } from './tree-model.ts'
 
 const ROOT = 1
@@ -32,8 +33,8 @@ class Story {
   #isResting = false
   isOver = false
 
-  constructor(seed: number) {
-    this.cluster = new SimCluster(seed, { servers: 0, syncChunks: false, sync: { kind: 'commit' } })
+  constructor(cluster: SimCluster) {
+    this.cluster = cluster
   }
 
   get #random() {
@@ -159,11 +160,12 @@ class Story {
 
   /** Breaks something every now and then. */
   async disturb(): Promise<void> {
-    const { network, clientHosts, masterHost } = this.cluster
+    const { network, clientHosts } = this.cluster
     while (!this.isOver) {
       await this.cluster.sleep(50 + this.#random.random() * 800)
       if (this.#isResting) continue
       const client = this.#oneOf(clientHosts).address
+      const { masterHost } = this.cluster
       switch (this.#random.between(0, 6)) {
         case 0:
           network.cutBetween(client, masterHost.address)
@@ -192,11 +194,14 @@ class Story {
   }
 }
 
-async function tell(seed: number, isDisturbed: boolean): Promise<number> {
-  const story = new Story(seed)
-  const { cluster } = story
+const options: ClusterOptions = { servers: 0, syncChunks: false, sync: { kind: 'commit' } }
+
+/** @returns how many lookups were answered without a master */
+async function tell(seed: number, isDisturbed: boolean, cluster = new SimCluster(seed, options)): Promise<number> {
+  const story = new Story(cluster)
   cluster.start()
-  await cluster.until(() => cluster.master !== undefined, 60_000, 'the start of the master')
+  const isReady = () => (cluster instanceof PairCluster ? cluster.areBothUp : cluster.master !== undefined)
+  await cluster.until(isReady, 60_000, 'the start of the masters')
   const play = async () => {
     await story.begin()
     const disturbing = isDisturbed ? story.disturb() : undefined
@@ -218,4 +223,10 @@ test('a mount says by itself what is not in a folder that nobody else changes', 
   let own = 0
   for (let seed = 1; seed <= 5; seed++) own += await tell(seed, false)
   assert.ok(own > 300, `only ${own} lookups were answered without the master`)
+})
+
+test('nor when another master takes over', async () => {
+  let own = 0
+  for (let seed = 1; seed <= 15; seed++) own += await tell(seed, true, new PairCluster(seed, options))
+  assert.ok(own > 400, `only ${own} lookups were answered without the master`)
 })
