@@ -12,11 +12,11 @@ import type { RequestContext } from './context.ts'
 
 type Handler = (context: RequestContext, payload: Buffer) => void
 
-/** Requests whose names, and nothing else of folders, their sender knows to have changed. */
-export const namesItself: ReadonlySet<number> = new Set(
+/** Requests whose sender knows what they change of folders: names, rights. */
+export const knownToSender: ReadonlySet<number> = new Set(
   [
     ...[cltoma.fuseCreate, cltoma.fuseMknod, cltoma.fuseMkdir, cltoma.fuseSymlink, cltoma.fuseLink],
-    ...[cltoma.fuseUnlink, cltoma.fuseRmdir, cltoma.fuseRename],
+    ...[cltoma.fuseUnlink, cltoma.fuseRmdir, cltoma.fuseRename, cltoma.fuseSetattr],
   ].map(({ code }) => code),
 )
 

@@ -18,6 +18,8 @@ import type { ClientPeer } from './context.ts'
 
 /** To one mount; one that wants more has forgotten the oldest. */
 const FOLDERS_MAX = 2000
+/** Who keeps others waiting for longer gets no more on this connection. */
+const SLOW_MS = 50
 
 interface Loan {
   /** As the mount calls the folder. */
@@ -32,6 +34,7 @@ interface Recall {
   readonly folder: Inode
   /** Undefined for what a former master may have lent. */
   readonly to: ClientPeer | undefined
+  readonly sinceMs: number
 }
 
 /** The log's lines that leave all names where they are, and who may step into folders as well. */
@@ -71,6 +74,7 @@ export class LentFolders {
   readonly #clock: Clock
   readonly #folders = new Map<Inode, Map<ClientPeer, Loan>>()
   readonly #counts = new Map<ClientPeer, number>()
+  readonly #slow = new WeakSet<ClientPeer>()
   /** Whose present request changes names: it knows that itself. */
   #author: ClientPeer | undefined
   /** In the order of the log. */
@@ -85,17 +89,13 @@ export class LentFolders {
     this.#formerUntilMs = clock.monotonicMs() + HELD_MS
   }
 
-  /** How many are lent, for tests. */
-  get count(): number {
-    return this.#folders.size
-  }
-
   /**
    * Lends a folder until it is given back, or for LENT_AT_MOST_MS.
    * @param shown its number as the mount knows it
-   * @returns false when it has too many
+   * @returns false when it has too many, or was slow to give one back
    */
   lend(folder: Inode, shown: Inode, to: ClientPeer): boolean {
+    if (this.#slow.has(to)) return false
     const loans = this.#folders.get(folder) ?? new Map<ClientPeer, Loan>()
     const count = this.#counts.get(to) ?? 0
     if (!loans.has(to)) {
@@ -131,7 +131,7 @@ export class LentFolders {
   #awaitFormer(version: number): void {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs >= this.#formerUntilMs) this.#formerUntilMs = 0
-    else this.#await({ version, folder: 0, to: undefined }, this.#formerUntilMs - nowMs)
+    else this.#await({ version, folder: 0, to: undefined, sinceMs: nowMs }, this.#formerUntilMs - nowMs)
   }
 
   #recall(folder: Inode, author: ClientPeer | undefined, version: number): void {
@@ -141,7 +141,7 @@ export class LentFolders {
       const leftMs = to.saidMs + HELD_MS - nowMs
       callBack(to, loan)
       this.#drop(folder, to)
-      if (leftMs > 0) this.#await({ version, folder, to }, leftMs)
+      if (leftMs > 0) this.#await({ version, folder, to, sinceMs: nowMs }, leftMs)
     }
   }
 
@@ -163,7 +163,12 @@ export class LentFolders {
   }
 
   #settle(isOver: (recall: Recall) => boolean): void {
-    const left = this.#recalls.filter(recall => !isOver(recall))
+    const left: Recall[] = []
+    const slowBeforeMs = this.#clock.monotonicMs() - SLOW_MS
+    for (const recall of this.#recalls) {
+      if (!isOver(recall)) left.push(recall)
+      else if (recall.to && recall.sinceMs < slowBeforeMs) this.#slow.add(recall.to)
+    }
     if (left.length === this.#recalls.length) return
     this.#recalls = left
     while (this.#held[0] && this.#isFree(this.#held[0].version)) this.#held.shift()?.action()

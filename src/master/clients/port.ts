@@ -27,7 +27,7 @@ import type { AnswerLink } from './answer-table.ts'
 import { type ClientPeer, type ClientServices, type News, RequestContext } from './context.ts'
 import type { Exports } from './exports.ts'
 import { fileHandlers } from './file-handlers.ts'
-import { lendingHandlers, namesItself } from './lending-handlers.ts'
+import { knownToSender, lendingHandlers } from './lending-handlers.ts'
 import { isMonitorCommand, refusedCommand } from './monitor-commands.ts'
 import { answerMonitor, type MasterLife } from './monitoring.ts'
 import { namespaceHandlers } from './namespace-handlers.ts'
@@ -352,7 +352,7 @@ class ClientLink implements AnswerLink {
       once: once === 'unrecorded' ? undefined : once,
     })
     const carryOut = () => services.ledger.together(() => handler(context, payload))
-    const run = namesItself.has(type) && !this.isTool ? () => services.lent.byBorrower(this, carryOut) : carryOut
+    const run = knownToSender.has(type) && !this.isTool ? () => services.lent.byBorrower(this, carryOut) : carryOut
     if (!services.jobs.parks(context, run)) run()
   }
 
