@@ -37,7 +37,6 @@ async function connect(): Promise<ClusterSession> {
       patient: true,
       giveUpMs: giveUpMs(30, 0),
       writeCacheBytes: 8 << 20,
-      borrowsFolders: true,
     },
     ...{ retry: { ioRetries: 30, failOnLostChunk: false, failOnNoSpace: false }, readAheadBytes: 1 << 20 },
   }

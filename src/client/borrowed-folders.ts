@@ -40,7 +40,7 @@ interface Borrowed {
 }
 
 /** A name in a folder. */
-export interface Place {
+interface Place {
   readonly folder: number
   readonly name: string
 }

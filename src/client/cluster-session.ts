@@ -2,7 +2,7 @@
 import type { Env, Timer } from '../env/env.ts'
 import type { Caller } from '../protocol/attributes.ts'
 import * as cltoma from '../protocol/cltoma.ts'
-import { type Message, name as nameCodec, Reader, type StatusOr } from '../protocol/codec.ts'
+import type { Message, StatusOr } from '../protocol/codec.ts'
 import {
   EXTENDED_VERSION,
   LENDING_OPTION,
@@ -16,7 +16,7 @@ import * as matocl from '../protocol/matocl.ts'
 import { Status } from '../protocol/status.ts'
 import { BufferPool } from '../util/buffer-pool.ts'
 import { BlockSender } from './block-sender.ts'
-import { BorrowedFolders, type Lender, type Place } from './borrowed-folders.ts'
+import { BorrowedFolders, type Lender } from './borrowed-folders.ts'
 import { ChunkLocator } from './chunk-locator.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ChunkSyncer } from './chunk-syncer.ts'
@@ -67,8 +67,6 @@ export interface ClientOptions extends SessionOptions {
   writeCacheBytes: number
   /** Bytes that may be read ahead. */
   readAheadBytes: number
-  /** Whether names that are not there may be told without the master: callers' rights to step in are tested before. */
-  borrowsFolders: boolean
 }
 
 const noAnswer = { status: Status.IO } as const
@@ -83,7 +81,7 @@ export class ClusterSession implements Cluster, MetaCluster {
   #locator: ChunkLocator
   #services: DataServices
   readonly #times: TimeReports
-  readonly #borrowed: BorrowedFolders | undefined
+  readonly #borrowed: BorrowedFolders
   /** Whether the master of this connection lends folders; undefined: not asked yet. */
   #lends: boolean | undefined
   #timers: Timer[] = []
@@ -113,7 +111,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     this.#pool = new ServerPool(env, options.bindHost)
     this.#locator = new ChunkLocator(master)
     this.#times = new TimeReports(() => master.nowMs())
-    this.#borrowed = options.borrowsFolders ? new BorrowedFolders(this.#lender()) : undefined
+    this.#borrowed = new BorrowedFolders(this.#lender())
     const budget = new Budget(options.writeCacheBytes)
     const turns = new Turns(CHAINS_MAX)
     const kinds = new ServerKinds()
@@ -201,12 +199,12 @@ export class ClusterSession implements Cluster, MetaCluster {
   }
 
   onFolderRecalled(inode: number): void {
-    this.#borrowed?.recalled(inode)
+    this.#borrowed.recalled(inode)
   }
 
   onDisconnected(): void {
     this.#lends = undefined
-    this.#borrowed?.forgetAll()
+    this.#borrowed.forgetAll()
   }
 
   onServersChanged(): void {
@@ -246,15 +244,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     }
     if (!this.#lends) return undefined
     const answer = await this.#master.ask(cltoma.fuseLendFolder, { inode, caller }, matocl.fuseLendFolder)
-    if (!answer || answer.status !== undefined) return undefined
-    const names: string[] = []
-    for (const input = new Reader(answer.names); input.left > 0; ) names.push(nameCodec.read(input))
-    return names
-  }
-
-  /** Lets borrowed folders know of a change of names: see BorrowedFolders.follow(). */
-  #follow<T>(places: readonly Place[], change: Promise<T>, isGone?: (result: T) => boolean): Promise<T> {
-    return this.#borrowed?.follow(places, change, isGone) ?? change
+    return answer?.status === undefined ? answer?.names : undefined
   }
 
   // --- reports
@@ -298,9 +288,9 @@ export class ClusterSession implements Cluster, MetaCluster {
   }
 
   async lookup(parent: number, name: string, caller: Caller): Outcome<Found> {
-    if (this.#borrowed?.lacks(parent, name)) return { status: Status.ENOENT }
+    if (this.#borrowed.lacks(parent, name)) return { status: Status.ENOENT }
     const answer = await this.#ask(cltoma.fuseLookup, { parent, name, caller }, matocl.fuseLookup)
-    if (answer.status === Status.ENOENT) this.#borrowed?.missed(parent, caller)
+    if (answer.status === Status.ENOENT) this.#borrowed.missed(parent, caller)
     if (answer.status !== undefined) return answer
     const { inode, attributes, rights } = answer
     if (rights?.chunk && !this.#isWriting(inode)) this.#locator.learn(inode, 0, rights.chunk, attributes.length)
@@ -412,7 +402,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     const making = this.#master.ask(question, body, answer, () => {
       repeated = true
     })
-    const made = await this.#follow([{ folder, name }], making)
+    const made = await this.#borrowed.follow([{ folder, name }], making)
     if (!made) return noAnswer
     if (!repeated || made.status !== Status.EEXIST) return made
     return (await this.#lostNode(body, type, begun)) ?? made
@@ -449,7 +439,7 @@ export class ClusterSession implements Cluster, MetaCluster {
       repeated = true
     })
     const isGone = (result: Awaited<typeof removing>) => result !== undefined && (result.status ?? 0) === Status.OK
-    const removed = await this.#follow([{ folder, name }], removing, isGone)
+    const removed = await this.#borrowed.follow([{ folder, name }], removing, isGone)
     if (!removed) return Status.IO
     const wasUs = repeated && removed.status === Status.ENOENT
     return wasUs ? Status.OK : (removed.status ?? Status.OK)
@@ -484,7 +474,7 @@ export class ClusterSession implements Cluster, MetaCluster {
       if (!result || result.status !== undefined || flags & cltoma.RenameFlag.EXCHANGE) return false
       return result.attributes.nlink === 1 || result.attributes.type === DIRECTORY
     }
-    const moved = await this.#follow(places, moving, isGone)
+    const moved = await this.#borrowed.follow(places, moving, isGone)
     if (!moved) return noAnswer
     // After an exchange both names are still there: nothing tells whether it was done.
     if (!repeated || moved.status !== Status.ENOENT || flags & cltoma.RenameFlag.EXCHANGE) return moved
@@ -498,7 +488,7 @@ export class ClusterSession implements Cluster, MetaCluster {
     const linking = this.#master.ask(cltoma.fuseLink, question, matocl.fuseLink, () => {
       repeated = true
     })
-    const linked = await this.#follow([{ folder: targetParent, name: targetName }], linking)
+    const linked = await this.#borrowed.follow([{ folder: targetParent, name: targetName }], linking)
     if (!linked) return noAnswer
     if (linked.status === undefined) {
       return { inode: linked.inode, attributes: this.#withPending(linked.inode, linked.attributes) }
@@ -559,7 +549,7 @@ export class ClusterSession implements Cluster, MetaCluster {
       const creating = this.#master.ask(cltoma.fuseCreate, question, matocl.fuseCreate, () => {
         repeated = true
       })
-      const answer = await this.#follow([{ folder: parent, name }], creating)
+      const answer = await this.#borrowed.follow([{ folder: parent, name }], creating)
       if (!answer) return noAnswer
       if (answer.status !== undefined) {
         const lost =

@@ -46,7 +46,6 @@ async function connect(
       },
       writeCacheBytes: values.mfswritecachesize * MIB,
       readAheadBytes: values.mfsreadaheadsize * MIB,
-      borrowsFolders: !values.mfsmeta,
     },
     events,
   )

@@ -344,8 +344,8 @@ export const lengthHasChanged = message(703, 'MATOCL_FUSE_FLENG_HAS_CHANGED', { 
 export const invalidateChunkCache = message(706, 'MATOCL_FUSE_INVALIDATE_CHUNK_CACHE', { msgid: u32 })
 export const knowsInvalidateChunkCache = (version: number) =>
   (version >= versionNumber(3, 0, 100) && version < V4_0_0) || version >= versionNumber(4, 3, 0)
-/** All names of the folder, which is lent from now on, one behind the other. */
-export const fuseLendFolder = messageOf(0x7021, 'MATOCL_FUSE_LEND_FOLDER', statusOr({ names: rest }))
+/** All names of the folder, which is lent from now on. */
+export const fuseLendFolder = messageOf(0x7021, 'MATOCL_FUSE_LEND_FOLDER', statusOr({ names: many(name) }))
 /** Somebody else changes names in a folder that is lent. Waits for CLTOMA_FOLDER_RETURNED. */
 export const recallFolder = message(0x7022, 'MATOCL_RECALL_FOLDER', { msgid: u32, inode: u32 })
 

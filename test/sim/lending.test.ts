@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as cltoma from '../../src/protocol/cltoma.ts'
-import { name as nameCodec, Reader } from '../../src/protocol/codec.ts'
 import { HELD_MS, LENT_NAMES_MAX } from '../../src/protocol/lending.ts'
 import * as matocl from '../../src/protocol/matocl.ts'
 import { Status } from '../../src/protocol/status.ts'
@@ -18,9 +17,7 @@ const lend = (client: RawClient, inode: number, caller = root) =>
 async function lent(client: RawClient, inode: number): Promise<string[]> {
   const answer = await lend(client, inode)
   assert.ok(answer.status === undefined)
-  const names: string[] = []
-  for (const input = new Reader(answer.names); input.left > 0; ) names.push(nameCodec.read(input))
-  return names
+  return answer.names
 }
 
 async function folder(client: RawClient, name: string, parent = ROOT): Promise<number> {

@@ -39,22 +39,11 @@ function onLendFolder(context: RequestContext, payload: Buffer): void {
   context.answer(matocl.fuseLendFolder, { msgid, names })
 }
 
-/** All names, each behind its length; undefined when there are too many. */
-function namesIn({ state }: RequestContext, folder: Inode): Buffer | undefined {
-  const { edges } = state
-  const found: number[] = []
-  let bytes = 0
+/** All names; undefined when there are too many. */
+function namesIn({ state }: RequestContext, folder: Inode): string[] | undefined {
+  const names: string[] = []
   for (const edge of edgesOf(state, state.nodes.directoryRow(folder))) {
-    if (found.push(edge) > LENT_NAMES_MAX) return undefined
-    bytes += 1 + edges.nameBytes(edge)
-  }
-  const names = Buffer.allocUnsafe(bytes)
-  let at = 0
-  for (const edge of found) {
-    const length = edges.nameBytes(edge)
-    names[at] = length
-    edges.copyName(edge, names, at + 1)
-    at += 1 + length
+    if (names.push(state.edges.name(edge)) > LENT_NAMES_MAX) return undefined
   }
   return names
 }

@@ -51,7 +51,6 @@ const clientOptions: Omit<ClientOptions, 'hosts'> = {
   retry: { ioRetries: IO_RETRIES, failOnLostChunk: false, failOnNoSpace: false },
   writeCacheBytes: 8 << 20,
   readAheadBytes: 8 << 20,
-  borrowsFolders: true,
 }
 
 /** Something happened that must never happen. */
