@@ -4,6 +4,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { atEnd } from './leftovers.ts'
 
 /** Why the tests can't run here; undefined when they can. */
 export function whyNot(): string | undefined {
@@ -13,21 +14,6 @@ export function whyNot(): string | undefined {
 }
 
 export const MASTER_IP = '10.88.0.1'
-
-/** Those that are there. However this program ends, short of SIGKILL, it leaves nothing behind. */
-const clusters = new Set<Cluster>()
-const removeAll = () => {
-  for (const cluster of [...clusters]) cluster.remove()
-}
-process.on('exit', removeAll)
-// The runner is gone, before a signal could be heard: what it is told throws, and such an end runs no exit handlers.
-process.stdout.on('error', () => process.exit(1))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => {
-    removeAll()
-    process.kill(process.pid, signal)
-  })
-}
 
 export class Cluster {
   readonly folder = mkdtempSync(join(tmpdir(), 'elkfs-interop-'))
@@ -41,12 +27,15 @@ export class Cluster {
   readonly chunkserverLines = new Map<number, string[]>()
   readonly #otherMounts: string[] = []
   #master: ChildProcess | undefined
+  /** What our master has logged since it was started. */
+  masterLog = () => ''
   readonly #chunkservers = new Map<number, ChildProcess>()
   /** What our chunkservers logged so far. */
   readonly chunkserverLogs = new Map<number, () => string>()
 
+  readonly #isRemoved = atEnd(() => this.remove())
+
   constructor() {
-    clusters.add(this)
     for (const folder of [this.mountPoint, this.masterFolder]) mkdirSync(folder)
     execFileSync('ip', ['netns', 'add', this.#namespace])
     execFileSync('ip', ['-n', this.#namespace, 'link', 'set', 'lo', 'up'])
@@ -77,6 +66,7 @@ export class Cluster {
     this.#master = master
     return new Promise((resolve, reject) => {
       let log = ''
+      this.masterLog = () => log
       master.stderr?.on('data', text => {
         log += text
       })
@@ -88,8 +78,9 @@ export class Cluster {
   /** Ends our master, with SIGKILL or SIGTERM, and waits for its end. */
   stopOurMaster(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const master = this.#master
-    if (!master) return Promise.resolve()
     this.#master = undefined
+    // It may have ended by itself, of a disk that failed.
+    if (!master || master.exitCode !== null) return Promise.resolve()
     return new Promise(resolve => {
       master.once('exit', () => resolve())
       master.kill(signal)
@@ -239,12 +230,12 @@ export class Cluster {
 
   /** Everything at once, for a test that is broken off. */
   remove(): void {
-    clusters.delete(this)
     for (const folder of [...this.#otherMounts, this.mountPoint])
       spawnSync('umount', ['-l', folder], { stdio: 'ignore' })
     for (const pid of this.pids()) spawnSync('kill', ['-9', pid])
     spawnSync('ip', ['netns', 'del', this.#namespace])
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
+    this.#isRemoved()
   }
 
   /** The processes in the namespace. */

@@ -2,6 +2,7 @@
 // call without flushing its log, or a copy of what the device has by then, so that everything that was not synced is gone.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { atEnd } from './leftovers.ts'
 
 const SIZE_BYTES = 512 << 20
 /** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH, which XFS has by other names with the same numbers. */
@@ -12,6 +13,7 @@ fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))`
 export class LoopDisk {
   readonly folder: string
   readonly #image: string
+  readonly #isRemoved = atEnd(() => this.remove())
 
   /**
    * Makes an empty disk and mounts it on the folder, which is made when it is missing.
@@ -54,5 +56,6 @@ export class LoopDisk {
   remove(): void {
     spawnSync('umount', ['-l', this.folder])
     rmSync(this.#image, { force: true })
+    this.#isRemoved()
   }
 }

@@ -64,12 +64,15 @@ async function filesWrittenUntil(folder: string, cut: () => Promise<void>): Prom
   }
 }
 
-async function eventually(seconds: number, what: string, isSo: () => boolean): Promise<void> {
+/** @param whatIsNot names what is not so yet; nothing when all is. */
+async function eventually(seconds: number, what: string, whatIsNot: () => readonly string[]): Promise<void> {
+  let left: readonly string[] = []
   for (let i = 0; i < seconds * 5; i++) {
-    if (isSo()) return
+    left = whatIsNot()
+    if (left.length === 0) return
     await sleep(200)
   }
-  throw new Error(`not within ${seconds} s: ${what}`)
+  throw new Error(`not within ${seconds} s: ${what}, but ${left.join('; ')}`)
 }
 
 class Hosts {
@@ -120,16 +123,35 @@ function startsAnew(folder: string): void {
   closeSync(file)
 }
 
-/** Chunks of which servers have other bytes than others, or that one server alone has. */
-function differingChunks(folder: string): string[] {
+/** The bytes of the file; nothing when it is gone: copies that are too many are deleted meanwhile. */
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Chunks that servers were making when the line about them was lost with the master's power: nobody wants copies of them. */
+function ofNoFile(masterLog: string): Set<number> {
+  const told = masterLog.matchAll(/chunk ([0-9a-f]+) belongs to no file/g)
+  return new Set([...told].map(([, id = '']) => Number.parseInt(id, 16)))
+}
+
+/** Chunks of files of which servers have other bytes than others, or that one server alone has. */
+function differingChunks({ folder, masterLog }: Cluster): string[] {
   const copies = new Map<string, Buffer[]>()
+  const orphans = ofNoFile(masterLog())
   for (const host of HOSTS) {
     const disk = join(folder, `disk${host}`)
     for (const name of readdirSync(disk, { recursive: true, encoding: 'utf8' })) {
       const chunk = parseChunkFileName(basename(name))
-      if (!chunk) continue
-      const key = `${chunk.chunkId} v${chunk.version}`
-      copies.set(key, [...(copies.get(key) ?? []), readFileSync(join(disk, name)).subarray(newLayout.headerBytes)])
+      if (!chunk || orphans.has(chunk.chunkId)) continue
+      const bytes = readIfThere(join(disk, name))
+      if (!bytes) continue
+      const key = `chunk ${chunk.chunkId.toString(16)} version ${chunk.version}`
+      copies.set(key, [...(copies.get(key) ?? []), bytes.subarray(newLayout.headerBytes)])
     }
   }
   const areAlike = (all: Buffer[]) => all.length > 1 && all.every(bytes => bytes.equals(all[0] as Buffer))
@@ -166,13 +188,14 @@ async function cutUnderLoad(mount: (cluster: Cluster) => void, ...options: strin
     assert.ok(acknowledged.length >= ACKNOWLEDGED_MIN, `only ${acknowledged.length} files were acknowledged`)
     await hosts.start(...options)
     cluster.mountOurs()
-    await eventually(60, 'the folder is back', () => existsSync(folder))
+    await eventually(60, 'the folder is back', () => (existsSync(folder) ? [] : ['it is not']))
     const lost = acknowledged.filter(({ name, seed, length }) => {
       const path = join(folder, name)
       return !existsSync(path) || !holds(path, contentsOf(seed, length))
     })
     assert.deepEqual(lost, [], `${lost.length} of ${acknowledged.length} acknowledged files are lost`)
-    await eventually(60, 'all copies are the same', () => differingChunks(cluster.folder).length === 0)
+    assert.ok(ofNoFile(cluster.masterLog()).size <= WORKERS + 1, 'each writer makes one chunk at a time')
+    await eventually(60, 'all copies are the same', () => differingChunks(cluster))
   } finally {
     await hosts.close()
   }
