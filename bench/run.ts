@@ -8,7 +8,7 @@ import { whyNot } from '../test/interop/cluster.ts'
 import { installPackages } from '../test/interop/packages.ts'
 import { Progress } from './progress.ts'
 import { cpuTable, type Line, rateTable, type Sample, toJson } from './report.ts'
-import { type Column, columnNames, columns, Sides } from './sides.ts'
+import { type Column, columnNames, columns, type Promises, Sides } from './sides.ts'
 import { type Group, groups, type Step, stepsOf } from './steps.ts'
 import { syncMilliseconds } from './sync-time.ts'
 
@@ -17,6 +17,8 @@ const USAGE = `usage: npm run bench -- [option...]
   --only LIST       groups of steps: ${groups.join(', ')} (default: all)
   --columns LIST    ${columns.map(column => `${column} (${columnNames[column]})`).join(', ')} (default: all)
   --unsynced        ours syncs neither its log nor its chunks, as the original
+  --synced          the original syncs each line of its log and each chunk, nearly as ours (CHANGELOG_SAVE_MODE = 2 and
+                    HDD_FSYNC_BEFORE_CLOSE = 1)
   --quick           a tenth of the work, one round: to see that all is well, not for figures
   --json FILE       every single measurement, for programs
 Needs root, /dev/fuse and, once, the network: Debian's MooseFS and a C compiler are installed when missing.
@@ -27,7 +29,7 @@ interface Options {
   only: readonly Group[]
   wanted: readonly Column[]
   scale: number
-  unsynced: boolean
+  promises: Promises
   json: string | undefined
 }
 
@@ -53,7 +55,8 @@ function parseOrRefuse<T>(parse: () => T): T {
 function readOptions(): Options {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const
-  const options = { rounds: text, only: text, columns: text, unsynced: flag, quick: flag, json: text, help: flag }
+  const syncs = { unsynced: flag, synced: flag }
+  const options = { rounds: text, only: text, columns: text, ...syncs, quick: flag, json: text, help: flag }
   const { values } = parseOrRefuse(() => parseArgs({ options }))
   if (values.help) {
     console.log(USAGE)
@@ -61,12 +64,13 @@ function readOptions(): Options {
   }
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
   if (!Number.isInteger(rounds) || rounds < 1) throw new UsageError(`--rounds ${values.rounds}: not a number above 0`)
+  if (values.unsynced && values.synced) throw new UsageError('--unsynced and --synced: one of the two')
   return {
     rounds,
     only: chosen(groups, values.only),
     wanted: chosen(columns, values.columns),
     scale: values.quick ? 0.1 : 1,
-    unsynced: values.unsynced ?? false,
+    promises: values.unsynced ? 'ours without syncs' : values.synced ? 'the original with syncs' : 'as they come',
     json: values.json,
   }
 }
@@ -85,7 +89,7 @@ class Bench {
 
   constructor(options: Options) {
     this.#options = options
-    this.#sides = new Sides(options.unsynced)
+    this.#sides = new Sides(options.promises)
   }
 
   async run(): Promise<void> {
@@ -173,11 +177,9 @@ class Bench {
     this.#progress.end()
     const lines = [...this.#lines.values()]
     if (lines.length === 0) return
-    const { wanted, json, rounds } = this.#options
+    const { wanted, json, rounds, promises } = this.#options
     console.log(`${cpus().length} x ${cpus()[0]?.model}, Linux ${release()}, Node ${process.version}`)
-    console.log(
-      `${new Date().toISOString().slice(0, 10)}, medians of ${rounds} (least-most)${this.#options.unsynced ? ', ours without syncs' : ''}`,
-    )
+    console.log(`${new Date().toISOString().slice(0, 10)}, medians of ${rounds} (least-most), ${promises}`)
     console.log(`sync of a line of a log on this disk: ${this.#syncs.map(ms => ms.toFixed(2)).join(', ')} ms\n`)
     console.log(`${rateTable(lines, wanted)}\n\nCPU time\n\n${cpuTable(lines, wanted)}`)
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(toJson(lines), null, 2)}\n`)

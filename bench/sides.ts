@@ -37,18 +37,23 @@ interface Mount {
   pids: string[]
 }
 
+/** Whose promises are changed: as they come ours waits for disks before it answers, and the original does not. */
+export type Promises = 'as they come' | 'ours without syncs' | 'the original with syncs'
+
 /** What ours gives up to promise no more than the original: its log and its chunks go to the disk when the system likes. */
 const UNSYNCED_MASTER = 'CHANGELOG_SYNC=none'
 const UNSYNCED_MOUNT = ['-o', 'fsync=memory']
+/** How the original promises most of what ours does. */
+const SYNCED_MASTER = 'CHANGELOG_SAVE_MODE=2'
+const SYNCED_CHUNKSERVER = 'HDD_FSYNC_BEFORE_CLOSE=1'
 
 export class Sides {
-  readonly #unsynced: boolean
+  readonly #promises: Promises
   readonly #clusters: Cluster[] = []
   readonly #mounts = new Map<Column, Mount>()
 
-  /** @param unsynced whether ours syncs nothing, as the original */
-  constructor(unsynced: boolean) {
-    this.#unsynced = unsynced
+  constructor(promises: Promises) {
+    this.#promises = promises
   }
 
   /** Starts what the columns need. What was started until an error must be closed too. */
@@ -71,10 +76,20 @@ export class Sides {
   #startCluster(master: string, chunkserver: string): Cluster {
     const cluster = new Cluster()
     this.#clusters.push(cluster)
-    if (this.#unsynced && master !== 'mfsmaster') cluster.masterLines.push(UNSYNCED_MASTER)
+    cluster.masterLines.push(...this.#masterLines(master))
     cluster.startMasterWith(master)
-    for (const host of CHUNKSERVERS) cluster.startChunkserverWith(chunkserver, host)
+    for (const host of CHUNKSERVERS) {
+      if (this.#promises === 'the original with syncs' && chunkserver === 'mfschunkserver') {
+        cluster.chunkserverLines.set(host, [SYNCED_CHUNKSERVER])
+      }
+      cluster.startChunkserverWith(chunkserver, host)
+    }
     return cluster
+  }
+
+  #masterLines(program: string): string[] {
+    if (program === 'mfsmaster') return this.#promises === 'the original with syncs' ? [SYNCED_MASTER] : []
+    return this.#promises === 'ours without syncs' ? [UNSYNCED_MASTER] : []
   }
 
   #addMount(column: Column, cluster: Cluster, program: string): void {
@@ -116,7 +131,7 @@ export class Sides {
   /** Mounts, and finds out which process that is. */
   #mounted(cluster: Cluster, program: string, folder: string): string[] {
     const before = new Set(cluster.pids())
-    const options = this.#unsynced && program !== 'mfsmount' ? UNSYNCED_MOUNT : []
+    const options = this.#promises === 'ours without syncs' && program !== 'mfsmount' ? UNSYNCED_MOUNT : []
     cluster.mountWith(program, folder, undefined, ...options)
     return cluster.pids().filter(pid => !before.has(pid))
   }
