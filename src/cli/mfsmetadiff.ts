@@ -5,8 +5,8 @@ import { loadCheckpoint } from '../journal/checkpoint-files.ts'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
 import { type Difference, differences } from '../metadata/diff/diff.ts'
 import type { State } from '../metadata/state.ts'
-import { parseArguments, UsageError } from './offline/arguments.ts'
-import { messageOf, Progress, writeOut } from './offline/terminal.ts'
+import { parseArguments, UsageError } from './shared/arguments.ts'
+import { messageOf, Progress, writeOut } from './shared/terminal.ts'
 
 const USAGE = `usage: mfsmetadiff [-q] [-x FACT[,FACT...]] A B
 

@@ -3,9 +3,9 @@ import { type FileHandle, open, writeFile } from 'node:fs/promises'
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
 import { type Phase, type SummedPath, type Sums, sumDirectories } from '../metadata/dump/directory-sums.ts'
 import { type ReadAt, SectionIndex } from '../metadata/dump/section-index.ts'
-import { parseArguments, pathOf, rawArguments, UsageError } from './offline/arguments.ts'
 import { humanBytes } from './offline/human.ts'
-import { messageOf, sayBytes, writeOut } from './offline/terminal.ts'
+import { parseArguments, pathOf, rawArguments, UsageError } from './shared/arguments.ts'
+import { messageOf, sayBytes, writeOut } from './shared/terminal.ts'
 
 const USAGE = `usage: mfsmetadirinfo [-f J|C[SEPARATOR]] [-o OUTPUT] [-a NAME] FILE PATH...
 

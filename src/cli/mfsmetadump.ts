@@ -1,8 +1,8 @@
 // The command mfsmetadump: a metadata file as text (spec metadata 7.1).
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
-import { parseArguments, pathOf, rawArguments, UsageError } from './offline/arguments.ts'
 import { dumpFile } from './offline/metadata-file.ts'
-import { messageOf, Progress, percent, say } from './offline/terminal.ts'
+import { parseArguments, pathOf, rawArguments, UsageError } from './shared/arguments.ts'
+import { messageOf, Progress, percent, say } from './shared/terminal.ts'
 
 const USAGE = `usage: mfsmetadump [-d] [-s SECTION] FILE
 

@@ -15,10 +15,10 @@ import { type Restored, type RestoreProgress, restore, type Until, writeState } 
 import { CheckpointError } from '../metadata/checkpoint/format.ts'
 import { VERSION_TEXT } from '../protocol/constants.ts'
 import { dateText } from '../util/date-text.ts'
-import { type Arguments, parseArguments, UsageError } from './offline/arguments.ts'
 import { dumpFile } from './offline/metadata-file.ts'
 import { parseUntil } from './offline/moment.ts'
-import { messageOf, Progress, percent, say } from './offline/terminal.ts'
+import { type Arguments, parseArguments, UsageError } from './shared/arguments.ts'
+import { messageOf, Progress, percent, say } from './shared/terminal.ts'
 
 const USAGE = `usage: mfsmetarestore [-nbx] -m OLD -o NEW [--until MOMENT] [CHANGELOG...]
        mfsmetarestore [-nbx] -a [-d DIR]

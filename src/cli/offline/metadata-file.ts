@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { type DumpOptions, dumpMetadata } from '../../metadata/dump/dump.ts'
-import { writeOut } from './terminal.ts'
+import { writeOut } from '../shared/terminal.ts'
 
 const PIECE_BYTES = 4 << 20
 

@@ -1,5 +1,5 @@
 import type { Until } from '../../journal/restore.ts'
-import { UsageError } from './arguments.ts'
+import { UsageError } from '../shared/arguments.ts'
 
 /** A change number, `@SECONDS`, or a date and time as in ISO 8601. @throws UsageError */
 export function parseUntil(text: string): Until {

@@ -1,4 +1,4 @@
-// What the programs for metadata files say: results on stdout, everything else on stderr.
+// What programs say that do one thing and end: results on stdout, everything else on stderr.
 
 /** Writes bytes (latin1) to stdout and waits while the reader is slow. A reader that has gone ends the program. */
 export function writeOut(latin1: string): Promise<void> {

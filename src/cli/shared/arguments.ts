@@ -1,4 +1,4 @@
-// Command lines of the programs that work on metadata files, in the manner of getopt.
+// Command lines in the manner of getopt.
 import { readFileSync } from 'node:fs'
 
 /** The arguments as bytes (latin1): paths in the file system need not be UTF-8. */
@@ -25,6 +25,8 @@ export interface Arguments {
   options: Map<string, string>
   /** How often each letter was given. */
   counts: Map<string, number>
+  /** Letters and long names with their values, in the order given. */
+  given: [name: string, value: string][]
   operands: string[]
 }
 
@@ -43,10 +45,11 @@ export function parseArguments(
   valued: string,
   long: Readonly<Record<string, boolean>> = {},
 ): Arguments {
-  const parsed: Arguments = { options: new Map(), counts: new Map(), operands: [] }
+  const parsed: Arguments = { options: new Map(), counts: new Map(), given: [], operands: [] }
   const rest = [...args]
   const put = (name: string, value: string) => {
     parsed.options.set(name, value)
+    parsed.given.push([name, value])
     parsed.counts.set(name, (parsed.counts.get(name) ?? 0) + 1)
   }
   const value = (name: string, attached: string | undefined): string => {
