@@ -1,7 +1,7 @@
 // Charts of our master and chunkserver and of theirs: the same is counted, asked for in the same way, and kept in the same file.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chunkserverCharts } from '../../src/chunkserver/statistics.ts'
 import { Cluster, MASTER_IP, whyNot } from './cluster.ts'
@@ -100,9 +100,7 @@ async function work(cluster: Cluster): Promise<Record<string, number>> {
   return summed(chartRows(cluster))
 }
 
-test('charts count what theirs count, and history goes from one to the other', {
-  skip: whyNot() ?? false,
-}, async () => {
+async function masters(): Promise<void> {
   installPackages({ mfscli: 'moosefs-cli', mfsstatsdump: 'moosefs-master' })
   const [real, ours] = [new Cluster(), new Cluster()]
   try {
@@ -125,7 +123,7 @@ test('charts count what theirs count, and history goes from one to the other', {
     await ours.close()
     await real.close()
   }
-})
+}
 
 function sumOfColumn(dump: string): number {
   const values = dump.split('\n').map(line => Number.parseFloat(line.split('\t')[1] ?? ''))
@@ -190,9 +188,7 @@ function stopServers(cluster: Cluster, program: string): void {
   for (const host of SERVERS) cluster.run(program, '-c', join(cluster.folder, `chunkserver${host}.cfg`), 'stop')
 }
 
-test('chunkservers count what theirs count, and history goes from one to the other', {
-  skip: whyNot() ?? false,
-}, async () => {
+async function chunkservers(): Promise<void> {
   installPackages({ mfscsstatsdump: 'moosefs-chunkserver' })
   const [real, ours] = [new Cluster(), new Cluster()]
   try {
@@ -220,4 +216,10 @@ test('chunkservers count what theirs count, and history goes from one to the oth
     await ours.close()
     await real.close()
   }
+}
+
+// Both wait for the clock's next minute most of the time.
+describe('charts', { skip: whyNot() ?? false, concurrency: true }, () => {
+  test('charts count what theirs count, and history goes from one to the other', masters)
+  test('chunkservers count what theirs count, and history goes from one to the other', chunkservers)
 })
