@@ -19,13 +19,21 @@ function packagesAreCurrent() {
   return existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
 }
 
-function installPackages() {
-  console.error('elkfs: installing packages (once)')
+function ci() {
   const npm = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
   const { status } = spawnSync('npm', npm, { cwd: root, stdio: ['ignore', 2, 2] })
-  if (status !== 0 || !existsSync(node)) {
-    console.error('elkfs: npm ci failed: see the messages above; the npm registry must be reachable once')
-    process.exit(1)
+  return status === 0 && existsSync(node)
+}
+
+function installPackages() {
+  console.error('elkfs: installing packages (once)')
+  // npm may fail of its own cleaning up (ENOTEMPTY) where a second attempt, which begins with an empty folder, does not.
+  if (!ci()) {
+    console.error('elkfs: npm ci failed: once more')
+    if (!ci()) {
+      console.error('elkfs: npm ci failed: see the messages above; the npm registry must be reachable once')
+      process.exit(1)
+    }
   }
   writeFileSync(stamp, wanted)
 }
