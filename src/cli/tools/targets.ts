@@ -120,8 +120,9 @@ export class Targets {
     if (changes && isReadOnly(found)) throw new Failure(`${name}: (${path}) Read-only file system`)
     const { master, isMeta } = this.#masterOf(name, path)
     const inode = Number(found.ino)
-    if (isMeta && (inode & DETACHED_BITS) === 0)
-      throw new Failure(`${name}: only files in 'trash' and 'sustained' are usable in meta`)
+    if (isMeta && (inode & DETACHED_BITS) === 0) {
+      throw new Failure(`${name}: of a mount of the trash only what is below trash and sustained can be used`)
+    }
     return { name, path, inode: isMeta ? inode & INODE_BITS : inode, stats: found, master }
   }
 
