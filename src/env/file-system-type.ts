@@ -15,7 +15,7 @@ export async function fileSystemType(path: string): Promise<string | undefined> 
 }
 
 /** As the kernel shows it: major:minor, of which Linux keeps the lower bits of both in 8 to 20 and 0 to 8. */
-export function deviceText(dev: bigint): string {
+function deviceText(dev: bigint): string {
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn)
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn)
   return `${major}:${minor}`

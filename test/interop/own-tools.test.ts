@@ -33,6 +33,7 @@ mfssetquota -i 5. d1 2>/dev/null; mfssetquota -l 20E d1 2>/dev/null; mfssetquota
 mfsmakesnapshot d1 snap; mfsmakesnapshot d1 d2 snap; mfsmakesnapshot -o d1/small snap/copy; find snap | sort; cat snap/d1/small snap/copy; mfsgeteattr snap/d1/small; mfsmakesnapshot d1/link snap; ls -l snap | grep -c link
 mfsmakesnapshot d1 d1/below; mfsmakesnapshot -p d1 preserved; stat -c %h preserved/small; mfsmakesnapshot d1/small d1/empty d1/small d2; mfsmakesnapshot d1/ merged; ls d2 merged
 mfsmakesnapshot d1/small new/; mfsmakesnapshot d1/small none/x; mfsmakesnapshot missing x; mfsmakesnapshot d1/small d1/empty x; mfsmakesnapshot d1/small /etc/x; mfsmakesnapshot d1/small 2>/dev/null; mfsmakesnapshot d1 newdir/; ls
+mkdir readonly; mount -o bind,ro . readonly; mfssetgoal 2 readonly/d1; mfsgetgoal readonly/d1; umount readonly; rmdir readonly
 cd d1; mfsmakesnapshot small other; mfsmakesnapshot . ../dot; mfsmakesnapshot sub ../dot/sub2/sub3; ls .. ../dot
 mfsrmsnapshot snap; mfsrmsnapshot d2; mfsrmsnapshot -f preserved merged; mfsrmsnapshot d1/small; mfsrmsnapshot newdir dot; ls
 mfsappendchunks joined d1/small d1/sub/medium; stat -c %s joined; mfsappendchunks joined joined; mfsappendchunks joined d1/missing d1; mfsappendchunks /etc/elkfs-test d1/small; rm -f /etc/elkfs-test

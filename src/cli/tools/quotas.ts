@@ -79,11 +79,9 @@ const HELP = [
 ]
 const numbers = { hasNumbers: true }
 
-function checkRoot(call: Call): boolean {
-  if (process.getuid?.() === 0) return true
-  call.say('only root can change quota')
-  call.hasFailed = true
-  return false
+/** @throws UsageError */
+function checkRoot(): void {
+  if (process.getuid?.() !== 0) throw new UsageError('only root can change quota')
 }
 
 const getQuota: Tool = {
@@ -139,7 +137,7 @@ const setQuota: Tool = {
     'Numbers may have a decimal point, and a unit: k, M, G, T, P, E (powers of 1000) or Ki, Mi, Gi, Ti, Pi, Ei (of 1024).',
   ],
   async run(call) {
-    if (!checkRoot(call)) return
+    checkRoot()
     const wish = wishedLimits(call)
     await call.each(call.names(), true, async target => tell(call, target, await carryOut(target, wish)))
   },
@@ -167,7 +165,7 @@ const deleteQuota: Tool = {
   syntax: '[-nhHkmgailsrAILSR] dirname [dirname ...]',
   help: [...HELP, ' -a/-A - all soft/hard limits'],
   async run(call) {
-    if (!checkRoot(call)) return
+    checkRoot()
     const flags = flagsToDelete(call)
     const wish = { flags, gracePeriodSeconds: 0 }
     await call.each(call.names(), true, async target => tell(call, target, await carryOut(target, wish)))
@@ -184,7 +182,7 @@ const copyQuota: Tool = {
   ...numbers,
   syntax: '[-nhHkmg] srcdirname dstdirname [dstdirname ...]',
   async run(call) {
-    if (!checkRoot(call)) return
+    checkRoot()
     const [source = ''] = call.names()
     const others = call.names(1)
     let quota: Quota | undefined

@@ -39,20 +39,15 @@ function tellCounts(call: Call, { name }: Target, what: string, counts: Counts):
 type ClassOf = { goal: number } | { name: string }
 const classText = (given: ClassOf) => ('goal' in given ? String(given.goal) : `'${given.name}'`)
 
-async function tellClass(call: Call, target: Target): Promise<ClassOf | undefined> {
+async function tellClass(call: Call, target: Target): Promise<void> {
   const question = cltoma.fuseGetsclass.encode({ msgid: MSGID, inode: target.inode, recursive: depth(call) })
   const { fileCount, items } = await target.master.query(question, matocl.fuseGetsclass)
-  if (!isRecursive(call)) {
-    const [only] = items
-    if (only) call.say(`${target.name}: ${classText(only)}`)
-    return only
-  }
+  if (!isRecursive(call)) return call.say(`${target.name}: ${items.map(classText).join('')}`)
   call.say(`${target.name}:`)
   for (const [i, item] of items.entries()) {
     const words = ` ${i < fileCount ? 'files' : 'directories'} with ${'goal' in item ? 'goal' : 'storage class'}`
     call.say(`${words.padEnd(32)}${classText(item)} : ${column(item.count, 'counter', call.numbers)}`)
   }
-  return undefined
 }
 
 async function setClass(call: Call, target: Target, wish: Wish, wanted: ClassOf, before?: string): Promise<void> {
@@ -88,10 +83,10 @@ const ofTrees = { ...ofTree, syntax: '[-nhHkmgr] name [name ...]', help: [RECURS
 const copies = { ...ofTree, syntax: '[-nhHkmgr] srcname dstname [dstname ...]', help: [RECURSIVE] }
 
 /** A tool that tells something of each object. */
-const getter = (about: string, tell: (call: Call, target: Target) => Promise<unknown>): Tool => ({
+const getter = (about: string, tell: (call: Call, target: Target) => Promise<void>): Tool => ({
   about,
   ...ofTrees,
-  run: call => call.each(call.names(), false, async target => void (await tell(call, target))),
+  run: call => call.each(call.names(), false, target => tell(call, target)),
 })
 
 /** A tool that sets for others what the first object has. */

@@ -1,6 +1,5 @@
 // What the names on a tool's command line stand for: objects of a mounted file system (spec tools-and-admin B.1).
 import { type BigIntStats, lstatSync, readFileSync, realpathSync } from 'node:fs'
-import { deviceText } from '../../env/file-system-type.ts'
 import { formatIpv4 } from '../../util/ipv4.ts'
 import { Failure, systemErrorText } from './failure.ts'
 import { type MasterInfo, MasterLink } from './master-link.ts'
@@ -89,15 +88,20 @@ function masterInfo(folder: string): { info: MasterInfo; isMeta: boolean } | und
   return { info, isMeta: found.ino === INFO_INODES[1] }
 }
 
-/** Whether the mount that an object lies on may only be read. */
-function isReadOnly({ dev }: BigIntStats): boolean {
-  const device = deviceText(dev)
+const isWithin = (path: string, folder: string) => folder === '/' || path === folder || path.startsWith(`${folder}/`)
+
+/** Whether the mount that a path lies in may only be read. The mount of the same file system elsewhere may not. */
+function isReadOnly(path: string): boolean {
+  let [nearest, options]: [string, string[]] = ['', []]
   for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
-    const [, , itsDevice, , , options = ''] = line.split(' ')
-    const superOptions = line.split(' - ')[1]?.split(' ')[2] ?? ''
-    if (itsDevice === device) return [...options.split(','), ...superOptions.split(',')].includes('ro')
+    const [, , , , escaped = '', ofMount = ''] = line.split(' ')
+    const folder = escaped.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
+    // The later of two mounts at one folder covers the other.
+    if (folder === '' || !isWithin(path, folder) || folder.length < nearest.length) continue
+    const ofFileSystem = line.split(' - ')[1]?.split(' ')[2] ?? ''
+    ;[nearest, options] = [folder, [...ofMount.split(','), ...ofFileSystem.split(',')]]
   }
-  return false
+  return options.includes('ro')
 }
 
 /** Finds objects and their masters. One connection serves all objects of a mount. */
@@ -117,7 +121,7 @@ export class Targets {
   at(name: string, path: string, changes: boolean): Target {
     const found = statsOf(path)
     if (!found) throw new Failure(`${name}: (${path}) No such file or directory`)
-    if (changes && isReadOnly(found)) throw new Failure(`${name}: (${path}) Read-only file system`)
+    if (changes && isReadOnly(path)) throw new Failure(`${name}: (${path}) Read-only file system`)
     const { master, isMeta } = this.#masterOf(name, path)
     const inode = Number(found.ino)
     if (isMeta && (inode & DETACHED_BITS) === 0) {

@@ -77,6 +77,8 @@ export class Call {
       if (error instanceof Refusal) this.say(`${name}: ${error.message}`)
       else if (error instanceof Failure) this.say(error.message)
       else if (error instanceof ProtocolError) this.say(`${name}: the master's answer makes no sense: ${error.message}`)
+      // A name that is longer than messages have room for.
+      else if (error instanceof RangeError) this.say(`${name}: ${error.message}`)
       else throw error
       this.hasFailed = true
     }
