@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
+import { mountedFolders } from './mountinfo.ts'
 
 /**
  * The type of the file system that a path lies on, as /proc/self/mountinfo has it ("ext4", "xfs", …).
@@ -8,7 +9,8 @@ import { readFile, stat } from 'node:fs/promises'
 export async function fileSystemType(path: string): Promise<string | undefined> {
   try {
     const { dev } = await stat(path, { bigint: true })
-    return typeOf(deviceText(dev), await readFile('/proc/self/mountinfo', 'latin1'))
+    const device = deviceText(dev)
+    return mountedFolders().find(mounted => mounted.device === device)?.type
   } catch {
     return undefined
   }
@@ -19,13 +21,4 @@ function deviceText(dev: bigint): string {
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn)
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn)
   return `${major}:${minor}`
-}
-
-/** Lines are `id parent major:minor root point options fields… - type source options`. */
-function typeOf(device: string, mountinfo: string): string | undefined {
-  for (const line of mountinfo.split('\n')) {
-    const [before = '', after = ''] = line.split(' - ')
-    if (before.split(' ')[2] === device) return after.split(' ')[0]
-  }
-  return undefined
 }

@@ -12,6 +12,7 @@ import {
 import { createServer } from 'node:net'
 import { basename, delimiter, dirname, join, sep } from 'node:path'
 import { lockFilePath, lockOwner } from '../daemon/lock-file.ts'
+import { mountedAt } from '../env/mountinfo.ts'
 import { HOST, type Layout, lockFile, markFile, masterFolder, ports, serverFolder, serverNumbers } from './layout.ts'
 import { DEFAULT_CHUNKSERVERS, type StartOptions } from './options.ts'
 
@@ -145,10 +146,7 @@ function checkMountPoint(mount: string): void {
 
 /** Asked from the table of mounts, so that a mount that hangs is not touched. */
 export function isMountPoint(folder: string): boolean {
-  const path = real(folder).replace(/[ \t\n\\]/g, byte => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`)
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some(line => line.split(' ')[4] === path)
+  return mountedAt(real(folder)) !== undefined
 }
 
 function checkPort(port: number, purpose: string): Promise<void> {

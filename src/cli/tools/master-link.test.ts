@@ -22,7 +22,7 @@ async function withProxy(answers: Answer[], use: (master: MasterLink) => Promise
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
-  const master = new MasterLink({ host: '127.0.0.1', port, sessionId: 7, masterVersion: 0 })
+  const master = new MasterLink({ host: '127.0.0.1', port, sessionId: 7 })
   try {
     await use(master)
   } finally {
@@ -66,6 +66,6 @@ test('where nobody listens the tool says so', async () => {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
   await new Promise(resolve => server.close(resolve))
-  const master = new MasterLink({ host: '127.0.0.1', port, sessionId: 7, masterVersion: 0 })
+  const master = new MasterLink({ host: '127.0.0.1', port, sessionId: 7 })
   await assert.rejects(ask(master), /can't connect to master \(\.masterinfo\)/)
 })

@@ -18,8 +18,6 @@ export interface MasterInfo {
   host: string
   port: number
   sessionId: number
-  /** 0: not told */
-  masterVersion: number
 }
 
 /** Tools number none of their questions. */

@@ -1,5 +1,6 @@
 // What the names on a tool's command line stand for: objects of a mounted file system (spec tools-and-admin B.1).
 import { type BigIntStats, lstatSync, readFileSync, realpathSync } from 'node:fs'
+import { mountedFolders } from '../../env/mountinfo.ts'
 import { formatIpv4 } from '../../util/ipv4.ts'
 import { Failure, systemErrorText } from './failure.ts'
 import { type MasterInfo, MasterLink } from './master-link.ts'
@@ -83,7 +84,6 @@ function masterInfo(folder: string): { info: MasterInfo; isMeta: boolean } | und
     host: formatIpv4(bytes.readUInt32BE(0)),
     port: bytes.readUInt16BE(4),
     sessionId: bytes.readUInt32BE(6),
-    masterVersion: bytes.length >= 14 ? bytes.readUInt32BE(10) : 0,
   }
   return { info, isMeta: found.ino === INFO_INODES[1] }
 }
@@ -92,16 +92,13 @@ const isWithin = (path: string, folder: string) => folder === '/' || path === fo
 
 /** Whether the mount that a path lies in may only be read. The mount of the same file system elsewhere may not. */
 function isReadOnly(path: string): boolean {
-  let [nearest, options]: [string, string[]] = ['', []]
-  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
-    const [, , , , escaped = '', ofMount = ''] = line.split(' ')
-    const folder = escaped.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
-    // The later of two mounts at one folder covers the other.
-    if (folder === '' || !isWithin(path, folder) || folder.length < nearest.length) continue
-    const ofFileSystem = line.split(' - ')[1]?.split(' ')[2] ?? ''
-    ;[nearest, options] = [folder, [...ofMount.split(','), ...ofFileSystem.split(',')]]
-  }
-  return options.includes('ro')
+  const around = mountedFolders().filter(({ folder }) => isWithin(path, folder))
+  // The later of two mounts at one folder covers the other.
+  const nearest = around.reduce(
+    (best, each) => (best && best.folder.length > each.folder.length ? best : each),
+    around[0],
+  )
+  return nearest?.options.includes('ro') ?? false
 }
 
 /** Finds objects and their masters. One connection serves all objects of a mount. */
@@ -136,7 +133,7 @@ export class Targets {
   }
 
   #masterOf(name: string, path: string): { master: MasterLink; isMeta: boolean } {
-    for (let folder = path; ; folder = folder.slice(0, folder.lastIndexOf('/')) || '/') {
+    for (let folder = path; ; folder = parentOf(folder)) {
       const found = statsOf(folder)
       const told = masterInfo(folder)
       if (found && told) {

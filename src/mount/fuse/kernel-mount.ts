@@ -2,6 +2,7 @@
 // `fusermount3`, which passes the opened device back over a socket.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mountedAt } from '../../env/mountinfo.ts'
 import {
   MNT_DETACH,
   MountFlag,
@@ -156,20 +157,10 @@ export function setReadAhead(target: string, bytes: number): void {
 
 /** `MAJOR:MINOR` of the file system mounted on `target`. */
 function deviceOf(target: string): string | undefined {
-  return mountLine(target)?.[2]
+  return mountedAt(target)?.device
 }
 
 /** Is one of our kind mounted on `target`? */
 export function isMounted(target: string): boolean {
-  return mountLine(target)?.includes('fuse') ?? false
-}
-
-/**
- * The words of the line of the mount table for what is seen at `target`, an absolute path: the last one mounted there.
- * (stat would ask the file system itself.)
- */
-function mountLine(target: string): string[] | undefined {
-  const escaped = target.replace(/[ \t\n\\#]/g, byte => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`)
-  const lines = readFileSync('/proc/self/mountinfo', 'latin1').split('\n')
-  return lines.map(line => line.split(' ')).findLast(words => words[4] === Buffer.from(escaped).toString('latin1'))
+  return mountedAt(target)?.type === 'fuse'
 }
