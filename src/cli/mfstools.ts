@@ -4,39 +4,43 @@ import { join } from 'node:path'
 import { rawArguments } from './shared/arguments.ts'
 import { writeOut } from './shared/terminal.ts'
 import { chunkTools } from './tools/chunks.ts'
+import { systemErrorText } from './tools/failure.ts'
 import { quotaTools } from './tools/quotas.ts'
 import { settingTools } from './tools/settings.ts'
 import { storageClassTools } from './tools/storage-classes.ts'
 import { runTool, type Tool } from './tools/tool.ts'
 import { treeTools } from './tools/trees.ts'
 
-const tools: Readonly<Record<string, Tool>> = {
-  ...settingTools,
-  ...storageClassTools,
-  ...quotaTools,
-  ...chunkTools,
-  ...treeTools,
-}
+const tools = new Map<string, Tool>(
+  Object.entries({ ...settingTools, ...storageClassTools, ...quotaTools, ...chunkTools, ...treeTools }),
+)
 /** Names from before there was -r. */
-const RECURSIVE_NAMES: Readonly<Record<string, string>> = {
-  mfsrgetgoal: 'mfsgetgoal',
-  mfsrsetgoal: 'mfssetgoal',
-  mfsrgettrashtime: 'mfsgettrashtime',
-  mfsrsettrashtime: 'mfssettrashtime',
-}
+const recursiveNames = new Map([
+  ['mfsrgetgoal', 'mfsgetgoal'],
+  ['mfsrsetgoal', 'mfssetgoal'],
+  ['mfsrgettrashtime', 'mfsgettrashtime'],
+  ['mfsrsettrashtime', 'mfssettrashtime'],
+])
 
 const USAGE = `usage: mfstools mfsTOOL ...   runs a tool
        mfstools create        makes links in this folder by which each tool can be called by its name
 
 tools, each with --help:
-${Object.keys(tools)
-  .map(name => `  ${name}\n`)
-  .join('')}`
+${[...tools.keys()].map(name => `  ${name}\n`).join('')}`
 
-/** Links to the program that began this one. */
-function makeLinks(): void {
+/** Links to the program that began this one. What is there already stays. @returns the exit code */
+function makeLinks(): number {
   const launcher = join(import.meta.dirname, '../../bin/mfstools')
-  for (const name of [...Object.keys(tools), ...Object.keys(RECURSIVE_NAMES)]) symlinkSync(launcher, name)
+  let code = 0
+  for (const name of [...tools.keys(), ...recursiveNames.keys()]) {
+    try {
+      symlinkSync(launcher, name)
+    } catch (error) {
+      process.stderr.write(`mfstools: can't make ${name} here: ${systemErrorText(error).text}\n`)
+      code = 1
+    }
+  }
+  return code
 }
 
 async function main(): Promise<number> {
@@ -49,23 +53,21 @@ async function main(): Promise<number> {
     process.stderr.write(USAGE)
     return 1
   }
-  if (name === 'create') {
-    makeLinks()
-    return 0
-  }
-  const newName = RECURSIVE_NAMES[name]
+  if (name === 'create') return makeLinks()
+  const newName = recursiveNames.get(name)
   if (newName !== undefined) process.stderr.write(`deprecated tool - use "${newName} -r"\n`)
-  const tool = tools[newName ?? name]
+  const tool = tools.get(newName ?? name)
   const args = [...(newName === undefined ? [] : ['-r']), ...rawArguments().slice(1)]
   if (!tool) {
     process.stderr.write(`mfstools: ${name}: unknown tool; mfstools --help lists them\n`)
     return 1
   }
-  let text = ''
-  const code = await runTool(newName ?? name, tool, args, said => {
-    text += said
+  // Line by line: long work is seen while it goes on, and ends when nobody reads any more.
+  let written = Promise.resolve()
+  const code = await runTool(newName ?? name, tool, args, text => {
+    written = written.then(() => writeOut(text))
   })
-  await writeOut(text)
+  await written
   return code
 }
 

@@ -33,7 +33,7 @@ export class Cluster {
   /** What our chunkservers logged so far. */
   readonly chunkserverLogs = new Map<number, () => string>()
 
-  readonly #isRemoved = atEnd(() => this.remove())
+  readonly #forget = atEnd(() => this.remove())
 
   constructor() {
     for (const folder of [this.mountPoint, this.masterFolder]) mkdirSync(folder)
@@ -235,7 +235,7 @@ export class Cluster {
     for (const pid of this.pids()) spawnSync('kill', ['-9', pid])
     spawnSync('ip', ['netns', 'del', this.#namespace])
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
-    this.#isRemoved()
+    this.#forget()
   }
 
   /** The processes in the namespace. */

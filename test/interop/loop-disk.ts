@@ -13,7 +13,7 @@ fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))`
 export class LoopDisk {
   readonly folder: string
   readonly #image: string
-  readonly #isRemoved = atEnd(() => this.remove())
+  readonly #forget = atEnd(() => this.remove())
 
   /**
    * Makes an empty disk and mounts it on the folder, which is made when it is missing.
@@ -56,6 +56,6 @@ export class LoopDisk {
   remove(): void {
     spawnSync('umount', ['-l', this.folder])
     rmSync(this.#image, { force: true })
-    this.#isRemoved()
+    this.#forget()
   }
 }

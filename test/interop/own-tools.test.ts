@@ -76,3 +76,20 @@ test('every tool that the package names is there, and tells how it is used', () 
     [],
   )
 })
+
+test('links that are there stay, and what is no tool is told', () => {
+  const links = mkdtempSync(join(tmpdir(), 'elkfs-tools-'))
+  const run = (...args: string[]) =>
+    spawnSync(join(import.meta.dirname, '../../bin/mfstools'), args, { cwd: links, encoding: 'utf8' })
+  try {
+    assert.equal(run('create').status, 0)
+    const again = run('create')
+    assert.equal(again.status, 1)
+    assert.match(again.stderr, /can't make mfsgetgoal here: File exists/)
+    const strange = run('toString')
+    assert.equal(strange.status, 1)
+    assert.match(strange.stderr, /toString: unknown tool/)
+  } finally {
+    rmSync(links, { recursive: true })
+  }
+})

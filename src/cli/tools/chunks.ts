@@ -6,6 +6,7 @@ import { Reader, record, u8, u16, u32, u64n } from '../../protocol/codec.ts'
 import * as cstocl from '../../protocol/cstocl.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { formatIpv4 } from '../../util/ipv4.ts'
+import { ownCaller } from './caller.ts'
 import { Link } from './link.ts'
 import { MSGID } from './master-link.ts'
 import { column } from './numbers.ts'
@@ -173,13 +174,6 @@ const fileRepair: Tool = {
       call.say(` chunks erased:      ${column(erased, 'counter', call.numbers)}`)
       call.say(` chunks repaired:    ${column(repaired, 'counter', call.numbers)}`)
     }),
-}
-
-/** Whom the master judges the rights of. */
-export function ownCaller(): { uid: number; gids: number[] } {
-  const gid = process.getegid?.() ?? 0
-  const others = (process.getgroups?.() ?? []).filter(group => group !== gid)
-  return { uid: process.geteuid?.() ?? 0, gids: [gid, ...others] }
 }
 
 export const chunkTools: Readonly<Record<string, Tool>> = {

@@ -70,11 +70,9 @@ export const statusText = (status: number) => STATUS_TEXTS[status] ?? 'Unknown M
 /** The master answered with this status. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
-  readonly status: number
 
   constructor(status: number) {
     super(statusText(status))
-    this.status = status
   }
 }
 

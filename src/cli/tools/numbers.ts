@@ -10,23 +10,24 @@ export interface NumberStyle {
   readonly shifted: 0 | 1 | 2 | 3
 }
 
-const BY_NAME: Readonly<Record<string, NumberStyle>> = {
-  0: { base: 0, exactToo: false, shifted: 0 },
-  1: { base: 1024, exactToo: false, shifted: 0 },
-  2: { base: 1000, exactToo: false, shifted: 0 },
-  3: { base: 1024, exactToo: true, shifted: 0 },
-  4: { base: 1000, exactToo: true, shifted: 0 },
-}
-const NAMES: Readonly<Record<string, string>> = { h: '1', H: '2', 'h+': '3', 'H+': '4' }
-const PLAIN = BY_NAME[0] as NumberStyle
+const PLAIN: NumberStyle = { base: 0, exactToo: false, shifted: 0 }
+const BINARY: NumberStyle = { ...PLAIN, base: 1024 }
+const DECIMAL: NumberStyle = { ...PLAIN, base: 1000 }
+/** By values of MFSHRFORMAT. */
+const STYLES = new Map([
+  ...['1', 'h'].map(name => [name, BINARY] as const),
+  ...['2', 'H'].map(name => [name, DECIMAL] as const),
+  ...['3', 'h+'].map(name => [name, { ...BINARY, exactToo: true }] as const),
+  ...['4', 'H+'].map(name => [name, { ...DECIMAL, exactToo: true }] as const),
+])
 
 /** @param given letters among n, h, H, k, m and g in their order @param environment value of MFSHRFORMAT */
 export function numberStyle(given: readonly string[], environment: string | undefined): NumberStyle {
-  let style = BY_NAME[NAMES[environment ?? ''] ?? environment ?? ''] ?? PLAIN
+  let style = STYLES.get(environment ?? '') ?? PLAIN
   let shifted: NumberStyle['shifted'] = 0
   for (const letter of given) {
     if (letter === 'n') style = PLAIN
-    if (letter === 'h' || letter === 'H') style = BY_NAME[letter === 'h' ? 1 : 2] as NumberStyle
+    if (letter === 'h' || letter === 'H') style = letter === 'h' ? BINARY : DECIMAL
     if (letter === 'k' || letter === 'm' || letter === 'g') shifted = letter === 'k' ? 1 : letter === 'm' ? 2 : 3
   }
   return { ...style, shifted }

@@ -3,6 +3,7 @@
 import * as cltoma from '../../protocol/cltoma.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { UsageError } from '../shared/arguments.ts'
+import { ownUid } from './caller.ts'
 import { MSGID } from './master-link.ts'
 import { column } from './numbers.ts'
 import { periodSeconds } from './quantities.ts'
@@ -15,7 +16,6 @@ type Wish = 0 | 1 | 2 | 3
 const isRecursive = (call: Call) => call.has('r')
 const depth = (call: Call) => (isRecursive(call) ? 1 : 0)
 const modeOf = (call: Call, wish: Wish) => wish | (isRecursive(call) ? SetMode.RECURSIVE : 0)
-const ownUid = () => process.geteuid?.() ?? 0
 
 interface Counts {
   changed: number

@@ -2,7 +2,7 @@
 import { type BigIntStats, lstatSync, statSync } from 'node:fs'
 import * as cltoma from '../../protocol/cltoma.ts'
 import * as matocl from '../../protocol/matocl.ts'
-import { ownCaller } from './chunks.ts'
+import { ownCaller } from './caller.ts'
 import { Failure, Refusal, systemErrorText } from './failure.ts'
 import { MSGID } from './master-link.ts'
 import { bytesOf, lastPart, ownPath, parentOf, realPath, statsOf, type Target } from './targets.ts'

@@ -10,7 +10,7 @@ export interface Tool {
   readonly about: string
   /** What follows its name. */
   readonly syntax: string
-  /** Letters without a value, and with one; those of numbers are added with `shows numbers`. */
+  /** Letters without a value, and with one; those of numbers come with `hasNumbers`. */
   readonly switches?: string
   readonly valued?: string
   /** Takes -n, -h, -H, -k, -m and -g. */

@@ -1,10 +1,10 @@
 // What is done with whole trees: sums, archiving, snapshots; and paths and appended chunks (spec tools-and-admin B.3).
-import { closeSync, lstatSync, openSync } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync } from 'node:fs'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { Reader, u32, u64n } from '../../protocol/codec.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { UsageError } from '../shared/arguments.ts'
-import { ownCaller } from './chunks.ts'
+import { ownCaller, ownUid } from './caller.ts'
 import { directoryInfo } from './directory-info.ts'
 import { Failure, systemErrorText } from './failure.ts'
 import { MSGID } from './master-link.ts'
@@ -84,7 +84,7 @@ const archiveTool = (about: string, command: number): Tool => ({
   syntax: '[-nhHkmg] name [name ...]',
   run: call =>
     call.each(call.names(), true, async target => {
-      const input = await archive(target, command, process.geteuid?.() ?? 0)
+      const input = await archive(target, command, ownUid())
       const line = (words: string, value: number) =>
         call.say(` ${words.padEnd(30)}${column(value, 'counter', call.numbers)}`)
       call.say(`${target.name}:`)
@@ -109,10 +109,13 @@ function sliceOf(text: string): typeof WHOLE_FILE {
   return { from: Math.abs(Number(from)), to: to === '' ? WHOLE_FILE.to : Math.abs(Number(to)), flags }
 }
 
+/** A fifo that nobody reads is refused, not waited for. */
+const OPEN_OR_MAKE = constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK
+
 /** Makes it unless it is there. @throws Failure when it is no file that may be written to */
 function openOrMake(name: string): void {
   try {
-    closeSync(openSync(bytesOf(name), 'a', 0o666))
+    closeSync(openSync(bytesOf(name), OPEN_OR_MAKE, 0o666))
   } catch (error) {
     throw new Failure(`can't create/open file: ${name}: ${systemErrorText(error).text}`)
   }
