@@ -22,7 +22,9 @@ const mayImport: Record<string, string[]> = {
   chunkserver: ['util', 'env', 'protocol', 'config', 'daemon', 'charts'],
   metalogger: ['util', 'env', 'protocol', 'config', 'metadata', 'journal', 'ha', 'replica', 'daemon'],
   mount: ['util', 'env', 'protocol', 'config', 'client', 'daemon'],
-  start: ['util', 'env', 'protocol', 'daemon'],
+  monitor: ['util', 'protocol'],
+  web: ['util', 'protocol', 'config', 'daemon', 'monitor'],
+  start: ['util', 'env', 'protocol', 'daemon', 'monitor'],
   // Each command starts one program.
   cli: [
     'util',
@@ -38,6 +40,8 @@ const mayImport: Record<string, string[]> = {
     'chunkserver',
     'metalogger',
     'mount',
+    'monitor',
+    'web',
     'start',
   ],
 }

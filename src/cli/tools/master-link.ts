@@ -7,7 +7,7 @@ import { VERSION } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import { Failure, Refusal, statusText } from './failure.ts'
-import { BrokenLink, Link } from './link.ts'
+import { BrokenLink, Link } from '../../monitor/link.ts'
 
 const CONNECT_ATTEMPTS = 10
 const QUERY_ATTEMPTS = 10

@@ -1,10 +1,10 @@
-// One connection of a tool, to a mount or to a chunkserver: one question at a time.
+// One connection of a tool or a monitor, to whatever answers: one question at a time.
 import { connect, type Socket } from 'node:net'
-import { FrameReader } from '../../protocol/frame.ts'
-import * as matocl from '../../protocol/matocl.ts'
+import { FrameReader } from '../protocol/frame.ts'
+import * as matocl from '../protocol/matocl.ts'
 
 const ANSWER_WITHIN_MS = 20_000
-/** A mount passes no longer answers on. */
+/** Of a mount, which passes no longer answers on. */
 const ANSWER_BYTES_MAX = 4_000_000
 
 /** The connection is not what it should be; the same question may be asked on a new one. */
@@ -15,7 +15,7 @@ export class Link {
   #waiting: { resolve: (packet: { type: number; payload: Buffer }) => void; reject: (error: Error) => void } | undefined
 
   /** @throws Error when nobody answers there in time */
-  static open(host: string, port: number, timeoutMs: number): Promise<Link> {
+  static open(host: string, port: number, timeoutMs: number, answerBytesMax = ANSWER_BYTES_MAX): Promise<Link> {
     return new Promise((resolve, reject) => {
       const socket = connect({ host, port, noDelay: true })
       const failed = (error: Error) => {
@@ -26,14 +26,14 @@ export class Link {
       socket.once('error', failed)
       socket.once('connect', () => {
         socket.removeAllListeners()
-        resolve(new Link(socket))
+        resolve(new Link(socket, answerBytesMax))
       })
     })
   }
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, answerBytesMax: number) {
     this.#socket = socket
-    const reader = new FrameReader(ANSWER_BYTES_MAX, (type, payload) => {
+    const reader = new FrameReader(answerBytesMax, (type, payload) => {
       // Sent to keep a connection alive.
       if (type !== matocl.nop.code) this.#take()?.resolve({ type, payload })
     })

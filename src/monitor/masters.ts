@@ -1,0 +1,69 @@
+// Which masters there are, and which of them leads (spec tools-and-admin A.6).
+import { lookup } from 'node:dns/promises'
+import * as cltoma from '../protocol/cltoma.ts'
+import type { Body } from '../protocol/codec.ts'
+import * as matocl from '../protocol/matocl.ts'
+import { Daemon, Unanswered, Unreachable } from './daemon.ts'
+
+export type MasterInfo = Body<typeof matocl.info>
+
+/** dead: nobody listens; busy: somebody does, and says nothing; strange: what it says makes no sense. */
+export type MasterState = 'leads' | 'dead' | 'busy' | 'strange'
+
+export interface Master {
+  readonly daemon: Daemon
+  readonly state: MasterState
+  /** What it says of itself, when it leads. */
+  readonly info: MasterInfo | undefined
+  /** Why there is no info. */
+  readonly problem: string | undefined
+}
+
+/** No name stands for an address. */
+export class UnknownMaster extends Error {
+  override readonly name = 'UnknownMaster'
+}
+
+async function addressesOf(name: string): Promise<string[]> {
+  try {
+    return (await lookup(name, { all: true, family: 4 })).map(({ address }) => address)
+  } catch {
+    return []
+  }
+}
+
+/**
+ * Asks every master that a name stands for.
+ *
+ * @param names separated by blanks, `,` or `;`; each IPv4 address of each is a master
+ * @throws UnknownMaster when none of them can be resolved
+ */
+export async function findMasters(names: string, port: number): Promise<Master[]> {
+  const found = await Promise.all(
+    names
+      .split(/[ ,;]+/)
+      .filter(name => name !== '')
+      .map(addressesOf),
+  )
+  const addresses = [...new Set(found.flat())]
+  if (addresses.length === 0) throw new UnknownMaster(names)
+  return Promise.all(addresses.map(address => askWho(new Daemon(address, port))))
+}
+
+async function askWho(daemon: Daemon): Promise<Master> {
+  try {
+    return { daemon, state: 'leads', info: await daemon.ask(cltoma.info.encode({}), matocl.info), problem: undefined }
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error
+    return { daemon, state: stateOf(error), info: undefined, problem: error.message }
+  }
+}
+
+function stateOf(error: Unanswered): MasterState {
+  if (!(error instanceof Unreachable)) return 'strange'
+  return error.isRefused ? 'dead' : 'busy'
+}
+
+/** The master to ask and command; undefined when there is none. */
+export const leaderOf = (masters: readonly Master[]): Master | undefined =>
+  masters.find(({ state }) => state === 'leads')
