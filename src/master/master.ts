@@ -33,6 +33,7 @@ import { type CommitRule, LiveLedger } from './live-ledger.ts'
 import { logOf } from './metaloggers/committed-log.ts'
 import { MetaloggerPort } from './metaloggers/port.ts'
 import type { MasterOptions } from './options.ts'
+import { alone, type Place } from './place.ts'
 import type { Topology } from './policy/topology.ts'
 import { ProcessUse } from './process-use.ts'
 import { Rounds } from './rounds.ts'
@@ -52,6 +53,8 @@ export interface MasterLog {
   epoch?: number
   /** Addresses of those that follow it. */
   followers?: () => readonly string[]
+  /** What monitors are told of it as one of several. */
+  place?: Place
   /** Whose port is open already, and stays open when this master does not lead any more. */
   metaloggers?: MetaloggerPort
   /** Where somebody has kept it; else it is read from the changelogs. */
@@ -126,7 +129,16 @@ export class Master {
   private constructor(
     env: Env,
     options: MasterOptions,
-    { state, journal, checkpointer, commitRule, epoch = 0, followers = () => [], metaloggers }: MasterLog,
+    {
+      state,
+      journal,
+      checkpointer,
+      commitRule,
+      epoch = 0,
+      followers = () => [],
+      place = alone,
+      metaloggers,
+    }: MasterLog,
     lastLines: LastLines,
   ) {
     this.#lastLines = lastLines
@@ -163,7 +175,7 @@ export class Master {
     this.#clients = new ClientPort(env, services, options.exports, {
       sustainSeconds: options.sessionSustainSeconds,
       commandsFrom: options.monitorCommandsFrom,
-      life: { use: () => this.#use.now(), lastSaved: () => this.#checkpointer.lastSaved },
+      life: { use: () => this.#use.now(), lastSaved: () => this.#checkpointer.lastSaved, place: () => place },
       metaloggers: () => this.#metaloggers.list(),
       charts: this.#charts,
     })

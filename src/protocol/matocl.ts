@@ -377,6 +377,8 @@ const monitoredServer = record({
   removalStatus: u8,
 })
 export const cservList = message(501, 'MATOCL_CSERV_LIST', { servers: many(monitoredServer) })
+/** What INFO calls the place of a master among several; the four fields of one that is alone are all ALONE. */
+export const MasterPlace = { DUMMY: 0, LEADER: 1, ELECT: 2, FOLLOWER: 3, USURPER: 4, ALONE: 0xff } as const
 export const info = message(511, 'MATOCL_INFO', {
   version: u32,
   memory: u64n,

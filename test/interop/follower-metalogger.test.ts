@@ -1,9 +1,11 @@
 // A real metalogger, and one of ours, at a master that follows: they get all that is committed, and when that master leads.
+// The original's monitor, told of both masters, shows which is which.
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { realDisk } from '../../src/env/real-disk.ts'
 import { recover } from '../../src/journal/recovery.ts'
 import { Cluster, MASTER_IP, whyNot } from './cluster.ts'
@@ -71,6 +73,16 @@ class Masters {
     return folder
   }
 
+  /** The original's monitor tells of the masters and of what the leader has. @param folders how many there are */
+  async isShownAs(places: Record<string, string>, folders: number): Promise<void> {
+    await until(`${JSON.stringify(places)}, ${folders} folders`, () => {
+      const { stdout } = this.cluster.shell(`mfscli -n -H '${MASTER_IP} ${OTHER_IP}' -s '|' -SIM -SIG`)
+      const rows = [...stdout.matchAll(/^metadata servers:\|(.*)$/gm)].map(([, row = '']) => row.split('|'))
+      const found = Object.fromEntries(rows.map(([ip, , place]) => [ip, place]))
+      return isDeepStrictEqual(found, places) && stdout.includes(`master info:|directories|${folders}\n`)
+    })
+  }
+
   /** A folder is made through the real mount at this master. */
   makeFolder(address: string, name: string): void {
     const { cluster } = this
@@ -88,12 +100,14 @@ const linesIn = (folder: string) =>
     .map(name => readFileSync(join(folder, name), 'latin1'))
     .join('')
 
+const changesIn = (folder: string) => [...linesIn(folder).matchAll(/^(\d+): /gm)].map(([, id]) => Number(id))
+
 for (const [whose, program] of [
   ['real', 'mfsmetalogger'],
   ['our', bin('mfsmetalogger')],
 ] as const) {
   test(`${whose} metalogger is served by a master that follows, and on when that one leads`, { skip }, async () => {
-    installPackages({ mfsmetalogger: 'moosefs-metalogger' })
+    installPackages({ mfsmetalogger: 'moosefs-metalogger', mfscli: 'moosefs-cli' })
     const masters = new Masters()
     const { cluster } = masters
     try {
@@ -102,6 +116,7 @@ for (const [whose, program] of [
       masters.mfsha(MASTER_IP, 'promote', '--force')
       await until('in sync', () => masters.isInSync(OTHER_IP))
       masters.makeFolder(MASTER_IP, 'before')
+      await masters.isShownAs({ [MASTER_IP]: 'LEADER', [OTHER_IP]: 'FOLLOWER' }, 2)
       const folder = masters.startMetalogger(program)
       await until('the download', () => readdirSync(folder).includes('metadata_ml.mfs.back'))
       masters.makeFolder(MASTER_IP, 'relayed')
@@ -109,14 +124,17 @@ for (const [whose, program] of [
       assert.match(masters.mfsha(OTHER_IP, 'promote'), /leads/)
       masters.makeFolder(OTHER_IP, 'after')
       await until('a change of the new leader', () => linesIn(folder).includes(',after,'))
+      await masters.isShownAs({ [MASTER_IP]: 'FOLLOWER', [OTHER_IP]: 'LEADER' }, 4)
       // One stream from the first line on: nothing was missed, nothing came twice.
-      const numbers = [...linesIn(folder).matchAll(/^(\d+): /gm)].map(([, id]) => Number(id))
+      const numbers = changesIn(folder)
       assert.deepEqual(
         numbers,
         numbers.map((_, i) => (numbers[0] ?? 0) + i),
       )
       const { state } = await recover(realDisk, folder, { now: 1_700_000_000 })
-      assert.equal(state.version, (numbers.at(-1) ?? 0) + 1)
+      // Sessions end and the master idles meanwhile.
+      const later = changesIn(folder)
+      assert.ok(state.version > (numbers.at(-1) ?? 0) && state.version <= (later.at(-1) ?? 0) + 1)
     } finally {
       await cluster.close()
       rmSync(cluster.folder, { recursive: true, force: true })

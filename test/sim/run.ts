@@ -73,7 +73,7 @@ function readArguments(args: string[]): Options | 'help' {
 /** Runs all seeds. @returns how many failed */
 async function runAll(options: Options): Promise<number> {
   const { first, count, profile, operations } = options
-  const sums = { runs: 0, acknowledged: 0, faults: 0, failed: 0 }
+  const sums = { runs: 0, acknowledged: 0, faults: 0, faultless: 0, failed: 0 }
   const startedMs = performance.now()
   let saidMs = startedMs
   for (let seed = first; seed < first + count; seed++) {
@@ -82,6 +82,7 @@ async function runAll(options: Options): Promise<number> {
       if (count === 1) describe(report)
       sums.acknowledged += report.acknowledged
       sums.faults += report.faults
+      if (report.faults === 0) sums.faultless++
     } catch (error) {
       if (!(error instanceof SimulationFailure)) throw error
       sums.failed++
@@ -93,8 +94,8 @@ async function runAll(options: Options): Promise<number> {
     saidMs = performance.now()
     const seconds = (saidMs - startedMs) / 1000
     console.log(
-      `${sums.runs} of ${count} seeds, ${sums.acknowledged} operations, ${sums.faults} faults, ${sums.failed} failed, ` +
-        `${seconds.toFixed(0)} s`,
+      `${sums.runs} of ${count} seeds (${sums.faultless} drew no fault), ${sums.acknowledged} operations, ` +
+        `${sums.faults} faults, ${sums.failed} failed, ${seconds.toFixed(0)} s`,
     )
   }
   return sums.failed

@@ -16,6 +16,7 @@ import { Status } from '../../protocol/status.ts'
 import type { Memory } from '../../util/memory.ts'
 import { type ChunkServer, LoadState } from '../chunks/chunk-server.ts'
 import { WORK_KINDS } from '../chunks/work-report.ts'
+import type { Place } from '../place.ts'
 import type { ClientServices } from './context.ts'
 import { classList, fileCheck, missingChunks } from './monitors/chunks.ts'
 import * as sessions from './monitors/sessions.ts'
@@ -25,6 +26,7 @@ import { quotaList, resolvedPaths } from './monitors/tree.ts'
 export interface MasterLife {
   use(): { memory: number; systemCpu: number; userCpu: number }
   lastSaved(): { atSeconds: number; durationMs: number }
+  place(): Place
 }
 
 /** How the last checkpoint was made: always beside the master. */
@@ -38,8 +40,6 @@ interface Monitored extends sessions.SessionKeeper {
   metaloggers(): { version: number; ip: number }[]
 }
 
-/** What the four fields on leadership hold in a master that is alone. */
-const NO_LEADERSHIP = 0xff
 /** Bit of the progress in the matrix of chunks. */
 const REGISTRATION_GOES_ON = 2
 
@@ -194,16 +194,10 @@ function infoOf({ env, services, exports, life }: Monitored) {
     lastStore: life.lastSaved().atSeconds,
     lastDuration: life.lastSaved().durationMs,
     lastStatus: SAVED_IN_BACKGROUND,
-    state: NO_LEADERSHIP,
-    nextState: NO_LEADERSHIP,
-    stable: NO_LEADERSHIP,
-    sync: NO_LEADERSHIP,
-    leaderIp: 0,
-    stateChange: 0,
+    ...life.place(),
     metaVersion: state.version,
     exportsChecksum: exports.checksum,
     microseconds: Math.floor(env.clock.nowMs() * 1000),
-    lastChangelog: 0,
   }
 }
 

@@ -15,17 +15,21 @@ import {
   publishCheckpoint,
   writeCheckpointFile,
 } from '../../journal/checkpoint-files.ts'
+import * as cltoma from '../../protocol/cltoma.ts'
 import { VERSION_TEXT } from '../../protocol/constants.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
 import { Master } from '../master.ts'
 import type { MasterOptions } from '../options.ts'
+import { leading, standingBy } from '../place.ts'
+import { ProcessUse } from '../process-use.ts'
 import { DataFolder, pairRecord } from './data-folder.ts'
 import { EarlyServers } from './early-servers.ts'
 import type { Guard, Guarded, GuardedPorts } from './guard.ts'
 import type { ClusterOptions } from './options.ts'
-import { redirectChunkserver, redirectClient, redirectMetalogger } from './redirect.ts'
+import { type Reception, redirectChunkserver, redirectClient, redirectMetalogger } from './redirect.ts'
 import type { DiskReplica } from './replica.ts'
 import { StandbyDoors } from './standby-doors.ts'
+import { standbyInfo } from './standby-info.ts'
 
 const TRACK_MS = 500
 /** How often it is looked who could lead next, and whether the virtual address has come. */
@@ -61,6 +65,11 @@ export class ClusterMaster implements LeadingProgram {
   #timers: readonly Timer[] = []
   #tracked = ''
   readonly #startedMs: number
+  readonly #use: ProcessUse
+  #role: Role = 'following'
+  #roleSinceSeconds: number
+  /** When nothing was missing that the leader had; 0: not yet. */
+  #currentAtSeconds = 0
 
   /** Resolves once it follows, or stands ready to. @throws RecoveryError, and what opening the ports throws */
   static async start(
@@ -92,6 +101,8 @@ export class ClusterMaster implements LeadingProgram {
     this.#options = options
     this.#cluster = cluster
     this.#startedMs = env.clock.monotonicMs()
+    this.#use = new ProcessUse(env)
+    this.#roleSinceSeconds = this.#nowSeconds()
     this.#onFatal = onFatal
     this.#doors = new StandbyDoors(env, () => parseIpv4(this.#leader?.address ?? '') ?? 0)
     this.#earlyServers = new EarlyServers(env, () => ({
@@ -122,6 +133,8 @@ export class ClusterMaster implements LeadingProgram {
         this.#informGuard()
         this.#offerAddress()
         void this.#callHome()
+        this.#use.tick()
+        if (this.#member?.status().behind === 0) this.#currentAtSeconds = this.#nowSeconds()
       }),
     ]
     this.#member = new Member(this.#env, name, replica, store, arbiter, this, member)
@@ -144,7 +157,7 @@ export class ClusterMaster implements LeadingProgram {
 
   async #openDoors(): Promise<void> {
     const { clientsHost, clientsPort, chunkserversHost, chunkserversPort } = this.#options
-    await this.#doors.open(clientsHost, clientsPort, redirectClient)
+    await this.#doors.open(clientsHost, clientsPort, this.#receiveClient)
     await this.#doors.open(chunkserversHost, chunkserversPort, redirectChunkserver, this.#earlyServers.accept)
     const clients = this.#doors.descriptorOf(clientsHost, clientsPort)
     const chunkservers = this.#doors.descriptorOf(chunkserversHost, chunkserversPort)
@@ -166,7 +179,8 @@ export class ClusterMaster implements LeadingProgram {
     const { epoch } = leadership
     const lastLines = own.takeLastLines()
     const followers = () => leadership.addresses
-    const log = { state, journal, checkpointer, commitRule, epoch, followers, metaloggers, lastLines }
+    const place = leading(parseIpv4(this.#cluster.address) ?? 0, this.#nowSeconds())
+    const log = { state, journal, checkpointer, commitRule, epoch, followers, place, metaloggers, lastLines }
     const master = await Master.lead(env, this.#options, log)
     this.#master = master
     this.#adoptServers(master, certain)
@@ -204,6 +218,8 @@ export class ClusterMaster implements LeadingProgram {
   }
 
   roleChanged(role: Role, leader: LeaderRecord | undefined): void {
+    if (role !== this.#role) this.#roleSinceSeconds = this.#nowSeconds()
+    this.#role = role
     this.#leader = leader
     if (leader) this.#doors.leaderIsKnown()
     if (role === 'leading') void this.#track('0')
@@ -290,6 +306,34 @@ export class ClusterMaster implements LeadingProgram {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
       return disk.open(this.#cluster.trackFile, 'w+')
     }
+  }
+
+  // --- for monitors
+
+  readonly #receiveClient: Reception = (type, payload, leader, challenge) => {
+    if (type !== cltoma.info.code || this.#leadership) return redirectClient(type, payload, leader, challenge)
+    cltoma.info.decode(payload)
+    return { kind: 'say', packet: this.#standbyInfo() }
+  }
+
+  #standbyInfo(): Buffer {
+    const status = this.#member?.status()
+    const place = standingBy({
+      isStanding: this.#role === 'standing',
+      isFollowing: status?.behind !== undefined,
+      isInSync: status?.isInSync ?? false,
+      leaderIp: parseIpv4(this.#leader?.address ?? '') ?? 0,
+      sinceSeconds: this.#roleSinceSeconds,
+      currentAtSeconds: this.#currentAtSeconds,
+    })
+    return standbyInfo({
+      ...{ place, use: this.#use.now(), metaVersion: status?.version ?? 0 },
+      ...{ exportsChecksum: this.#options.exports.checksum, nowMs: this.#env.clock.nowMs() },
+    })
+  }
+
+  #nowSeconds(): number {
+    return Math.floor(this.#env.clock.nowMs() / 1000)
   }
 
   // --- for the daemon
