@@ -9,13 +9,16 @@ import { versionText } from './texts.ts'
 
 export type MasterInfo = Body<typeof matocl.info>
 
-/** dead: nobody listens; busy: somebody does, and says nothing; strange: what it says makes no sense. */
-export type MasterState = 'leads' | 'dead' | 'busy' | 'strange'
+/**
+ * stands by: one of several that does not lead; dead: nobody listens; busy: somebody does, and says nothing; strange: what it
+ * says makes no sense.
+ */
+export type MasterState = 'leads' | 'stands by' | 'dead' | 'busy' | 'strange'
 
 export interface Master {
   readonly daemon: Daemon
   readonly state: MasterState
-  /** What it says of itself, when it leads. */
+  /** What it says of itself; of a master that stands by only what is its own. */
   readonly info: MasterInfo | undefined
   /** Why there is no info. */
   readonly problem: string | undefined
@@ -59,11 +62,17 @@ export async function findMasters(names: string, port: number): Promise<Master[]
 async function askWho(daemon: Daemon): Promise<Master> {
   try {
     const info = await daemon.askRaw(cltoma.info.encode({}), matocl.info.code, readInfo)
-    return { daemon, state: 'leads', info, problem: undefined }
+    return { daemon, state: mayBeAsked(info) ? 'leads' : 'stands by', info, problem: undefined }
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error
     return { daemon, state: stateOf(error), info: undefined, problem: error.message }
   }
+}
+
+/** One that is alone, or leads the others and goes on doing so. */
+function mayBeAsked({ state, nextState, stable }: MasterInfo): boolean {
+  const { ALONE, LEADER } = matocl.MasterPlace
+  return state === ALONE || (state === LEADER && nextState === LEADER && stable === 1)
 }
 
 function readInfo(payload: Buffer): MasterInfo {

@@ -1,5 +1,5 @@
 // A real metalogger, and one of ours, at a master that follows: they get all that is committed, and when that master leads.
-// The original's monitor, told of both masters, shows which is which.
+// The original's monitor and ours, told of both masters, show which is which.
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -73,14 +73,16 @@ class Masters {
     return folder
   }
 
-  /** The original's monitor tells of the masters and of what the leader has. @param folders how many there are */
+  /** Both monitors tell of the masters and of what the leader has. @param folders how many there are */
   async isShownAs(places: Record<string, string>, folders: number): Promise<void> {
-    await until(`${JSON.stringify(places)}, ${folders} folders`, () => {
-      const { stdout } = this.cluster.shell(`mfscli -n -H '${MASTER_IP} ${OTHER_IP}' -s '|' -SIM -SIG`)
-      const rows = [...stdout.matchAll(/^metadata servers:\|(.*)$/gm)].map(([, row = '']) => row.split('|'))
-      const found = Object.fromEntries(rows.map(([ip, , place]) => [ip, place]))
-      return isDeepStrictEqual(found, places) && stdout.includes(`master info:|directories|${folders}\n`)
-    })
+    for (const program of ['mfscli', bin('mfscli')]) {
+      await until(`${program}: ${JSON.stringify(places)}, ${folders} folders`, () => {
+        const { stdout } = this.cluster.shell(`${program} -n -H '${MASTER_IP} ${OTHER_IP}' -s '|' -SIM -SIG`)
+        const rows = [...stdout.matchAll(/^metadata servers:\|(.*)$/gm)].map(([, row = '']) => row.split('|'))
+        const found = Object.fromEntries(rows.map(([ip, , place]) => [ip, place]))
+        return isDeepStrictEqual(found, places) && stdout.includes(`master info:|directories|${folders}\n`)
+      })
+    }
   }
 
   /** A folder is made through the real mount at this master. */

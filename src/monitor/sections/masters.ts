@@ -1,17 +1,39 @@
 // IM: the masters that the name stands for.
+import { MasterPlace } from '../../protocol/matocl.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Master, MasterInfo, MasterState } from '../masters.ts'
 import type { Choice, Section } from '../section.ts'
 import { type Orders, sorted } from '../sorting.ts'
-import { type Cell, cell, numberColumn, textColumn } from '../table.ts'
+import { type Cell, cell, numberColumn, type Tone, textColumn } from '../table.ts'
 import { bytesText, groupedText, hexText, spanText, timeText, versionText } from '../texts.ts'
 
 const UNKNOWN = 'not available'
-const STATES: Readonly<Record<MasterState, string>> = { leads: '-', dead: 'DEAD', busy: 'BUSY', strange: 'UNKNOWN' }
+const SILENT: Readonly<Partial<Record<MasterState, string>>> = { dead: 'DEAD', busy: 'BUSY' }
+const PLACES = ['DUMMY', 'LEADER', 'ELECT', 'FOLLOWER', 'USURPER']
 const STORE_STATUS = ['Saved in background', 'Downloaded from other master', 'Saved in foreground']
 /** Of these units in the last minute is a second of work in a second. */
 const CPU_SECOND = 1e9
+
+/** Its place among the others, in the original's words; `-` when it is alone. */
+function stateText({ state, info }: Master): string {
+  if (!info) return SILENT[state] ?? 'UNKNOWN'
+  if (info.state === MasterPlace.ALONE) return '-'
+  const name = (place: number) => PLACES[place] ?? 'UNKNOWN'
+  if (info.stable === 0 || info.state !== info.nextState)
+    return `transition ${name(info.state)} -> ${name(info.nextState)}`
+  const lacks = info.state === MasterPlace.FOLLOWER && info.sync === 0
+  return `${name(info.state)}${lacks ? ' (DESYNC)' : ''}`
+}
+
+const stateTone = ({ state, info }: Master): Tone | undefined =>
+  info === undefined || (state === 'stands by' && info.sync === 0) ? 'bad' : undefined
+
+/** Seconds since it had all that the leader had. */
+function delayText({ microseconds, lastChangelog }: MasterInfo, text: (seconds: number) => string): string {
+  if (lastChangelog === 0) return UNKNOWN
+  return text(Math.max(0, Math.floor(microseconds / 1e6) - lastChangelog))
+}
 
 export function storeStatus({ lastStore, lastStatus }: MasterInfo): string {
   if (lastStore === 0 && lastStatus === 0) return '-'
@@ -38,7 +60,7 @@ function processorText(info: MasterInfo, digits: number): string {
 
 const orders: Orders<Master> = {
   2: ({ info }) => info?.version ?? 0,
-  3: ({ state }) => STATES[state],
+  3: stateText,
   4: ({ info }) => info?.microseconds ?? 0,
   5: ({ info }) => info?.metaVersion ?? 0,
 }
@@ -46,16 +68,17 @@ const orders: Orders<Master> = {
 const inOrder = (cluster: Cluster, choice: Choice) =>
   sorted(cluster.masters, { orders, usual: ({ daemon }) => parseIpv4(daemon.host) ?? 0 }, choice)
 
-function row({ daemon, state, info }: Master): string[] {
+function row(master: Master): string[] {
+  const { daemon, info } = master
   if (!info) {
     const nothing = [UNKNOWN, '0', UNKNOWN, UNKNOWN, UNKNOWN, '-', '-', '-', '-']
-    return ['metadata servers:', daemon.host, '0.0.0', STATES[state], ...nothing]
+    return ['metadata servers:', daemon.host, '0.0.0', stateText(master), ...nothing]
   }
   return [
     'metadata servers:',
-    ...[daemon.host, versionText(info.version), STATES[state]],
+    ...[daemon.host, versionText(info.version), stateText(master)],
     info.microseconds > 0 ? (info.microseconds / 1e6).toFixed(6) : UNKNOWN,
-    ...[groupedText(info.metaVersion), UNKNOWN],
+    ...[groupedText(info.metaVersion), delayText(info, String)],
     info.memory > 0 ? String(info.memory) : UNKNOWN,
     processorText(info, 7),
     storedAt(info, String),
@@ -64,17 +87,20 @@ function row({ daemon, state, info }: Master): string[] {
   ]
 }
 
-function cells({ daemon, state, info, problem }: Master): Cell[] {
+function cells(master: Master): Cell[] {
+  const { daemon, info, problem } = master
+  const state = cell(stateText(master), stateTone(master))
   if (!info) {
-    const shown = [cell(daemon.host), cell('-'), cell(STATES[state], 'bad'), cell(problem ?? UNKNOWN, 'bad')]
-    return [...shown, ...Array.from({ length: 7 }, () => cell('-'))]
+    const shown = [cell(daemon.host), cell('-'), state, cell(problem ?? UNKNOWN, 'bad')]
+    return [...shown, ...Array.from({ length: 8 }, () => cell('-'))]
   }
   return [
     cell(daemon.host),
     cell(versionText(info.version)),
-    cell(STATES[state]),
+    state,
     cell(info.microseconds > 0 ? timeText(Math.floor(info.microseconds / 1e6)) : UNKNOWN),
     cell(groupedText(info.metaVersion)),
+    cell(delayText(info, spanText)),
     cell(info.memory > 0 ? bytesText(info.memory) : UNKNOWN),
     cell(processorText(info, 2)),
     cell(storedAt(info, timeText)),
@@ -86,7 +112,8 @@ function cells({ daemon, state, info, problem }: Master): Cell[] {
 
 const columns = [
   ...[textColumn('ip', 1), textColumn('version', 2), textColumn('state', 3), textColumn('local time', 4)],
-  ...[numberColumn('metadata version', 5), numberColumn('RAM used'), textColumn('CPU used')],
+  ...[numberColumn('metadata version', 5), numberColumn('metadata delay'), numberColumn('RAM used')],
+  textColumn('CPU used'),
   ...[textColumn('last metadata save'), numberColumn('last save duration'), textColumn('last save status')],
   textColumn('exports checksum'),
 ]
