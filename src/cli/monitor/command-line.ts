@@ -189,7 +189,7 @@ usage: mfscli [-pn28] [-H masters] [-P port] [-f 0..3] -S sections [-s separator
   -2, -8        256 or 8 colours
 
 for the sections of the -S before them (or of the first one):
-  -o column     sort by this column, counted from 1
+  -o column     sort by this column; counted from 1 as shown, with exceptions (docs/wire-notes.md, mfscli)
   -r            the other way round
   -m view       HD: 0 last minute, 2 hour, 4 day with maximum times, 1, 3, 5 with average ones; MO: 0 last hour, 1 the
                 present one; IC: 0 all copies, 1 without those marked for removal; MC, CC: points of 0 a minute, 1 six
