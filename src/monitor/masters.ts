@@ -84,8 +84,8 @@ function readInfo(payload: Buffer): MasterInfo {
 }
 
 function stateOf(error: Unanswered): MasterState {
-  if (!(error instanceof Unreachable)) return 'strange'
-  return error.isRefused ? 'dead' : 'busy'
+  if (error instanceof Unreachable && error.isRefused) return 'dead'
+  return error.isNonsense ? 'strange' : 'busy'
 }
 
 /** The master to ask and command; undefined when there is none. */
