@@ -9,7 +9,7 @@ import { installPackages } from './packages.ts'
 
 const SETUP = `
 mkdir -p d1/sub d2; printf hello > d1/small; : > d1/empty; head -c 200000 /dev/zero > d1/sub/medium; ln d1/small d1/hard
-ln -s small d1/link; mkfifo d1/fifo; mkdir -p gone; printf x > gone/trash; rm gone/trash
+ln -s small d1/link; mkfifo d1/fifo; mkdir -p gone; for n in 1 2 3; do printf x > gone/trash$n; rm gone/trash$n; done
 mfsscadmin create -m strict A,B sc_ab; mfsscadmin create -m loose A+B,2* sc_c; mfsscadmin create -C 2 -K '*' -A 3 -d 30 sc_arch
 mfssetsclass sc_c d2 d1/empty; mfssetgoal 1 d1/sub/medium; mfssetgoal 2 d1/small; mfssetgoal 3 d2
 mfssetquota -i 100 -I 120 -l 10M -L 20Mi -p 1h d1; mfssetquota -s 1G d2

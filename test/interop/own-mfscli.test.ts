@@ -190,6 +190,24 @@ describe('mfscli', { skip: whyNot() ?? false, concurrency: true }, () => {
     }
   })
 
+  test('says the same of masters that stand by', async () => {
+    for (const seed of [1, 2, 3]) {
+      const stand = await StandIns.start(seed)
+      try {
+        const others = (await stand.standBy(seed)).join(',')
+        const say = (masters: string, question: string) =>
+          assertSame(
+            (program, args) => onThisMachine(program, ['-H', masters, '-P', String(stand.port), ...args]),
+            question,
+          )
+        for (const question of ['-SIM -SIG', '-SIM -o 5', '-SIM -o 4 -r -SCS'])
+          await say(`${others},${MASTER_HOST}`, question)
+      } finally {
+        stand.close()
+      }
+    }
+  })
+
   test('says the same when nobody leads, no name is known, or nothing is asked that there is', async () => {
     // Nobody listens there.
     for (const question of ['-SIN -SCS -SMB -SQU -SOF -C RS/5', '-SIG', '-C RS/5']) {

@@ -17,6 +17,7 @@ import { type Random, seeded } from '../sim/scheduler.ts'
 export const MASTER_HOST = '127.0.0.1'
 const OTHER_ADDRESSES = ['127.0.0.2', '127.0.0.3', '127.0.0.20', '10.1.2.3', '9.200.0.1']
 const HOSTS = ['127.0.0.3', '127.0.0.2', '127.0.0.20', '127.0.0.2', '127.0.0.100', '127.0.0.3', '127.0.0.4']
+const STANDBYS = ['127.0.0.33', '127.0.0.31', '127.0.0.32', '127.0.0.35', '127.0.0.34']
 const NONE = 0xffffffff
 const ALL_BITS = 0xffffffffffffffffn
 const CHART_POINTS = 40
@@ -86,9 +87,9 @@ class Daemon {
     })
   }
 
-  listen(host: string): Promise<number> {
+  listen(host: string, port: number): Promise<number> {
     return new Promise(resolve => {
-      this.#listener.listen(0, host, () => resolve((this.#listener.address() as { port: number }).port))
+      this.#listener.listen(port, host, () => resolve((this.#listener.address() as { port: number }).port))
     })
   }
 
@@ -125,6 +126,16 @@ const infoOf = (draw: Draw): Body<typeof matocl.info> => ({
   microseconds: draw.of([0, 1_795_859_029_402_900, 1_795_859_029_000_001]),
   lastChangelog: 0,
 })
+
+/** Of one that does not lead, or is about to stop or begin. */
+function placeOf(draw: Draw) {
+  const { DUMMY, ELECT, FOLLOWER, LEADER, USURPER } = matocl.MasterPlace
+  const state = draw.of([DUMMY, ELECT, FOLLOWER, FOLLOWER, USURPER])
+  return {
+    ...{ state, nextState: draw.of([state, state, LEADER]), stable: draw.of([1, 1, 0]), sync: draw.of([1, 0]) },
+    ...{ leaderIp: draw.address(), lastChangelog: draw.of([0, 1_795_859_000]) },
+  }
+}
 
 type Server = Body<typeof matocl.cservList>['servers'][number]
 
@@ -400,10 +411,20 @@ export class StandIns {
     return stand
   }
 
-  async #listen(host: string, answers: Questions): Promise<number> {
+  async #listen(host: string, answers: Questions, port = 0): Promise<number> {
     const daemon = new Daemon(answers, this.#spoil)
     this.#daemons.push(daemon)
-    return daemon.listen(host)
+    return daemon.listen(host, port)
+  }
+
+  /** Masters that do not lead, at the port of the one that does. @returns their addresses */
+  async standBy(seed: number): Promise<readonly string[]> {
+    const draw = new Draw(seed)
+    for (const host of STANDBYS) {
+      const info = matocl.info.encode({ ...infoOf(draw), ...placeOf(draw) })
+      await this.#listen(host, new Map([[cltoma.info.code, () => info]]), this.port)
+    }
+    return STANDBYS
   }
 
   /** @returns its address and port */

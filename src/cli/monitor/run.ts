@@ -28,7 +28,7 @@ const WITHOUT_LEADER = ['IN', 'LI', 'IM', 'IG', 'MU', 'IC', 'IL', 'MF']
 /** What the original calls a section when it is refused. */
 const REFUSED_AS: Readonly<Record<string, string>> = { MB: 'CS', SC: 'RS', OF: 'RS', AL: 'RS' }
 
-const NO_LEADER = 'Working master servers not found !!! - maybe you are using wrong port number or wrong dns name'
+const NOBODY = 'Working master servers not found !!! - maybe you are using wrong port number or wrong dns name'
 const NOTHING_ASKED = "Specify data to be shown (option -S) or command (option -C). Use '-h' for help."
 
 /** @returns the exit code */
@@ -124,9 +124,14 @@ class Run {
   async #showMasters(): Promise<void> {
     const refusals = this.#query.names.filter(name => !WITHOUT_LEADER.includes(name))
     const lines = refusals.map(name => `section '${REFUSED_AS[name] ?? name}' not allowed`)
-    this.#output.print([NO_LEADER, ...lines, ''].join('\n'))
+    this.#output.print([this.#whyNobody, ...lines, ''].join('\n'))
     this.#hasPrinted = true
     if (this.#query.sections.has('IM')) await this.#showSection('IM')
+  }
+
+  get #whyNobody(): string {
+    const standsBy = this.#cluster.masters.some(({ state }) => state === 'stands by')
+    return standsBy ? 'Leader master server not found: those that answer stand by (see mfsha status)' : NOBODY
   }
 
   async #showSection(code: SectionCode): Promise<void> {

@@ -4,9 +4,7 @@ import type { Env } from '../../env/env.ts'
 import { Maintenance } from '../../metadata/chunks/known-servers.ts'
 import { tableMemory } from '../../metadata/memory.ts'
 import { lengthOf } from '../../metadata/namespace/lists.ts'
-import { statsOf } from '../../metadata/namespace/tree.ts'
 import type { State } from '../../metadata/state.ts'
-import { ROOT } from '../../metadata/types.ts'
 import * as messages from '../../protocol/charts.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { VERSION } from '../../protocol/constants.ts'
@@ -175,7 +173,6 @@ function serverList(services: ClientServices) {
 function infoOf({ env, services, exports, life }: Monitored) {
   const { state } = services.ledger
   const { total, available, free } = services.chunks.space()
-  const whole = statsOf(state, ROOT)
   let copies = 0
   for (const server of services.chunks.servers()) copies += server.copies
   return {
@@ -186,8 +183,8 @@ function infoOf({ env, services, exports, life }: Monitored) {
     free,
     ...held(state),
     nodes: state.nodes.count,
-    folders: whole.dirs,
-    files: whole.files,
+    folders: state.nodes.directoryCount,
+    files: state.nodes.fileCount,
     chunks: state.chunks.count,
     copies,
     regularCopies: copies,

@@ -96,6 +96,8 @@ export class NodeTable {
   #lowestFreeWord = 0
   #maxInode = 0
   #nodeCount = 0
+  #fileCount = 0
+  #directoryCount = 0
 
   /** @param chunkIdOf the id of the chunk in a row of the chunk table */
   constructor(digest: Digest, chunkIdOf: (row: number) => ChunkId) {
@@ -138,6 +140,21 @@ export class NodeTable {
 
   get count(): number {
     return this.#nodeCount
+  }
+
+  /** Those in the trash and sustained ones, too. */
+  get fileCount(): number {
+    return this.#fileCount
+  }
+
+  get directoryCount(): number {
+    return this.#directoryCount
+  }
+
+  #counts(type: NodeType | 0, change: 1 | -1): void {
+    this.#nodeCount += change
+    if (isFileType(type)) this.#fileCount += change
+    else if (type === NodeType.DIRECTORY) this.#directoryCount += change
   }
 
   exists(inode: Inode): boolean {
@@ -239,14 +256,14 @@ export class NodeTable {
   add(inode: Inode, type: NodeType): void {
     this.reserve(inode)
     this.#type.set(inode, type)
-    this.#nodeCount++
+    this.#counts(type, 1)
   }
 
   /** add() with everything that lies in the row itself, in one go: for the reader of checkpoints. */
   load(node: LoadedNode): void {
     const { inode, length } = node
     this.reserve(inode)
-    this.#nodeCount++
+    this.#counts(node.type, 1)
     const [page, at] = [this.#records.page(inode), this.#records.start(inode)]
     page[at] = node.type | (node.sclassId << 8) | (node.eattr << 16) | (node.winattr << 24)
     page[at + 1] = node.mode | (node.trashHours << 16)
@@ -280,7 +297,7 @@ export class NodeTable {
     else if (isDevice(type)) this.setRdev(inode, 0)
     for (const fact of this.#facts) fact.set(inode, 0)
     for (let word = 0; word < WORDS; word++) this.#records.set(inode, word, 0)
-    this.#nodeCount--
+    this.#counts(type, -1)
   }
 
   /** File, trash and sustained turn into each other. */

@@ -2,7 +2,7 @@
 import { MasterPlace } from '../../protocol/matocl.ts'
 import { parseIpv4 } from '../../util/ipv4.ts'
 import type { Cluster } from '../cluster.ts'
-import type { Master, MasterInfo, MasterState } from '../masters.ts'
+import { leaderOf, type Master, type MasterInfo, type MasterState } from '../masters.ts'
 import type { Choice, Section } from '../section.ts'
 import { type Orders, sorted } from '../sorting.ts'
 import { type Cell, cell, numberColumn, type Tone, textColumn } from '../table.ts'
@@ -29,10 +29,18 @@ function stateText({ state, info }: Master): string {
 const stateTone = ({ state, info }: Master): Tone | undefined =>
   info === undefined || (state === 'stands by' && info.sync === 0) ? 'bad' : undefined
 
-/** Seconds since it had all that the leader had. */
-function delayText({ microseconds, lastChangelog }: MasterInfo, text: (seconds: number) => string): string {
-  if (lastChangelog === 0) return UNKNOWN
-  return text(Math.max(0, Math.floor(microseconds / 1e6) - lastChangelog))
+/**
+ * Seconds since it had all that the leader had, by the leader's clock; the original counts one less.
+ * @param leader undefined: nobody leads, and nobody's delay is known
+ */
+function delayText(
+  { lastChangelog }: MasterInfo,
+  leader: Master | undefined,
+  text: (seconds: number) => string,
+): string {
+  const leaderMicroseconds = leader?.info?.microseconds ?? 0
+  if (lastChangelog === 0 || leaderMicroseconds === 0) return UNKNOWN
+  return text(Math.max(0, Math.floor(leaderMicroseconds / 1e6) - 1 - lastChangelog))
 }
 
 export function storeStatus({ lastStore, lastStatus }: MasterInfo): string {
@@ -68,7 +76,7 @@ const orders: Orders<Master> = {
 const inOrder = (cluster: Cluster, choice: Choice) =>
   sorted(cluster.masters, { orders, usual: ({ daemon }) => parseIpv4(daemon.host) ?? 0 }, choice)
 
-function row(master: Master): string[] {
+function row(master: Master, leader: Master | undefined): string[] {
   const { daemon, info } = master
   if (!info) {
     const nothing = [UNKNOWN, '0', UNKNOWN, UNKNOWN, UNKNOWN, '-', '-', '-', '-']
@@ -78,7 +86,7 @@ function row(master: Master): string[] {
     'metadata servers:',
     ...[daemon.host, versionText(info.version), stateText(master)],
     info.microseconds > 0 ? (info.microseconds / 1e6).toFixed(6) : UNKNOWN,
-    ...[groupedText(info.metaVersion), delayText(info, String)],
+    ...[groupedText(info.metaVersion), delayText(info, leader, String)],
     info.memory > 0 ? String(info.memory) : UNKNOWN,
     processorText(info, 7),
     storedAt(info, String),
@@ -87,7 +95,7 @@ function row(master: Master): string[] {
   ]
 }
 
-function cells(master: Master): Cell[] {
+function cells(master: Master, leader: Master | undefined): Cell[] {
   const { daemon, info, problem } = master
   const state = cell(stateText(master), stateTone(master))
   if (!info) {
@@ -100,7 +108,7 @@ function cells(master: Master): Cell[] {
     state,
     cell(info.microseconds > 0 ? timeText(Math.floor(info.microseconds / 1e6)) : UNKNOWN),
     cell(groupedText(info.metaVersion)),
-    cell(delayText(info, spanText)),
+    cell(delayText(info, leader, spanText)),
     cell(info.memory > 0 ? bytesText(info.memory) : UNKNOWN),
     cell(processorText(info, 2)),
     cell(storedAt(info, timeText)),
@@ -120,9 +128,12 @@ const columns = [
 
 export const masters: Section = {
   async rows(cluster, choice) {
-    return inOrder(cluster, choice).map(row)
+    const leader = leaderOf(cluster.masters)
+    return inOrder(cluster, choice).map(master => row(master, leader))
   },
   async tables(cluster, choice) {
-    return [{ title: 'Metadata Servers', columns, rows: inOrder(cluster, choice).map(cells) }]
+    const leader = leaderOf(cluster.masters)
+    const rows = inOrder(cluster, choice).map(master => cells(master, leader))
+    return [{ title: 'Metadata Servers', columns, rows }]
   },
 }
