@@ -1,9 +1,11 @@
 // Which masters there are, and which of them leads (spec tools-and-admin A.6).
 import { lookup } from 'node:dns/promises'
 import * as cltoma from '../protocol/cltoma.ts'
-import type { Body } from '../protocol/codec.ts'
+import { type Body, ProtocolError } from '../protocol/codec.ts'
+import { versionNumber } from '../protocol/constants.ts'
 import * as matocl from '../protocol/matocl.ts'
 import { Daemon, Unanswered, Unreachable } from './daemon.ts'
+import { versionText } from './texts.ts'
 
 export type MasterInfo = Body<typeof matocl.info>
 
@@ -18,6 +20,10 @@ export interface Master {
   /** Why there is no info. */
   readonly problem: string | undefined
 }
+
+/** Answers of masters in between have the forms that we know. */
+const [KNOWN_FROM, KNOWN_BEFORE] = [versionNumber(3, 0, 112), versionNumber(4, 0, 0)]
+const INFO_BYTES = 149
 
 /** No name stands for an address. */
 export class UnknownMaster extends Error {
@@ -52,11 +58,20 @@ export async function findMasters(names: string, port: number): Promise<Master[]
 
 async function askWho(daemon: Daemon): Promise<Master> {
   try {
-    return { daemon, state: 'leads', info: await daemon.ask(cltoma.info.encode({}), matocl.info), problem: undefined }
+    const info = await daemon.askRaw(cltoma.info.encode({}), matocl.info.code, readInfo)
+    return { daemon, state: 'leads', info, problem: undefined }
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error
     return { daemon, state: stateOf(error), info: undefined, problem: error.message }
   }
+}
+
+function readInfo(payload: Buffer): MasterInfo {
+  const version = payload.length < 4 ? 0 : payload.readUInt32BE(0)
+  if (payload.length === INFO_BYTES && version >= KNOWN_FROM && version < KNOWN_BEFORE)
+    return matocl.info.decode(payload)
+  const found = `its answer of ${payload.length} bytes is that of a master of version ${versionText(version)}`
+  throw new ProtocolError(`${found}; only those of 3.0.112 and later 3.0.x are understood`)
 }
 
 function stateOf(error: Unanswered): MasterState {

@@ -17,6 +17,8 @@ export interface Column {
   readonly group?: string
   /** Numbers stand at the right. */
   readonly isNumber?: boolean
+  /** What Choice.order has to be to sort by this column. */
+  readonly order?: number
 }
 
 export interface Table {
@@ -26,3 +28,26 @@ export interface Table {
   /** Stands below. */
   readonly notes?: readonly Cell[]
 }
+
+export const cell = (text: string | number, tone?: Tone): Cell => ({
+  text: String(text),
+  ...(tone === undefined ? {} : { tone }),
+})
+
+/** How full something is, in percent; more than so much is bad. */
+export function shareCell(used: number, total: number, badFrom = Number.POSITIVE_INFINITY): Cell {
+  if (total === 0) return cell('-')
+  const part = used / total
+  return { ...cell(`${(100 * part).toFixed(2)}%`, part >= badFrom ? 'bad' : undefined), part: Math.min(1, part) }
+}
+
+export const textColumn = (head: string, order?: number, group?: string): Column => ({
+  head,
+  ...(order === undefined ? {} : { order }),
+  ...(group === undefined ? {} : { group }),
+})
+
+export const numberColumn = (head: string, order?: number, group?: string): Column => ({
+  ...textColumn(head, order, group),
+  isNumber: true,
+})

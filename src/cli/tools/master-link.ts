@@ -1,13 +1,13 @@
 // The way from a tool to the master: a connection to whatever `.masterinfo` names (spec tools-and-admin B.1), which is a
 // mount that passes questions on.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BrokenLink, Link } from '../../monitor/link.ts'
 import * as cltoma from '../../protocol/cltoma.ts'
 import { type Message, type StatusOr, u32, Writer } from '../../protocol/codec.ts'
 import { VERSION } from '../../protocol/constants.ts'
 import * as matocl from '../../protocol/matocl.ts'
 import { Status } from '../../protocol/status.ts'
 import { Failure, Refusal, statusText } from './failure.ts'
-import { BrokenLink, Link } from '../../monitor/link.ts'
 
 const CONNECT_ATTEMPTS = 10
 const QUERY_ATTEMPTS = 10

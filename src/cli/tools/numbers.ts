@@ -1,4 +1,5 @@
 // How tools show numbers (spec tools-and-admin B.2).
+import { shortNumber } from '../../util/short-number.ts'
 
 /** `k`, `m` and `g` are plain numbers divided. */
 export interface NumberStyle {
@@ -34,29 +35,14 @@ export function numberStyle(given: readonly string[], environment: string | unde
 }
 
 const PLAIN_WIDTHS = { counter: [10, 7, 4, 1], value: [20, 17, 14, 11] } as const
-const UNITS = ['', 'K', 'M', 'G', 'T', 'P', 'E']
-
-/** Digits and unit: `1.2Ki` of 1234 with base 1024. Without padding. */
-function short(value: bigint, base: 1024 | 1000): string {
-  let [hundredths, power] = [value * 100n, 0]
-  while (hundredths >= 99950n) {
-    hundredths /= BigInt(base)
-    power++
-  }
-  const unit = power === 0 ? '' : base === 1024 ? `${UNITS[power]}i` : power === 1 ? 'k' : (UNITS[power] as string)
-  const isSmall = power > 0 && hundredths < 995n
-  const digits = isSmall
-    ? `${(hundredths + 5n) / 100n}.${((hundredths + 5n) / 10n) % 10n}`
-    : String((hundredths + 50n) / 100n)
-  return digits + unit
-}
-
 /** A number of things (32 bits, without unit), a number of things of 64 bits, or of bytes. */
 export type NumberKind = 'counter' | 'count' | 'bytes'
 
 function shown(value: bigint, kind: NumberKind, style: NumberStyle, exactWidth: number): string {
   if (style.base === 0) return String(value >> BigInt(10 * style.shifted))
-  const text = short(value, style.base).padStart(style.base === 1024 ? 5 : 4)
+  const text = shortNumber(value, style.base)
+    .join('')
+    .padStart(style.base === 1024 ? 5 : 4)
   const padded = kind === 'bytes' ? `${text}B` : ` ${text}`
   return style.exactToo ? `${padded} (${String(value).padStart(exactWidth)})` : padded
 }
