@@ -237,6 +237,8 @@ test('other methods, other pages and other clusters are refused', async () => {
   for (const method of ['PUT', 'DELETE', 'OPTIONS', 'TRACE'])
     assert.equal((await ask('/mfs.cgi', { method })).status, 405)
   assert.equal((await ask('/metrics', { method: 'POST' })).status, 405)
+  const head = await ask('/mfs.cgi?sections=MC', { method: 'HEAD' })
+  assert.deepEqual([head.status, head.body.length], [200, 0])
   assert.equal((await ask('/cgi-bin/x')).status, 404)
   assert.equal((await ask('/mfs.cgi?sections=MC&masterhost=127.0.0.1')).status, 200)
   for (const query of ['masterhost=127.0.0.2', 'masterhost=example.org', 'masterport=22', 'masterhost='])

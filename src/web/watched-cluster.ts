@@ -23,6 +23,11 @@ interface Look {
   users: number
 }
 
+/** Connections only: what was learned stays for those who still come. */
+function closeUnused(cluster: Cluster, { users }: Look): void {
+  if (users === 0) cluster.close()
+}
+
 const isOld = ({ foundMs }: Look) => foundMs !== undefined && performance.now() - foundMs > SHARED_FOR_MS
 
 export class WatchedCluster {
@@ -49,8 +54,7 @@ export class WatchedCluster {
       return await work(await look.cluster)
     } finally {
       look.users--
-      // Connections only: what was learned stays for those who still come.
-      if (look.users === 0) await look.cluster.then(cluster => cluster.close()).catch(() => {})
+      look.cluster.then(cluster => closeUnused(cluster, look)).catch(() => {})
     }
   }
 

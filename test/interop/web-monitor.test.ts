@@ -1,6 +1,6 @@
 // The monitor in the browser, of a cluster with our master and of one with theirs.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -55,6 +55,9 @@ function monitor(cluster: Cluster, action: 'start' | 'stop'): void {
   cluster.run(MONITOR, '-c', config, '-H', MASTER_IP, '-M', MASTER_IP, action)
 }
 
+/** Where somebody mounts who means no good. */
+const HOSTILE = '<img src=x>&"'
+
 const WORK = `
 mkdir -p d1/sub d2; head -c 200000 /dev/zero > d1/big; printf hello > d2/small; printf x > gone; rm gone
 mfssetgoal -r 2 d1; mfssetgoal 1 d2/small; mfssetquota -I 100 -L 20M d1; mfsscadmin create A,B sc_ab
@@ -66,6 +69,9 @@ async function fill(cluster: Cluster): Promise<void> {
   cluster.startRealChunkserver(3)
   await sleep(2500)
   cluster.mountReal()
+  const hostile = join(cluster.folder, HOSTILE)
+  mkdirSync(hostile)
+  cluster.mountWith('mfsmount', hostile)
   const work = `cd ${cluster.mountPoint} && { ${WORK.trim().replaceAll('\n', '; ')}; }`
   const { status, stderr } = cluster.shell(work)
   assert.equal(status, 0, stderr)
@@ -80,7 +86,7 @@ const TABS: Record<string, RegExp[]> = {
   CS: [/10\.88\.0\.2/, /10\.88\.0\.3/, /CSmaintenanceon=10\.88\.0\.3%3A9422/],
   HD: [/10\.88\.0\.2:9422:[^<]*disk2/, /10\.88\.0\.3:9422:[^<]*disk3/, /<progress/],
   EX: [/0\.0\.0\.0/, /META/],
-  MS: [/10\.88\.0\.1/, /\/mnt/],
+  MS: [/10\.88\.0\.1/, /\/mnt/, /\/&lt;img src=x&gt;&amp;&quot;/],
   MO: [/\/mnt/, /getattr/],
   RS: [/sc_ab/, /A , B/],
   QU: [/\/d1/],
@@ -99,6 +105,7 @@ function checkTabs(cluster: Cluster): void {
     assert.equal(status, 200, `${code}: ${text}`)
     assert.doesNotMatch(text, /no answer/, code)
     for (const expected of TABS[code] ?? []) assert.match(text, expected, code)
+    assert.ok(!text.includes('<img src=x>'), code)
   }
   assert.match(answers.at(-1)?.text ?? '', /10\.88\.0\.2.*\/d1/s)
 }
@@ -222,6 +229,23 @@ async function checkCommands(cluster: Cluster): Promise<void> {
   assert.doesNotMatch(left.text, /10\.88\.0\.3/)
 }
 
+/** Of mounts that are gone without a word: the master remembers them for a while. */
+async function checkSessions(cluster: Cluster): Promise<void> {
+  for (const pid of cluster.pids())
+    if (readFileSync(`/proc/${pid}/comm`, 'utf8') === 'mfsmount\n') process.kill(Number(pid), 'SIGKILL')
+  const mounts = { path: '/mfs.cgi?sections=MS' }
+  const [before] = browse(cluster, [mounts]) as [Answer]
+  const sessions = [...before.text.matchAll(/MSremove=(\d+)/g)].map(match => match[1])
+  assert.equal(sessions.length, 2)
+  const orders = sessions.map(session => ({ ...mounts, form: `MSremove=${session}` }))
+  const after = browse(cluster, [...orders, mounts])
+  assert.deepEqual(
+    after.map(({ status }) => status),
+    [303, 303, 200],
+  )
+  assert.doesNotMatch(after.at(-1)?.text ?? '', /MSremove|\/mnt/)
+}
+
 /** Without one, and with the same one again. */
 async function checkLostMaster(cluster: Cluster): Promise<void> {
   const config = join(cluster.folder, 'master.cfg')
@@ -256,6 +280,7 @@ describe('the monitor in the browser', { skip: whyNot() ?? false, concurrency: t
         checkCharts(cluster)
         checkMetrics(cluster)
         await checkCommands(cluster)
+        await checkSessions(cluster)
         await checkLostMaster(cluster)
       },
     ))
