@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { after, before, test } from 'node:test'
 const folder = mkdtempSync(join(tmpdir(), 'elkfs-mfscgiserv-'))
 const configFile = join(folder, 'mfscgiserv.cfg')
 const program = join(import.meta.dirname, '../../bin/mfscgiserv')
+const isRoot = process.getuid?.() === 0
 /** Of the monitor, and one where no master is. */
 let [port, nobody] = [0, 0]
 
@@ -30,7 +31,7 @@ async function freePort(): Promise<number> {
 before(async () => {
   port = await freePort()
   nobody = await freePort()
-  const user = ['WORKING_USER = #0', 'WORKING_GROUP = #0'].filter(() => process.getuid?.() === 0)
+  const user = ['WORKING_USER = #0', 'WORKING_GROUP = #0'].filter(() => isRoot)
   writeFileSync(
     configFile,
     [`DATA_PATH = ${folder}`, ...user, `HTTP_LISTEN_PORT = ${nobody}`, 'MASTER_HOST = elsewhere', ''].join('\n'),
@@ -88,6 +89,19 @@ test('a port that is in use is said to be', async () => {
   other.close()
   assert.equal(status, 1)
   assert.match(text, /EADDRINUSE.*127\.0\.0\.1/)
+})
+
+test('a lock file of another user, as the original leaves one, is named with what to do', { skip: !isRoot }, () => {
+  const data = join(folder, 'other')
+  mkdirSync(data)
+  chownSync(data, 65_534, 65_534)
+  chmodSync(folder, 0o755)
+  writeFileSync(join(data, '.mfscgiserv.lock'), '1', { mode: 0o600 })
+  const config = join(folder, 'other.cfg')
+  writeFileSync(config, `DATA_PATH = ${data}\nWORKING_USER = #65534\nWORKING_GROUP = #65534\n`)
+  const { status, text } = mfscgiserv(...where(), '-c', config, 'start')
+  assert.equal(status, 1)
+  assert.match(text, /mfscgiserv\.lock'?: it belongs to another user; remove it when no mfscgiserv runs/)
 })
 
 test('in the foreground it shows requests when wanted, and ends with the signal', async () => {

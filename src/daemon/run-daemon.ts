@@ -1,5 +1,5 @@
 // A daemon as a process: from its command line to its exit code (spec daemons-and-config 1).
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { commonOptions } from '../config/common.ts'
 import { describeOptions } from '../config/describe.ts'
@@ -277,7 +277,9 @@ class Process<O extends DaemonOptions> {
     try {
       lock = new LockFile(path)
     } catch (error) {
-      throw new StartError(`can't create the lock file ${path}: ${(error as Error).message}`)
+      const isOthers = (error as NodeJS.ErrnoException).code === 'EACCES' && existsSync(path)
+      const hint = isOthers ? `: it belongs to another user; remove it when no ${this.#program.name} runs` : ''
+      throw new StartError(`can't create the lock file ${path}: ${(error as Error).message}${hint}`)
     }
     const { action, lockTimeoutSeconds } = this.#command
     if (action === 'try-restart' && lock.owner() === undefined) {

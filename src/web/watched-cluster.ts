@@ -31,14 +31,14 @@ function closeUnused(cluster: Cluster, { users }: Look): void {
 const isOld = ({ foundMs }: Look) => foundMs !== undefined && performance.now() - foundMs > SHARED_FOR_MS
 
 export class WatchedCluster {
-  readonly names: string
-  readonly port: number
+  readonly #names: string
+  readonly #port: number
   #look: Look | undefined
 
   /** @param names of its masters, as findMasters() takes them */
   constructor(names: string, port: number) {
-    this.names = names
-    this.port = port
+    this.#names = names
+    this.#port = port
   }
 
   /**
@@ -73,7 +73,7 @@ export class WatchedCluster {
   }
 
   async #find(): Promise<Cluster> {
-    const masters = await findMasters(this.names, this.port)
+    const masters = await findMasters(this.#names, this.#port)
     const leader = leaderOf(masters)
     if (leader?.info) return new Cluster(masters, { daemon: leader.daemon, info: leader.info })
     for (const { daemon } of masters) daemon.close()
