@@ -2,7 +2,7 @@
 import { type ChartOwner, chartNames, isChart } from '../../monitor/chart-columns.ts'
 import type { ChartColumn, Choice } from '../../monitor/section.ts'
 import { type SectionCode, sections } from '../../monitor/sections.ts'
-import { parseArguments, UsageError } from '../shared/arguments.ts'
+import { parseArguments } from '../shared/arguments.ts'
 import type { FrameStyle } from './frames.ts'
 
 interface Group {
@@ -17,7 +17,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
   RS: { sections: ['SC', 'OF', 'AL'], options: {} },
   LI: { sections: [], options: {} },
 }
-const SECTION_CODES = Object.keys(sections) as SectionCode[]
+const NAMES = ['IN', 'LI', 'RS', ...(Object.keys(sections) as SectionCode[])]
 
 const POINTS_MAX = 4095
 const FRAMES: readonly FrameStyle[] = ['ascii', 'thick', 'thin', 'double']
@@ -31,10 +31,15 @@ export interface Query {
   readonly separator: string
   readonly frame: FrameStyle | undefined
   readonly has256Colours: boolean
-  /** A name was given that stands for nothing here, as LI. */
-  readonly isAsked: boolean
+  /** Of sections and groups, as given. */
+  readonly names: readonly string[]
   readonly sections: ReadonlyMap<SectionCode, Choice>
   readonly commands: readonly string[]
+}
+
+/** No number where there must be one, or one that is too large: the original ends with 1 and a stack. */
+export class WrongValue extends Error {
+  override readonly name = 'WrongValue'
 }
 
 /** What can't be shown, said as an answer: the original ends with 0 then. */
@@ -42,15 +47,14 @@ export class Refusal extends Error {
   override readonly name = 'Refusal'
 }
 
-/** What a letter without a number makes of its value. @throws UsageError */
 function integer(letter: string, value: string): number {
-  if (!/^\s*[-+]?\d+\s*$/.test(value)) throw new UsageError(`-${letter} ${value}: not a number`)
+  if (!/^\s*[-+]?\d+\s*$/.test(value)) throw new WrongValue(`-${letter} ${value}: not a number`)
   return Number(value)
 }
 
 function portNumber(letter: string, value: string): number {
   const port = integer(letter, value)
-  if (port < 0 || port > 0xffff) throw new UsageError(`-${letter} ${value}: no port has this number`)
+  if (port < 0 || port > 0xffff) throw new WrongValue(`-${letter} ${value}: no port has this number`)
   return port
 }
 
@@ -83,28 +87,34 @@ function choiceOf(letter: string, value: string): Choice | undefined {
 }
 
 /** Names of sections and groups in a text, wherever they stand in it. */
-const groupsIn = (text: string): Group[] =>
-  Object.entries(GROUPS).flatMap(([name, group]) => (text.includes(name) ? [group] : []))
-const codesIn = (text: string): SectionCode[] => SECTION_CODES.filter(code => text.includes(code))
+const namesIn = (text: string): string[] => NAMES.filter(name => text.includes(name))
+const sectionsOf = (name: string): readonly SectionCode[] => GROUPS[name]?.sections ?? [name as SectionCode]
+
+/** Which sections an option is for that stands behind the name. */
+function receivers(name: string, letter: string): readonly SectionCode[] {
+  const group = GROUPS[name]
+  if (!group) return [name as SectionCode]
+  const receiver = group.options[letter]
+  return receiver === undefined ? [] : [receiver]
+}
 
 /** Options of a section stand behind its -S, or before the first one. */
 function chosenSections(given: readonly (readonly [string, string])[]): Map<SectionCode, Choice> {
   const chosen = new Map<SectionCode, Choice>()
   const choose = (code: SectionCode, choice: Choice) => chosen.set(code, { ...chosen.get(code), ...choice })
-  let latest = ''
+  let latest: readonly string[] | undefined
   let early: (readonly [letter: string, choice: Choice])[] = []
-  const apply = (letter: string, choice: Choice) => {
-    for (const code of codesIn(latest)) choose(code, choice)
-    for (const { options } of groupsIn(latest)) if (options[letter]) choose(options[letter], choice)
+  const apply = (names: readonly string[], letter: string, choice: Choice) => {
+    for (const code of names.flatMap(name => receivers(name, letter))) choose(code, choice)
   }
   for (const [letter, value] of given) {
     const choice = choiceOf(letter, value)
     if (letter === 'S') {
-      latest = value
-      for (const code of [codesIn(value), groupsIn(value).flatMap(group => group.sections)].flat()) choose(code, {})
-      for (const option of early) apply(...option)
+      latest = namesIn(value)
+      for (const code of latest.flatMap(sectionsOf)) choose(code, {})
+      for (const [earlier, wanted] of early) apply(latest, earlier, wanted)
       early = []
-    } else if (choice && latest !== '') apply(letter, choice)
+    } else if (choice && latest) apply(latest, letter, choice)
     else if (choice) early = [...early, [letter, choice]]
   }
   return chosen
@@ -112,7 +122,7 @@ function chosenSections(given: readonly (readonly [string, string])[]): Map<Sect
 
 /**
  * @returns text to print instead, or what is to be shown and done
- * @throws UsageError, Refusal
+ * @throws UsageError, WrongValue, Refusal
  */
 export function parseQuery(args: readonly string[]): 'help' | 'version' | Query {
   const { given, options } = parseArguments(args, 'hpn28vr', 'HPsfSomiabcdC')
@@ -136,7 +146,7 @@ export function parseQuery(args: readonly string[]): 'help' | 'version' | Query 
     separator: last('s') ?? '\t',
     frame: last('f') === undefined ? undefined : FRAMES[integer('f', last('f') as string)],
     has256Colours: given.findLast(([letter]) => letter === '2' || letter === '8')?.[0] === '2',
-    isAsked: all('S').some(text => codesIn(text).length > 0 || groupsIn(text).length > 0),
+    names: [...new Set(all('S').flatMap(namesIn))],
     sections: new Map(
       [...chosenSections(given)].map(([code, choice]) => [code, { ...common, ...own[code], ...choice }]),
     ),

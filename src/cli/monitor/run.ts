@@ -4,7 +4,7 @@ import { Unanswered } from '../../monitor/daemon.ts'
 import { findMasters, leaderOf, type Master, UnknownMaster } from '../../monitor/masters.ts'
 import { type SectionCode, sections } from '../../monitor/sections.ts'
 import { UsageError } from '../shared/arguments.ts'
-import { helpText, parseQuery, type Query, Refusal } from './command-line.ts'
+import { helpText, parseQuery, type Query, Refusal, WrongValue } from './command-line.ts'
 import { carryOut } from './commands.ts'
 import { drawTable, type Look } from './frames.ts'
 
@@ -21,12 +21,12 @@ export interface Output {
   readonly isUtf8: boolean
 }
 
-/** In plain output no empty line stands before these. */
+/** Plain output has no empty line before or behind these. */
 const JOINED: readonly SectionCode[] = ['IC', 'IL']
-/** Those of IN are silent without a leader, as they belong to the first one, which has something to say. */
-const WITH_MASTERS: readonly SectionCode[] = ['IM', 'IG', 'MU', 'IC', 'IL', 'MF']
+/** The first one has something to say without a leader, and the others belong to it. */
+const WITHOUT_LEADER = ['IN', 'LI', 'IM', 'IG', 'MU', 'IC', 'IL', 'MF']
 /** What the original calls a section when it is refused. */
-const REFUSED_AS: Readonly<Partial<Record<SectionCode, string>>> = { MB: 'CS', SC: 'RS', OF: 'RS', AL: 'RS' }
+const REFUSED_AS: Readonly<Record<string, string>> = { MB: 'CS', SC: 'RS', OF: 'RS', AL: 'RS' }
 
 const NO_LEADER = 'Working master servers not found !!! - maybe you are using wrong port number or wrong dns name'
 const NOTHING_ASKED = "Specify data to be shown (option -S) or command (option -C). Use '-h' for help."
@@ -41,19 +41,22 @@ export async function runMonitor(args: readonly string[], output: Output): Promi
   }
   if (query === 'help') output.print(helpText())
   else if (query === 'version') output.print(`version: ${VERSION}\n`)
-  else if (!query.isAsked && query.commands.length === 0) output.print(`${NOTHING_ASKED}\n`)
+  else if (query.names.length + query.commands.length === 0) output.print(`${NOTHING_ASKED}\n`)
   else return answer(query, output)
   return 0
 }
 
+/** @returns the exit codes of the original, on which scripts rely */
 function refused(error: unknown, { print, complain }: Output): number {
-  if (error instanceof Refusal) {
-    print(`${error.message}\n`)
-    return 0
-  }
-  if (!(error instanceof UsageError)) throw error
-  complain(`mfscli: ${error.message}; mfscli --help explains the options`)
-  return 1
+  if (error instanceof Refusal) print(`${error.message}\n`)
+  else if (error instanceof UsageError) {
+    complain(`mfscli: ${error.message}`)
+    print(helpText())
+  } else if (error instanceof WrongValue) {
+    complain(`mfscli: ${error.message}`)
+    return 1
+  } else throw error
+  return 0
 }
 
 async function answer(query: Query, output: Output): Promise<number> {
@@ -111,26 +114,26 @@ class Run {
   }
 
   async show(hasLeader: boolean): Promise<void> {
-    if (!this.#query.isAsked) return
-    const wanted = (Object.keys(sections) as SectionCode[]).filter(code => this.#query.sections.has(code))
-    if (!hasLeader) return this.#showMasters(wanted)
-    for (const code of wanted) await this.#attempt(() => this.#showSection(code))
+    if (!hasLeader) return this.#showMasters()
+    for (const code of Object.keys(sections) as SectionCode[]) {
+      if (this.#query.sections.has(code)) await this.#attempt(() => this.#showSection(code))
+    }
   }
 
   /** What is left of the sections when nobody leads. */
-  async #showMasters(wanted: readonly SectionCode[]): Promise<void> {
-    const refusals = wanted.filter(code => !WITH_MASTERS.includes(code))
-    const lines = refusals.map(code => `section '${REFUSED_AS[code] ?? code}' not allowed`)
+  async #showMasters(): Promise<void> {
+    const refusals = this.#query.names.filter(name => !WITHOUT_LEADER.includes(name))
+    const lines = refusals.map(name => `section '${REFUSED_AS[name] ?? name}' not allowed`)
     this.#output.print([NO_LEADER, ...lines, ''].join('\n'))
     this.#hasPrinted = true
-    if (wanted.includes('IM')) await this.#showSection('IM')
+    if (this.#query.sections.has('IM')) await this.#showSection('IM')
   }
 
   async #showSection(code: SectionCode): Promise<void> {
     const text = await this.#textOf(code)
-    const isJoined = JOINED.includes(code) || (code === 'MF' && text === '\n')
+    const isJoined = JOINED.includes(code)
     if (this.#hasPrinted && this.#isPlain && !isJoined) this.#output.print('\n')
-    this.#hasPrinted = true
+    this.#hasPrinted ||= !isJoined
     this.#output.print(text)
   }
 

@@ -42,7 +42,7 @@ async function chartRows({ owner, ask }: Part, cluster: Cluster, choice: Choice)
   )
   const answered = found.flat().filter(series => series !== undefined)
   const newest = Math.max(...answered.map(({ time }) => time))
-  const length = Math.max(0, ...answered.map(({ values }) => values.length))
+  const length = Math.min(points, Math.max(0, ...answered.map(({ values }) => values.length)))
   return Array.from({ length }, (_, age) => [
     momentText(newest - age * (STEP_SECONDS[range] as number)),
     ...columns.map((column, i) => pointText(owner, column, found[i] ?? [], age, range)),

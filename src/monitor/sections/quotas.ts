@@ -31,11 +31,11 @@ function limitOf(quota: Quota, hardness: Hardness, kind: Kind): number | undefin
 
 const limitsOf = (quota: Quota, hardness: Hardness) => KINDS.map(kind => limitOf(quota, hardness, kind))
 
-/** How much of a limit is used; undefined when there is no limit. */
+/** How much of a limit is used, endlessly much of one of 0; undefined when there is no limit. */
 function partOf(quota: Quota, hardness: Hardness, kind: Kind): number | undefined {
   const limit = limitOf(quota, hardness, kind)
   if (limit === undefined) return undefined
-  return limit > 0 ? quota.current[kind] / limit : quota.current[kind] > 0 ? Number.POSITIVE_INFINITY : 0
+  return limit > 0 ? quota.current[kind] / limit : Number.POSITIVE_INFINITY
 }
 
 const limitKeys = (hardness: Hardness, first: number): [number, (quota: Quota) => Key][] =>
@@ -82,8 +82,9 @@ const amountText = (amount: number, kind: Kind) => (kind === 'inodes' ? String(a
 
 function partCell(part: number | undefined, isExceeded: boolean): Cell {
   if (part === undefined) return cell('-')
+  if (!Number.isFinite(part)) return cell('limit 0', 'notable')
   const tone = part <= 1 ? 'good' : isExceeded ? 'bad' : 'notable'
-  return { ...cell(Number.isFinite(part) ? `${(100 * part).toFixed(2)}%` : 'over', tone), part: Math.min(1, part) }
+  return { ...cell(`${(100 * part).toFixed(2)}%`, tone), part: Math.min(1, part) }
 }
 
 function cells(quota: Quota): Cell[] {
