@@ -11,6 +11,13 @@ const ANSWER_BYTES_MAX = 1 << 28
 /** No answer that makes sense came. */
 export class Unanswered extends Error {
   override readonly name = 'Unanswered'
+  /** An answer came, and made none. */
+  readonly isNonsense: boolean
+
+  constructor(message: string, isNonsense = false) {
+    super(message)
+    this.isNonsense = isNonsense
+  }
 }
 
 /** Nobody listens there, or nobody takes the connection in time. */
@@ -61,7 +68,8 @@ export class Daemon {
       } catch (error) {
         this.close()
         if (error instanceof Unanswered) throw error
-        if (attempt === ATTEMPTS) throw new Unanswered(`${this.host}:${this.port}: ${(error as Error).message}`)
+        if (attempt < ATTEMPTS) continue
+        throw new Unanswered(`${this.host}:${this.port}: ${(error as Error).message}`, error instanceof ProtocolError)
       }
     }
   }

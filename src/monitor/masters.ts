@@ -9,7 +9,7 @@ import { versionText } from './texts.ts'
 
 export type MasterInfo = Body<typeof matocl.info>
 
-/** dead: nobody listens; busy: somebody does, and says nothing; strange: what it says makes no sense. */
+/** dead: nobody listens; busy: somebody does, and says nothing, as those of our masters that follow another; strange: what it says makes no sense. */
 export type MasterState = 'leads' | 'dead' | 'busy' | 'strange'
 
 export interface Master {
@@ -75,8 +75,8 @@ function readInfo(payload: Buffer): MasterInfo {
 }
 
 function stateOf(error: Unanswered): MasterState {
-  if (!(error instanceof Unreachable)) return 'strange'
-  return error.isRefused ? 'dead' : 'busy'
+  if (error instanceof Unreachable && error.isRefused) return 'dead'
+  return error.isNonsense ? 'strange' : 'busy'
 }
 
 /** The master to ask and command; undefined when there is none. */

@@ -4,11 +4,8 @@ import { shortNumber } from '../util/short-number.ts'
 /** Names come as bytes (latin1). What is no UTF-8 is shown as U+FFFD. */
 export const readable = (latin1: string) => Buffer.from(latin1, 'latin1').toString()
 
-/** Paths of an inode. What has none is not in the tree. @param unknown shown when the master tells nothing of it */
-export function pathTexts(paths: readonly string[] | undefined, unknown: string): string[] {
-  if (paths === undefined) return [unknown]
-  return paths.length === 0 ? ['./META'] : paths.map(readable)
-}
+/** Paths of an inode. What has none is not in the tree. */
+export const pathTexts = (paths: readonly string[]): string[] => (paths.length === 0 ? ['./META'] : paths.map(readable))
 
 export const yesNo = (value: boolean) => (value ? 'yes' : 'no')
 

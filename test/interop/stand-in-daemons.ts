@@ -281,7 +281,7 @@ const refusal = (number: number) => STATUSES[number % STATUSES.length] as Status
 function masterAnswers(draw: Draw, servers: readonly Server[]): Questions {
   const [sessions, files, locks] = [
     draw.times(14, i => sessionOf(draw, 1 + ((11 * i) % 30))),
-    draw.times(12, () => ({ sessionId: draw.below(30), inode: draw.of([2, 77, 999, 1000]) })),
+    draw.times(12, () => ({ sessionId: draw.below(30), inode: draw.of([2, 77, 500, 999, 1000]) })),
     draw.times(12, () => lockOf(draw)),
   ]
   const hasLooked = draw.below(4) > 0
@@ -360,13 +360,16 @@ const fstestOf = (draw: Draw, hasLooked: boolean) => ({
 })
 
 const missingOf = (draw: Draw) => ({
-  ...{ chunkId: draw.count(52), inode: draw.of([2, 77, 999, 1000]), index: draw.count(10), kind: draw.below(4) },
+  ...{ chunkId: draw.count(52), inode: draw.of([2, 77, 500, 999, 1000]), index: draw.count(10), kind: draw.below(4) },
 })
 
-/** Some inodes have several names, some none. */
+const FORGOTTEN = 500
+
+/** Some inodes have several names, some none, and one is left out. */
 function resolved(inodes: readonly number[]): Buffer {
   const paths = (inode: number) => Array.from({ length: inode % 3 }, (_, i) => `d${i}/name ${inode} \xe4\xc3\xa4`)
-  return monitors.resolvedPaths.encode({ inodes: inodes.map(inode => ({ inode, paths: paths(inode) })) })
+  const known = inodes.filter(inode => inode !== FORGOTTEN)
+  return monitors.resolvedPaths.encode({ inodes: known.map(inode => ({ inode, paths: paths(inode) })) })
 }
 
 export class StandIns {

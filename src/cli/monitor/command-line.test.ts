@@ -41,6 +41,7 @@ test('what makes no sense is told', () => {
   assert.throws(() => parsed('-SCC -d ucpu'), new Refusal('in chunkserver chart data server ip/host must be specified'))
   assert.throws(() => parsed('-SMB -o x'), WrongValue)
   assert.throws(() => parsed('-P 70000 -SMB'), WrongValue)
+  assert.throws(() => parsed('-SOF -i -5'), WrongValue)
   assert.throws(() => parsed('-q'), UsageError)
   assert.equal(parseQuery(['-SMB', '--help']), 'help')
   assert.equal(parseQuery(['-v']), 'version')

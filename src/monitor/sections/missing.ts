@@ -30,7 +30,8 @@ async function missingRows(cluster: Cluster, choice: Choice): Promise<string[][]
   const chunks = await cluster.missingChunks()
   const pathsOf = await cluster.paths(chunks.map(({ inode }) => inode))
   const missing = chunks.map(chunk => {
-    return { ...chunk, paths: pathTexts(pathsOf(chunk.inode), NO_PATH) }
+    const paths = pathsOf(chunk.inode)
+    return { ...chunk, paths: paths === undefined ? [NO_PATH] : pathTexts(paths) }
   })
   return sorted(missing, { orders, usual }, choice).flatMap(({ paths, inode, index, chunkId, kind }) =>
     paths.map(path => [path, String(inode), String(index), hexText(chunkId, 16), KINDS[kind] ?? 'OTHER']),

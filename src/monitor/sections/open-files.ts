@@ -22,12 +22,19 @@ async function fields(cluster: Cluster, choice: Choice): Promise<string[][]> {
   const holders = await holderOf(cluster, choice)
   const pathsOf = await cluster.paths(files.map(({ inode }) => inode))
   const opened = files.map(file => {
-    return { ...file, holder: holders(file.sessionId), paths: pathTexts(pathsOf(file.inode), 'unknown') }
+    const paths = pathsOf(file.inode)
+    return { ...file, holder: holders(file.sessionId), paths: paths === undefined ? [] : pathTexts(paths) }
   })
   const tie = ({ sessionId, inode }: Opened) => [sessionId, inode]
   const usual = ({ holder, sessionId, inode }: Opened) => [holder.ip, sessionId, inode]
   return sorted(opened, { orders, usual, tie }, choice).flatMap(({ sessionId, holder, inode, paths }) =>
-    paths.map(path => [String(sessionId), holder.host, holder.mountPoint, String(inode), path]),
+    (paths.length > 0 ? paths : ['unknown']).map(path => [
+      String(sessionId),
+      holder.host,
+      holder.mountPoint,
+      String(inode),
+      path,
+    ]),
   )
 }
 
