@@ -57,7 +57,7 @@ const print = (text: string) => process.stdout.write(`${text}\n`)
 const complain = (text: string) => process.stderr.write(`mfsha: ${text}\n`)
 
 function readConfig(file: string | undefined) {
-  return loadConfig(masterConfigFile, findConfigFile('mfsmaster', file).path).values
+  return loadConfig(masterConfigFile, findConfigFile('mfsmaster', file).path, new Map()).values
 }
 
 function targetOf(given: Given): AdminTarget {

@@ -2,7 +2,7 @@
 import { relative } from 'node:path'
 import { LockFile } from '../daemon/lock-file.ts'
 import { checkAll, makeFolder, Refusal } from '../start/checks.ts'
-import { clientsPort, HOST, type Layout, lockFile, serverPort, serversPort } from '../start/layout.ts'
+import { clientsPort, HOST, type Layout, lockFile, monitorPort, serverPort, serversPort } from '../start/layout.ts'
 import { LocalCluster, StartFailure } from '../start/local-cluster.ts'
 import { helpText, parseStartCommand, type StartOptions } from '../start/options.ts'
 import { healthText, StatusDisplay } from '../start/status.ts'
@@ -30,6 +30,7 @@ ElkFS is up after ${seconds.toFixed(1)} s: a master, ${chunkservers} chunkserver
   data          ${data}   (logs in ${shown(data)}/log)
   master        ${HOST}:${clientsPort(layout)} for clients, ${HOST}:${serversPort(layout)} for chunkservers
   chunkservers  ${HOST}:${serverPort(layout, 1)}${chunkservers > 1 ? ` to ${serverPort(layout, chunkservers)}` : ''}
+  monitor       http://${HOST}:${monitorPort(layout)}/   (in a browser)
 
   ${cluster.isMounted ? `Try: cp -r docs ${mount}/ && ls -l ${mount}/docs` : `Mount elsewhere: bin/mfsmount -H ${HOST} -P ${clientsPort(layout)} DIR`}
   Ctrl-C stops everything in order; the next start has all files again.
@@ -79,7 +80,7 @@ function handleSignals(cluster: LocalCluster, display: StatusDisplay): void {
       }
       stopping = performance.now()
       display.close()
-      display.say(`${signal}: stopping (mount, chunkservers, master) ...`)
+      display.say(`${signal}: stopping (mount, monitor, chunkservers, master) ...`)
       void cluster.stop(0)
     })
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeOptions } from './describe.ts'
+import { cgiservConfigFile } from './mfscgiserv.ts'
 import { chunkserverConfigFile } from './mfschunkserver.ts'
 import { masterConfigFile } from './mfsmaster.ts'
 import { metaloggerConfigFile } from './mfsmetalogger.ts'
@@ -42,6 +43,16 @@ test('a value that cannot be read is an error that says what to write, and the v
   ])
   assert.equal(values.BACK_LOGS, 3)
   assert.equal(values.MATOCL_LISTEN_PORT, 9421)
+})
+
+test('what the command line says of an option counts more than the file, and is checked as well', () => {
+  const file = 'MASTER_HOST = a\nMASTER_PORT = 1'
+  const parse = (settings: [string, string][]) =>
+    parseConfig(cgiservConfigFile, 'c.cfg', file, undefined, new Map(settings))
+  assert.deepEqual(parse([['MASTER_HOST', 'b,c']]).values, { ...parse([]).values, MASTER_HOST: 'b,c' })
+  assert.deepEqual(parse([['MASTER_PORT', '70000']]).errors, [
+    'command line: MASTER_PORT = 70000: cannot be read; write a port number 1..65535 (default: 9421)',
+  ])
 })
 
 test('a secret never appears in a message', () => {
@@ -99,6 +110,7 @@ test('every default reads back as itself, and every option is described', () => 
   check(masterConfigFile)
   check(chunkserverConfigFile)
   check(metaloggerConfigFile)
+  check(cgiservConfigFile)
 })
 
 test('durations and sizes', () => {

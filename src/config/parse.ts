@@ -20,15 +20,18 @@ const DEFINITION = /^[ \t]*([!-<>-~]+)[ \t]*=[ \t]*([^\x00-\x1f]*)/
 /**
  * @param file name for messages
  * @param before values in force, kept where the file's are unreadable; the defaults when missing
+ * @param settings options given on the command line, which count more than the file
  */
 export function parseConfig<O extends Options>(
   declaration: ConfigFile<O>,
   file: string,
   contents: string,
   before?: Values<O>,
+  settings: ReadonlyMap<string, string> = new Map(),
 ): ParsedConfig<O> {
   const reading = new Reading(declaration.options, file, before)
   for (const [i, line] of contents.split('\n').entries()) reading.line(line.slice(0, LINE_CHARACTERS_MAX), i + 1)
+  for (const [name, value] of settings) reading.take(name, value, 'command line')
   const { values, written, warnings, errors } = reading
   const read = values as Values<O>
   const reconciled = declaration.reconcile?.(read, name => written.has(String(name)))
@@ -74,6 +77,11 @@ class Reading {
       this.warnings.push(`${place}: bad definition, ignored: write OPTION = value instead of: ${shownLine(line)}`)
       return
     }
+    this.take(written, value, place)
+  }
+
+  /** @param place where it was written, for messages */
+  take(written: string, value: string, place: string): void {
     const current = this.#currentNames.get(written)
     const name = current ?? written
     const option = Object.hasOwn(this.#options, name) ? this.#options[name] : undefined
@@ -82,10 +90,10 @@ class Reading {
       return
     }
     if (current) this.warnings.push(`${place}: ${written} is the old name of ${name}`)
-    this.#take(name, option, option.oldNames?.[written]?.(value.trimEnd()) ?? value.trimEnd(), place)
+    this.#takeValue(name, option, option.oldNames?.[written]?.(value.trimEnd()) ?? value.trimEnd(), place)
   }
 
-  #take(name: string, option: Option<unknown>, value: string, place: string): void {
+  #takeValue(name: string, option: Option<unknown>, value: string, place: string): void {
     const shown = `${place}: ${name} = ${name === 'AUTH_CODE' ? '(hidden)' : value}`
     if (option.ignored) this.warnings.push(`${place}: ${name} has no effect: ${option.ignored}`)
     const parsed = option.kind.parse(value)

@@ -35,29 +35,41 @@ export interface Command {
   verbosity: number
   /** What is worth a remark. */
   notes: string[]
+  /** Options of the configuration file, as text: given here, they count more than what the file says. */
+  settings: ReadonlyMap<string, string>
 }
 
 export type CommandLine = { kind: 'command'; command: Command } | { kind: 'usage' | 'help' | 'version' }
 
+/** A command line that differs from that of master, chunkserver and metalogger. */
+export interface OwnCommandLine {
+  readonly usage: string
+  parse(args: readonly string[]): CommandLine
+}
+
 const LOCK_TIMEOUT_SECONDS = 1800
+
+/** What is wanted when nothing is said. */
+export const defaultCommand: Command = {
+  action: 'start',
+  foreground: false,
+  lockTimeoutSeconds: LOCK_TIMEOUT_SECONDS,
+  configFile: undefined,
+  showDefaults: false,
+  keepCoreLimit: false,
+  ignoreInconsistencies: false,
+  autoRestore: false,
+  verbosity: 0,
+  notes: [],
+  settings: new Map(),
+}
 
 /**
  * @param restoreSwitches whether the program has -i -a -x
  * @param scrubs whether it has the action `scrub`
  */
 export function parseCommandLine(args: readonly string[], restoreSwitches: boolean, scrubs = false): CommandLine {
-  const command: Command = {
-    action: 'start',
-    foreground: false,
-    lockTimeoutSeconds: LOCK_TIMEOUT_SECONDS,
-    configFile: undefined,
-    showDefaults: false,
-    keepCoreLimit: false,
-    ignoreInconsistencies: false,
-    autoRestore: false,
-    verbosity: 0,
-    notes: [],
-  }
+  const command: Command = { ...defaultCommand, notes: [] }
   const words: string[] = []
   const rest = [...args]
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {

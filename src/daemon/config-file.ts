@@ -40,13 +40,19 @@ export function findListFile(path: string): string {
 /** Relative data folders mean this one, also after the daemon has moved into its data folder. */
 const startFolder = process.cwd()
 
-/** DATA_PATH comes out absolute. @throws StartError when the file cannot be read */
+/**
+ * DATA_PATH comes out absolute.
+ *
+ * @param settings options given on the command line
+ * @throws StartError when the file cannot be read
+ */
 export function loadConfig<O extends Options>(
   declaration: ConfigFile<O>,
   path: string | undefined,
+  settings: ReadonlyMap<string, string>,
   before?: Values<O>,
 ): ParsedConfig<O> {
-  const parsed = parseConfig(declaration, path ?? '', path === undefined ? '' : readText(path), before)
+  const parsed = parseConfig(declaration, path ?? '', path === undefined ? '' : readText(path), before, settings)
   const { DATA_PATH } = parsed.values as Readonly<Record<string, unknown>>
   return { ...parsed, values: { ...parsed.values, DATA_PATH: resolve(startFolder, String(DATA_PATH)) } }
 }

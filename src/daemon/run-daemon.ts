@@ -1,5 +1,5 @@
 // A daemon as a process: from its command line to its exit code (spec daemons-and-config 1).
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { commonOptions } from '../config/common.ts'
 import { describeOptions } from '../config/describe.ts'
@@ -8,7 +8,7 @@ import type { Env } from '../env/env.ts'
 import { setPriorityOfThreads } from '../env/priority.ts'
 import { realEnv } from '../env/real.ts'
 import { isBackgroundProcess, runInBackground, tellReady } from './background.ts'
-import { type Command, parseCommandLine, usageText } from './command-line.ts'
+import { type Command, type OwnCommandLine, parseCommandLine, usageText } from './command-line.ts'
 import { findConfigFile, loadConfig, StartError } from './config-file.ts'
 import { LockFile, lockFilePath, lockOwner } from './lock-file.ts'
 import { Messages, writeTerminal } from './messages.ts'
@@ -62,6 +62,8 @@ export interface DaemonProgram<O extends DaemonOptions> {
   readonly restoreSwitches: boolean
   /** Whether it has the action `scrub`. */
   readonly scrubs?: boolean
+  /** Instead of the usual one. */
+  readonly commandLine?: OwnCommandLine
   /** How long it waits awake for what follows a message. */
   busyPollMicroseconds?(config: Values<O>): number
   /** Resolves once it serves. @throws StartError with the reason why it can't */
@@ -76,22 +78,29 @@ export async function runDaemon<O extends DaemonOptions>(program: DaemonProgram<
 }
 
 async function run<O extends DaemonOptions>(program: DaemonProgram<O>, args: string[]): Promise<number> {
-  const line = parseCommandLine(args, program.restoreSwitches, program.scrubs)
+  const { parse, usage } = program.commandLine ?? usualCommandLine(program)
+  const line = parse(args)
   switch (line.kind) {
     case 'version':
       process.stdout.write(`version: ${program.version}\n`)
       return 0
     case 'usage':
-      process.stdout.write(usageText(program.name, program.restoreSwitches, program.scrubs))
+      process.stdout.write(usage)
       return 1
     case 'help':
-      process.stdout.write(
-        `${program.description}\n\n${usageText(program.name, program.restoreSwitches, program.scrubs)}`,
-      )
+      process.stdout.write(`${program.description}\n\n${usage}`)
       process.stdout.write(`\noptions of ${program.name}.cfg (OPTION = value):\n${describeOptions(program.configFile)}`)
       return 0
     case 'command':
       return new Process(program, line.command).run()
+  }
+}
+
+function usualCommandLine<O extends DaemonOptions>(program: DaemonProgram<O>): OwnCommandLine {
+  const { name, restoreSwitches, scrubs } = program
+  return {
+    usage: usageText(name, restoreSwitches, scrubs),
+    parse: args => parseCommandLine(args, restoreSwitches, scrubs),
   }
 }
 
@@ -144,7 +153,11 @@ class Process<O extends DaemonOptions> {
   #loadConfig(): Values<O> {
     const found = findConfigFile(this.#program.name, this.#command.configFile)
     this.#configPath = found.path
-    const { values, warnings, errors, written } = loadConfig(this.#program.configFile, found.path)
+    const { values, warnings, errors, written } = loadConfig(
+      this.#program.configFile,
+      found.path,
+      this.#command.settings,
+    )
     for (const note of [...this.#command.notes, ...found.notes, ...warnings]) writeTerminal(`${note}\n`)
     if (errors.length > 0) throw new StartError(errors.join('\n'))
     this.#written = written
@@ -160,7 +173,7 @@ class Process<O extends DaemonOptions> {
   /** For talking to a process that runs: what is odd in its file is no reason not to, and was said when it started. */
   #lockPath(): string {
     const { path } = findConfigFile(this.#program.name, this.#command.configFile)
-    const { values } = loadConfig(this.#program.configFile, path)
+    const { values } = loadConfig(this.#program.configFile, path, this.#command.settings)
     return lockFilePath(common(values).DATA_PATH, this.#program.name)
   }
 
@@ -264,7 +277,9 @@ class Process<O extends DaemonOptions> {
     try {
       lock = new LockFile(path)
     } catch (error) {
-      throw new StartError(`can't create the lock file ${path}: ${(error as Error).message}`)
+      const isOthers = (error as NodeJS.ErrnoException).code === 'EACCES' && existsSync(path)
+      const hint = isOthers ? `: it belongs to another user; remove it when no ${this.#program.name} runs` : ''
+      throw new StartError(`can't create the lock file ${path}: ${(error as Error).message}${hint}`)
     }
     const { action, lockTimeoutSeconds } = this.#command
     if (action === 'try-restart' && lock.owner() === undefined) {
@@ -414,7 +429,13 @@ class Life<O extends DaemonOptions> {
     if (!this.#running || this.#stopWanted) return
     log.notice(`reloading ${this.#configPath ?? 'defaults'}`)
     try {
-      const { values, warnings, errors, written } = loadConfig(this.#program.configFile, this.#configPath, this.#config)
+      const { settings } = this.#context.command
+      const { values, warnings, errors, written } = loadConfig(
+        this.#program.configFile,
+        this.#configPath,
+        settings,
+        this.#config,
+      )
       for (const warning of warnings) log.warning(warning)
       for (const error of errors) log.error(`${error}; the value before stays`)
       const config = this.#withoutRestartOptions(values)

@@ -107,8 +107,8 @@ export const fstestOf = (level: number | undefined) =>
     ...{ chunks: u32, undergoalChunks: u32, missingChunks: u32, messages: text(u32, 100_000) },
   })
 
-/** Sums of the series of the charts since the start. */
-export const totals = message(503, 'MATOCL_MONOTONIC_DATA', { counters: list(u16, u64n) })
+/** Sums of the series of the charts since the start. The original's are beyond all numbers where a minute was not known. */
+export const totals = message(503, 'MATOCL_MONOTONIC_DATA', { counters: list(u16, sum64) })
 
 /** Why nothing of a chunk can be read. */
 export const MissingKind = { NO_COPY: 0, INVALID_COPIES: 1, WRONG_VERSIONS: 2 } as const

@@ -83,6 +83,7 @@ function checkNotRunning(layout: Layout): void {
   const locks = [
     lockFilePath(masterFolder(data), 'mfsmaster'),
     ...serverNumbers(layout).map(number => lockFilePath(serverFolder(data, number), 'mfschunkserver')),
+    lockFilePath(data, 'mfscgiserv'),
   ]
   const left = locks.flatMap(path => lockOwner(path) ?? [])
   if (left.length === 0) return

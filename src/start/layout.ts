@@ -6,7 +6,7 @@
 //   chunkserver1/ ...   data folder of each chunkserver, with its chunks in chunks/
 //   log/                what each process has to say
 import { join } from 'node:path'
-import { MASTER_PORTS } from './options.ts'
+import { CHUNKSERVERS_MAX, MASTER_PORTS } from './options.ts'
 
 export const HOST = '127.0.0.1'
 
@@ -31,6 +31,9 @@ export const serversPort = ({ basePort }: Layout) => basePort + 1
 export const clientsPort = ({ basePort }: Layout) => basePort + 2
 export const serverPort = ({ basePort }: Layout, number: number) => basePort + MASTER_PORTS + number - 1
 
+/** The same, however many chunkservers there are. */
+export const monitorPort = ({ basePort }: Layout) => basePort + MASTER_PORTS + CHUNKSERVERS_MAX
+
 /** 1 up to the number of chunkservers. */
 export function serverNumbers({ chunkservers }: Layout): number[] {
   return Array.from({ length: chunkservers }, (_, i) => i + 1)
@@ -43,6 +46,7 @@ export function ports(layout: Layout): [port: number, purpose: string][] {
     [serversPort(layout), 'the master, for chunkservers'],
     [clientsPort(layout), 'the master, for clients'],
     ...serverNumbers(layout).map((number): [number, string] => [serverPort(layout, number), serverName(number)]),
+    [monitorPort(layout), 'the monitor'],
   ]
 }
 
@@ -96,6 +100,17 @@ export function serverConfig(layout: Layout, number: number): string {
     CSSERV_LISTEN_HOST: HOST,
     CSSERV_LISTEN_PORT: serverPort(layout, number),
     NICE_LEVEL: 0,
+  })
+}
+
+export function monitorConfig(layout: Layout): string {
+  return lines({
+    DATA_PATH: layout.data,
+    ...identity(),
+    MASTER_HOST: HOST,
+    MASTER_PORT: clientsPort(layout),
+    HTTP_LISTEN_HOST: HOST,
+    HTTP_LISTEN_PORT: monitorPort(layout),
   })
 }
 

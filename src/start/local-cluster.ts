@@ -1,7 +1,7 @@
 // A whole cluster as processes on this machine: started in order, watched, stopped in order.
 //
-//   start   master, then the chunkservers together, then the mount
-//   stop    the mount (it writes out what it holds), the chunkservers, the master
+//   start   master, then the chunkservers and the monitor together, then the mount
+//   stop    the mount (it writes out what it holds), the monitor, the chunkservers, the master
 //
 // A process that ends on its own is started again, unless it keeps ending: then everything stops.
 import { spawnSync } from 'node:child_process'
@@ -23,6 +23,8 @@ import {
   markFile,
   masterConfig,
   masterFolder,
+  monitorConfig,
+  monitorPort,
   serverConfig,
   serverFolder,
   serverName,
@@ -32,7 +34,7 @@ import { askHealth, type Health } from './monitor.ts'
 
 const READY_MS = 60_000
 const POLL_MS = 50
-const STOP_MS = { mount: 60_000, server: 20_000, master: 60_000 }
+const STOP_MS = { mount: 60_000, monitor: 5000, server: 20_000, master: 60_000 }
 const RESTART_AFTER_MS = 1000
 /** So many ends of one process within the time are too many. */
 const ENDS_MAX = 3
@@ -85,15 +87,23 @@ export class LocalCluster {
     writeFiles(this.#layout)
     await this.#bringUp('master', async () => (await this.health()) !== undefined)
     const servers = serverNumbers(this.#layout)
-    await Promise.all(
-      servers.map(number =>
+    await Promise.all([
+      this.#bringUp('monitor', () => this.#monitorAnswers()),
+      ...servers.map(number =>
         this.#bringUp(
           serverName(number),
           async () => ((await this.health())?.serversConnected ?? 0) >= this.#layout.chunkservers,
         ),
       ),
-    )
+    ])
     if (this.#mount !== undefined) await this.#startMount(this.#mount)
+  }
+
+  #monitorAnswers(): Promise<boolean> {
+    return fetch(`http://${HOST}:${monitorPort(this.#layout)}/`, { redirect: 'manual' }).then(
+      () => true,
+      () => false,
+    )
   }
 
   async #startMount(mount: string): Promise<void> {
@@ -136,6 +146,7 @@ export class LocalCluster {
   #command(name: string): [program: string, args: string[]] {
     const config = configFile(this.#layout.data, name)
     if (name === 'master') return ['mfsmaster', ['-f', '-c', config, 'start']]
+    if (name === 'monitor') return ['mfscgiserv', ['-f', '-c', config, 'start']]
     if (name !== 'mount') return ['mfschunkserver', ['-f', '-c', config, 'start']]
     return ['mfsmount', ['-f', '-H', HOST, '-P', String(clientsPort(this.#layout)), this.#mount ?? '']]
   }
@@ -183,6 +194,7 @@ export class LocalCluster {
   async #stopAll(code: number): Promise<void> {
     let inOrder = await this.#stopOne('mount', STOP_MS.mount)
     this.#detachMount()
+    inOrder = (await this.#stopOne('monitor', STOP_MS.monitor)) && inOrder
     const servers = serverNumbers(this.#layout).map(number => this.#stopOne(serverName(number), STOP_MS.server))
     for (const stopped of await Promise.all(servers)) inOrder &&= stopped
     inOrder = (await this.#stopOne('master', STOP_MS.master)) && inOrder
@@ -216,6 +228,7 @@ function writeFiles(layout: Layout): void {
   writeFileSync(markFile(data), `${JSON.stringify({ chunkservers })}\n`)
   if (!existsSync(exportsFile(data))) writeFileSync(exportsFile(data), exportsText)
   writeFileSync(configFile(data, 'master'), masterConfig(layout))
+  writeFileSync(configFile(data, 'monitor'), monitorConfig(layout))
   for (const number of numbers) {
     mkdirSync(serverFolder(data, number), { recursive: true })
     writeFileSync(configFile(data, serverName(number)), serverConfig(layout, number))

@@ -7,7 +7,7 @@ export interface StartOptions {
   data: string
   /** Absolute; undefined: no mount is wanted. */
   mount: string | undefined
-  /** For metaloggers; the next ones are for chunkservers, for clients, and of the chunkservers. */
+  /** For metaloggers; the next ones are for chunkservers, for clients, of the chunkservers, and of the monitor. */
   basePort: number
   /** Undefined: as many as the data folder has, 3 for a new one. */
   chunkservers: number | undefined
@@ -19,7 +19,7 @@ export type StartCommand =
   | { kind: 'error'; message: string }
 
 export const DEFAULT_CHUNKSERVERS = 3
-const CHUNKSERVERS_MAX = 20
+export const CHUNKSERVERS_MAX = 20
 const DEFAULT_BASE_PORT = 9419
 const PORT_MAX = 65535
 /** Ports below that of the first chunkserver: metaloggers, chunkservers, clients. */
@@ -34,7 +34,7 @@ usage: npm start -- [OPTION...]
   --no-mount         no mount: only the servers
   --chunkservers N   1 to ${CHUNKSERVERS_MAX} (default ${DEFAULT_CHUNKSERVERS}, or as many as the data folder has)
   --base-port N      first port on 127.0.0.1 (default ${DEFAULT_BASE_PORT}): N for metaloggers, N+1 for chunkservers,
-                     N+2 for clients, N+3 and on the chunkservers' own
+                     N+2 for clients, N+3 and on the chunkservers' own, N+${MASTER_PORTS + CHUNKSERVERS_MAX} for the monitor in the browser
   --help             this text
 
 Ctrl-C stops everything in order. The next start with the same --data has all files again.
@@ -60,8 +60,7 @@ export function parseStartCommand(args: readonly string[], folder: string): Star
     if (values.help) return { kind: 'help' }
     const chunkservers =
       values.chunkservers === undefined ? undefined : whole('--chunkservers', values.chunkservers, 1, CHUNKSERVERS_MAX)
-    const portsAbove = MASTER_PORTS + (chunkservers ?? CHUNKSERVERS_MAX) - 1
-    const basePort = whole('--base-port', values['base-port'], 1, PORT_MAX - portsAbove)
+    const basePort = whole('--base-port', values['base-port'], 1, PORT_MAX - MASTER_PORTS - CHUNKSERVERS_MAX)
     const mount = values['no-mount'] ? undefined : resolve(folder, values.mount)
     return { kind: 'start', options: { data: resolve(folder, values.data), mount, basePort, chunkservers } }
   } catch (error) {

@@ -72,6 +72,8 @@ test('it mounts, keeps files over a restart, and ends on Ctrl-C and SIGTERM', { 
       try {
         await started.says(/ElkFS is up/)
         assert.match(started.text, /mount +\S+\/mnt/)
+        const [, monitor = ''] = /monitor +(http:\S+)/.exec(started.text) ?? []
+        assert.match(await (await fetch(`${monitor}?sections=CS`)).text(), /<td[^>]*>127\.0\.0\.1<\/td>/)
         assert.match(refused(folder, ...options()), /in use by another npm start/)
         if (round === 0) writeFileSync(file, 'still here')
         assert.equal(readFileSync(file, 'utf8'), 'still here')

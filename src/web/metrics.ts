@@ -1,0 +1,57 @@
+// /metrics: the numbers of a cluster for Prometheus. docs/monitor.md lists them.
+import type { Cluster } from '../monitor/cluster.ts'
+import { Unanswered } from '../monitor/daemon.ts'
+import { type Master, UnknownMaster } from '../monitor/masters.ts'
+import {
+  checkMetrics,
+  chunkMetrics,
+  masterMetrics,
+  mountMetrics,
+  quotaMetrics,
+  spaceMetrics,
+  totalMetrics,
+  totalsOf,
+} from './master-metrics.ts'
+import { gauge, type Metric, metricText, one } from './metric-text.ts'
+import { diskMetrics, serverMetrics } from './server-metrics.ts'
+import { NoLeader, type WatchedCluster } from './watched-cluster.ts'
+
+/** A cluster without a master has numbers, too: that it has none. */
+export async function metricsText(watched: WatchedCluster): Promise<string> {
+  try {
+    return metricText(await watched.use(metricsOf))
+  } catch (error) {
+    if (error instanceof NoLeader) return metricText([up(0), mastersUp(error.masters)])
+    if (error instanceof UnknownMaster || error instanceof Unanswered) return metricText([up(0)])
+    throw error
+  }
+}
+
+const up = (value: number) => gauge('mfs_up', 'Whether a master that leads answers.', one(value))
+
+const mastersUp = (masters: readonly Master[]) =>
+  gauge(
+    'mfs_master_up',
+    'Whether this master answers.',
+    masters.map(({ daemon, state }) => ({
+      labels: { master: `${daemon.host}:${daemon.port}` },
+      value: state === 'leads' ? 1 : 0,
+    })),
+  )
+
+async function metricsOf(cluster: Cluster): Promise<Metric[]> {
+  return [
+    up(1),
+    mastersUp(cluster.masters),
+    ...masterMetrics(cluster.info),
+    ...totalMetrics(await totalsOf(cluster)),
+    ...spaceMetrics(cluster.info),
+    ...chunkMetrics(await cluster.matrices()),
+    ...checkMetrics(await cluster.fileCheck()),
+    ...serverMetrics(await cluster.servers()),
+    ...diskMetrics(await cluster.folders()),
+    ...mountMetrics(await cluster.sessions()),
+    gauge('mfs_metaloggers', 'Metaloggers that are connected.', one((await cluster.metaloggers()).length)),
+    ...quotaMetrics(await cluster.quotas()),
+  ]
+}
