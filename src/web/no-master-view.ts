@@ -6,6 +6,7 @@ import { NoLeader } from './watched-cluster.ts'
 
 const MEANING: Readonly<Record<MasterState, string>> = {
   leads: 'answers',
+  'stands by': 'stands by',
   dead: 'nobody listens there',
   busy: 'does not take connections in time',
   strange: 'what it says makes no sense',

@@ -80,9 +80,10 @@ function countCells(counts: readonly number[] | undefined): Cell[] {
   return counts.map((count, i) => (count === 0 && i !== 1 ? cell('-') : cell(count, COUNT_TONES[i])))
 }
 
-function wishCells(wish: Wish): Cell[] {
+/** What nobody uses is no reason to worry. */
+function wishCells(wish: Wish, isUsed: boolean): Cell[] {
   const [text, tone] = FULFILMENTS[wish.fulfilment] ?? ['-', undefined]
-  return [cell(text, tone), cell(wish.terms.length), cell(labelsText(wish))]
+  return [cell(text, isUsed ? tone : 'quiet'), cell(wish.terms.length), cell(labelsText(wish))]
 }
 
 function cells(of: MonitoredClass): Cell[] {
@@ -90,7 +91,7 @@ function cells(of: MonitoredClass): Cell[] {
   return [
     ...[cell(of.id), cell(readable(of.name)), cell(of.adminOnly ? 'YES' : 'NO'), cell(MODES[of.mode] ?? STRICT)],
     ...[cell(of.files), cell(of.folders), ...countCells(standard), ...countCells(archived)],
-    ...[of.create, of.keep, of.archive].flatMap(wishCells),
+    ...[of.create, of.keep, of.archive].flatMap(wish => wishCells(wish, of.files > 0 || of.folders > 0)),
     cell(delayText(of)),
   ]
 }
