@@ -16,7 +16,8 @@ export async function tabView(tab: Tab, place: Place, cluster: Cluster, allowsCo
     case 'MC':
       return masterCharts(
         place,
-        cluster.masters.map(({ daemon }) => daemon),
+        // Those that stand by keep none.
+        cluster.masters.filter(({ state }) => state === 'leads').map(({ daemon }) => daemon),
       )
     case 'CC':
       return serverCharts(place, await chartedServers(cluster))

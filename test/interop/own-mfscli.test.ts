@@ -164,7 +164,11 @@ function sortedQuestions(first: number, step: number): string[] {
 }
 
 describe('mfscli', { skip: whyNot() ?? false, concurrency: true }, () => {
-  before(() => installPackages({ mfscli: 'moosefs-cli' }))
+  before(() => {
+    installPackages({ mfscli: 'moosefs-cli' })
+    // Some of its ends throw away what it has written to a pipe so far.
+    process.env.PYTHONUNBUFFERED = '1'
+  })
 
   test('says the same of a cluster with the real master', () => withCluster(cluster => cluster.startRealMaster()))
 

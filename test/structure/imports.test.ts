@@ -24,7 +24,7 @@ const mayImport: Record<string, string[]> = {
   mount: ['util', 'env', 'protocol', 'config', 'client', 'daemon'],
   monitor: ['util', 'protocol'],
   web: ['util', 'protocol', 'config', 'daemon', 'monitor'],
-  start: ['util', 'env', 'protocol', 'daemon', 'monitor'],
+  start: ['util', 'env', 'protocol', 'daemon'],
   // Each command starts one program.
   cli: [
     'util',
