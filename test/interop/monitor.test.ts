@@ -26,11 +26,11 @@ print('held', flush=True)
 time.sleep(600)
 `
 
-/** One or more sections each, with the options that belong to them. */
+/** Sections with the options that belong to them. Each start of the monitor takes a second. */
 const SECTIONS = [
-  ...['-SIG', '-SIC', '-SIC -m 1', '-SIL', '-SMF', '-SLI', '-SCS', '-SMB', '-SEX', '-SMS', '-SSC', '-SOF', '-SQU'],
+  '-SIG -SIC -SIL -SMF -SLI -SCS -SMB -SEX -SMS -SSC -SOF -SQU -SIM -SMU',
   // The original mixes its memory up when it tells of both kinds of locks at once.
-  ...['-SAL -i 5', '-SAL -i 6', '-SIM', '-SMU'],
+  ...['-SIC -m 1 -SAL -i 5', '-SAL -i 6'],
 ]
 
 const volatileRows = [
