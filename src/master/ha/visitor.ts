@@ -8,6 +8,10 @@ import type { Reception, Reply } from './redirect.ts'
 import { ReplayedConnection } from './replayed-connection.ts'
 
 const MAX_PAYLOAD_BYTES = 1 << 20
+/** Nobody has more to say before it is known who leads. */
+const MAX_HEARD_BYTES = 2 * MAX_PAYLOAD_BYTES
+/** Of answers that somebody does not read. */
+const MAX_QUEUED_BYTES = 1 << 16
 /** Long enough to come and ask, and for an election. */
 const PATIENCE_MS = 10_000
 
@@ -29,6 +33,7 @@ export class Visitor {
   readonly #options: VisitorOptions
   /** All that came, for whoever takes over. */
   readonly #heard: Buffer[] = []
+  #heardBytes = 0
   /** What is to be answered when it is known who leads. */
   #question: { type: number; payload: Buffer } | undefined
   #hasSpoken = false
@@ -42,6 +47,8 @@ export class Visitor {
     connection.handle({
       data: bytes => {
         this.#heard.push(bytes)
+        this.#heardBytes += bytes.length
+        if (this.#heardBytes > MAX_HEARD_BYTES) return connection.destroy(new Error('it says too much'))
         try {
           frames.push(bytes)
         } catch (error) {
@@ -78,6 +85,8 @@ export class Visitor {
       case 'say':
       case 'sayLast':
         this.#hasSpoken = true
+        if (this.#connection.queuedBytes > MAX_QUEUED_BYTES)
+          return this.#connection.destroy(new Error('it does not read'))
         this.#connection.write(reply.packet)
         if (reply.kind === 'sayLast') this.#connection.end()
     }

@@ -82,6 +82,33 @@ test('while nobody is known to lead, who comes waits, and is sent on as soon as 
   assert.deepEqual(visitor.heard, redirectTo(LEADER))
 })
 
+for (const [what, packet] of [
+  ['never reads', cltoma.getVersion.encode({})],
+  ['never comes to the point', Buffer.alloc(8)],
+] as const) {
+  test(`who ${what} is let go, long before his time is over`, async () => {
+    const { client, scheduler } = await world()
+    let isClosed = false
+    let sent = 0
+    void client.net.connect(ADDRESS, PORT, { timeoutMs: 1000 }).then(async connection => {
+      connection.handle({
+        data() {},
+        closed: () => {
+          isClosed = true
+        },
+      })
+      connection.pause()
+      for (const many = Buffer.concat(Array(8192).fill(packet)); !isClosed && sent < 1 << 26; sent += many.length) {
+        connection.write(many)
+        await client.clock.sleep(1)
+      }
+    })
+    await scheduler.run(5000)
+    assert.ok(isClosed)
+    assert.ok(sent < 1 << 24, `${sent} bytes`)
+  })
+}
+
 test('who waits at the master that is elected is served there, from his first byte on', async () => {
   const { it, serve, visit, scheduler } = await world()
   const visitor = await visit()
